@@ -1,0 +1,217 @@
+"""The report: one frozen value that says everything a run found.
+
+The core produces it, every renderer reads it and nothing else, and its JSON form is the public contract: stable
+within version 1, with the schema in docs/report.schema.json generated from these types.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
+Mark = Literal["known", "propagated", "intermittent", "new"]
+Source = Literal["built", "rebuilt", "substituted", "present", "ledger", "cache", "runner"]
+Status = Literal["built", "substituted", "present", "failed", "timed-out", "disk-full", "cancelled", "dependency-failed", "not-built"]
+Scope = Literal["installables", "own", "closure"]
+Conclusion = Literal["pass", "fail", "inconclusive"]
+Confidence = Literal["proved", "high", "low"]
+Cause = Literal[
+    "timestamp",
+    "randomness",
+    "ordering",
+    "build-path",
+    "parallelism",
+    "host",
+    "locale",
+    "cpu",
+    "archive-metadata",
+    "address-layout",
+    "environment",
+    "permissions",
+    "propagated",
+    "unknown",
+]
+PhaseName = Literal["install", "cache", "evaluate", "fetch", "build", "test", "rebuild", "explain", "report", "total"]
+
+#: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.
+SEVERITY: tuple[Verdict, ...] = ("divergent", "build-failed", "rebuild-failed", "unverified", "reproducible")
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the report: immutable, built by keyword, equal by value."""
+
+
+class Hash(Base):
+    """One observation of an output's content.
+
+    `nar_hash` is SRI (`sha256-<base64>`). `source` says how it came about; `present` means that the path was valid
+    before this run and nothing here shows who built it. `origin` names the cache, machine or round behind it.
+    """
+
+    nar_hash: str
+    source: Source
+    origin: str
+
+
+class Output(Base):
+    """One output of a derivation. `path` is null while a content-addressed output has never been built."""
+
+    path: str | None
+    verdict: Verdict
+    reason: str | None = None
+    hashes: tuple[Hash, ...] = ()
+
+
+class Build(Base):
+    """One attempt at a derivation. Round 1 is the build; rounds from 2 on are rebuilds; `isolated` ones ran with the
+    first build's inputs.
+
+    `started` and `seconds` (both in seconds; `started` counts from the start of the run) are null when no build event
+    was seen. `log` is the end of the log of a build that failed, else null.
+    """
+
+    round: int
+    status: Status
+    started: float | None = None
+    seconds: float | None = None
+    log: str | None = None
+    isolated: bool = False
+
+
+class Finding(Base):
+    """Why two builds of an output differ, in one place of it.
+
+    `path` is relative to the output, members inside archives after `!`. `because` is the evidence, `fix` is what to
+    change in the Nix expression, `snippet` is code for it. `a` and `b` are the differing bytes made printable, each
+    of at most a few hundred characters, with the byte `offset` they start at.
+    """
+
+    output: str
+    path: str
+    cause: Cause
+    confidence: Confidence
+    because: str
+    fix: str
+    snippet: str | None = None
+    a: str | None = None
+    b: str | None = None
+    offset: int | None = None
+    derived_from: str | None = None
+
+
+class DerivationReport(Base):
+    """What was found about one derivation in scope.
+
+    `attrs` are the installables that name it, empty for dependencies. `reason` is never null when the verdict is
+    `unverified`. `reproduce` is one shell line that repeats the check at this commit.
+    """
+
+    drv_path: str
+    name: str
+    verdict: Verdict
+    attrs: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    reason: str | None = None
+    outputs: dict[str, Output] = {}
+    builds: tuple[Build, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    reproduce: str | None = None
+
+
+class Skipped(Base):
+    """Derivations that were looked at and left out of the comparison, with the reason they share."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...]
+
+
+class Variation(Base):
+    """Something held different between build and rebuild, on purpose or as a side effect of the rebuilder."""
+
+    name: str
+    applied: bool
+    reason: str
+
+
+class Phase(Base):
+    """Wall-clock seconds of one phase. `started` counts from the start of the run. Phases may overlap: fetching and
+    building do."""
+
+    name: PhaseName
+    seconds: float
+    started: float = 0.0
+
+
+class Scenario(Base):
+    """Which row of the targets table applies, and why it was chosen."""
+
+    name: Literal["cold", "warm", "first-time", "cached"]
+    because: str
+
+
+class Target(Base):
+    """A limit and what was measured. Seconds for phases, a ratio from 0 to 1 for the hit rate. `ok` is null when the
+    value could not be measured."""
+
+    name: str
+    limit: float
+    actual: float | None
+    ok: bool | None
+    advice: str | None = None
+
+
+class Layer(Base):
+    """What one cache layer served: paths, bytes (NAR size) and the wall-clock seconds in which it was at work."""
+
+    name: str
+    url: str | None
+    paths: int
+    bytes: int | None
+    seconds: float | None
+
+
+class BuiltBecause(Base):
+    """Why a derivation was built instead of being fetched."""
+
+    drv_path: str
+    why: Literal["new", "changed", "cache miss", "unknown"]
+    root_change: str | None = None
+    change_class: Literal["full", "partial", "none"] | None = None
+
+
+class Caches(Base):
+    """What the cache layers did. `hit_rate` is null when nothing could have been a hit."""
+
+    hit_rate: float | None = None
+    layers: tuple[Layer, ...] = ()
+    built: tuple[BuiltBecause, ...] = ()
+    incidents: tuple[str, ...] = ()
+
+
+class Report(Base):
+    """Everything one run found. See docs/report.md for the contract."""
+
+    version: Literal[1] = 1
+    tool: str
+    started: str
+    system: str
+    commit: str | None
+    nix_version: str
+    environment: dict[str, str | int | bool | None]
+    conclusion: Conclusion
+    exit_code: int
+    fail_on: tuple[str, ...]
+    scope: Scope
+    rebuilder: str | None
+    rounds: int
+    variations: tuple[Variation, ...] = ()
+    derivations: tuple[DerivationReport, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    scenario: Scenario | None = None
+    targets: tuple[Target, ...] = ()
+    caches: Caches = Caches()
+    warnings: tuple[str, ...] = ()
