@@ -191,7 +191,7 @@ class Caches(Base):
     incidents: tuple[str, ...] = ()
 
 
-class Report(Base):
+class Report(Base, kw_only=True):
     """Everything one run found. See docs/report.md for the contract."""
 
     version: Literal[1] = 1
