@@ -1,0 +1,5 @@
+"""`python -m nix_repro`."""
+
+from .cli import main
+
+main()

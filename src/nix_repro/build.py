@@ -1,0 +1,121 @@
+"""The build: the first realisation that the run observes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .drv import Derivation
+from .nix import Nix, NixError
+from .observe import Attempt, Seen
+from .recorder import Recorder
+from .report import Source, Status
+
+DISK_FULL = "disk full"
+TIMED_OUT = "timed out"
+CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How Nix may work. `timeout` is in seconds for one build; None leaves Nix's own setting."""
+
+    jobs: str | None = None
+    cores: int | None = None
+    timeout: int | None = None
+
+    def args(self) -> list[str]:
+        pairs = (("--max-jobs", self.jobs), ("--cores", self.cores), ("--timeout", self.timeout))
+        return [word for flag, value in pairs if value is not None for word in (flag, str(value))]
+
+
+def present_outputs(nix: Nix, derivations: Sequence[Derivation]) -> set[str]:
+    """The output paths that are valid before anything is built."""
+    paths = [o.path for drv in derivations for o in drv.outputs.values() if o.path is not None]
+    return set(paths) - nix.invalid(paths)
+
+
+def build(nix: Nix, targets: Sequence[str], limits: Limits, recorder: Recorder) -> None:
+    """Realise every output of the targets; a failure takes its dependants out, the others go on."""
+    nix.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *limits.args(), *targets)
+
+
+def output_paths(nix: Nix, drv: Derivation) -> dict[str, str]:
+    """Where the outputs of a derivation are, as far as it is known."""
+    known = {name: output.path for name, output in drv.outputs.items() if output.path is not None}
+    if len(known) == len(drv.outputs):
+        return known
+    try:
+        found = nix.floating_outputs(drv.drv_path)
+    except NixError:
+        return known
+    return known | {name: path for path in found if (name := drv.output_named(path)) is not None}
+
+
+def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str], recorder: Recorder, *, cancelled: bool) -> list[Attempt]:
+    """What the build left in the store, and how each path came there."""
+    paths = {drv.drv_path: output_paths(nix, drv) for drv in derivations}
+    everything = [path for found in paths.values() for path in found.values()]
+    invalid = nix.invalid(everything)
+    hashes = nix.hashes(path for path in everything if path not in invalid)
+    fetched = {activity.name: activity for activity in recorder.substitutions}
+    attempts: list[Attempt] = []
+    for drv in derivations:
+        activity = recorder.build_of(drv.drv_path)
+        seen: dict[str, Seen] = {}
+        for name, path in paths[drv.drv_path].items():
+            if path not in hashes:
+                continue
+            source: Source = "present"
+            origin = "local store, valid before this run"
+            if path not in present and path in fetched:
+                source, origin = "substituted", fetched[path].origin
+            elif activity is not None and path not in present:
+                source, origin = "built", activity.origin or "round 1"
+            seen[name] = Seen(path, hashes[path], source, origin)
+        complete = len(seen) == len(drv.outputs)
+        status, because = _status(drv, seen, recorder) if complete else why_not(drv.drv_path, recorder, cancelled=cancelled)
+        attempts.append(
+            Attempt(
+                drv.drv_path,
+                1,
+                status,
+                outputs=seen if complete else {},
+                missing={} if complete else dict.fromkeys(drv.outputs, because),
+                because=None if complete else because,
+                started=activity.started if activity else None,
+                seconds=_seconds(activity.started, activity.stopped) if activity else None,
+                log=None if complete else recorder.log(drv.drv_path),
+            )
+        )
+    return attempts
+
+
+def _status(drv: Derivation, seen: Mapping[str, Seen], recorder: Recorder) -> tuple[Status, str]:
+    sources = {s.source for s in seen.values()}
+    if "built" in sources:
+        return "built", ""
+    return ("substituted", "") if "substituted" in sources else ("present", "")
+
+
+def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
+    """Why a derivation has no outputs after a command that should have made them."""
+    said = recorder.failures.get(drv_path)
+    if drv_path in recorder.full_disk or ("" in recorder.full_disk and said != "timed-out"):
+        return "disk-full", DISK_FULL
+    match said:
+        case "failed":
+            return "failed", "the builder failed"
+        case "timed-out":
+            return "timed-out", TIMED_OUT
+        case "dependency-failed":
+            return "dependency-failed", "a dependency failed to build"
+    if cancelled:
+        return "cancelled", CANCELLED
+    if recorder.failures:
+        return "dependency-failed", "a dependency failed to build"
+    return "not-built", recorder.errors[-1].splitlines()[0] if recorder.errors else "Nix ended without building it and without saying why"
+
+
+def _seconds(started: float, stopped: float | None) -> float | None:
+    return None if stopped is None else round(stopped - started, 3)

@@ -1,0 +1,318 @@
+"""The run, top to bottom: evaluate, plan, build, rebuild, judge, report."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from . import __version__, verdict
+from .build import Limits, build, observe_build, present_outputs
+from .config import Config
+from .environment import describe_environment, git_commit
+from .errors import Interrupted, UsageError
+from .evaluate import add_roots, evaluate
+from .judge import judge
+from .nix import Nix, NixError
+from .observe import Observations
+from .plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan, built_here, levels, make_plan
+from .processes import Processes
+from .rebuild.choose import choose
+from .rebuild.common import Answer, Rebuilder, Request
+from .recorder import Recorder, Watcher
+from .report import Build, DerivationReport, Phase, PhaseName, Report, Skipped, Variation
+from .timing import covered
+from .upstream import Caches, normal
+
+DEFAULT_UPSTREAM = "https://cache.nixos.org"
+#: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
+TIME_GAP = 2.0
+
+
+class Display(Watcher, Protocol):
+    """What the run says while it works."""
+
+    def phase(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+
+
+@dataclass
+class Run:
+    """What the run has come to know; the report is made from it at any point, also after an interruption."""
+
+    config: Config
+    nix: Nix
+    cwd: Path
+    environ: Mapping[str, str]
+    display: Display
+    began: float = field(default_factory=time.time)
+    plan: Plan | None = None
+    seen: Observations = field(default_factory=Observations)
+    rebuilder: Rebuilder | None = None
+    phases: list[Phase] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    recorder: Recorder = field(default_factory=Recorder)
+    unfinished: str = verdict.NOT_REBUILT
+    work: Path = Path()
+
+    def warn(self, text: str) -> None:
+        """Something the user should know that changes no verdict: once, in the report and now."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.display.warn(text)
+
+    @contextmanager
+    def phase(self, name: PhaseName, text: str) -> Iterator[None]:
+        """Time a part of the run."""
+        self.display.phase(text)
+        started = time.time()
+        try:
+            yield
+        finally:
+            self.phases.append(Phase(name=name, started=round(started - self.began, 3), seconds=round(time.time() - started, 3)))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The report, and the two sides of what differs as long as the run's directory exists."""
+
+    report: Report
+    seen: Observations
+
+
+def check(
+    config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display, use: Callable[[Outcome], None]
+) -> Report:
+    """Run the check and hand its outcome to `use` while the differing trees are still there.
+
+    Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
+    """
+    began = time.time()
+    with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
+        nix = Nix(processes, environ, config.options)
+        run = Run(config, nix, cwd, environ, display, began=began, work=Path(directory))
+        signum: int | None = None
+        try:
+            _work(run)
+        except Interrupted as stop:
+            signum = stop.signum
+            run.unfinished = "cancelled"
+        with processes.shielded():
+            report = _report(run, signum)
+            use(Outcome(report, run.seen))
+        return report
+
+
+def plan_only(config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display) -> tuple[Plan, Nix]:
+    """What `check` would work on."""
+    run = Run(config, Nix(processes, environ, config.options), cwd, environ, display)
+    _plan(run)
+    assert run.plan is not None
+    return run.plan, run.nix
+
+
+def _work(run: Run) -> None:
+    _plan(run)
+    assert run.plan is not None
+    add_roots(run.nix, list(run.plan.installables.values()), run.work / "roots")
+    run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
+    _build(run)
+    _rebuild(run)
+
+
+def _plan(run: Run) -> None:
+    with run.phase("evaluate", "evaluating"):
+        installables = evaluate(run.nix, run.config.installables, run.cwd)
+        urls = _upstream_urls(run)
+        caches = Caches(run.nix, urls)
+        run.plan = make_plan(
+            installables,
+            run.config.scope,
+            lambda paths, recursive: run.nix.derivations(paths, recursive=recursive),
+            caches.available if urls else None,
+        )
+    for url, why in caches.unreachable.items():
+        run.warn(f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them")
+
+
+def _upstream_urls(run: Run) -> list[str]:
+    """The upstream caches: those named in the configuration, else cache.nixos.org when Nix uses it."""
+    if run.config.upstream_caches is not None:
+        return list(run.config.upstream_caches)
+    configured = {normal(url) for url in run.nix.settings().get("substituters", [])}
+    return [DEFAULT_UPSTREAM] if DEFAULT_UPSTREAM in configured else []
+
+
+def _limits(run: Run) -> Limits:
+    return Limits(run.config.jobs, run.config.cores, run.config.timeout)
+
+
+def _build(run: Run) -> None:
+    plan = run.plan
+    assert plan is not None
+    wanted = list(dict.fromkeys([*plan.installables.values(), *(() if plan.upstream_unreachable else plan.targets)]))
+    derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
+    present = present_outputs(run.nix, derivations)
+    run.recorder.watcher = run.display
+    run.display.phase(f"building {len(wanted)} derivations")
+    started = time.time()
+    try:
+        build(run.nix, wanted, _limits(run), run.recorder)
+    finally:
+        with run.nix.processes.shielded():
+            if plan.upstream_unreachable:
+                plan = run.plan = built_here(plan, {activity.name for activity in run.recorder.builds})
+            targets = [plan.derivations[path] for path in plan.targets]
+            cancelled = run.nix.processes.signum is not None
+            run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
+            run.phases += _build_phases(run, started)
+    good = list(run.seen.built())
+    if good:
+        run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)
+
+
+def _build_phases(run: Run, started: float) -> list[Phase]:
+    """Fetch and build, each the time in which at least one such activity ran. They overlap."""
+    now = time.time()
+    found: list[Phase] = []
+    names: tuple[tuple[PhaseName, list[tuple[float, float]]], ...] = (
+        ("fetch", [(a.started, a.stopped or now) for a in run.recorder.substitutions]),
+        ("build", [(a.started, a.stopped or now) for a in run.recorder.builds]),
+    )
+    for name, intervals in names:
+        begin = min((i[0] for i in intervals), default=started)
+        found.append(Phase(name=name, started=round(begin - run.began, 3), seconds=round(covered(intervals), 3)))
+    return found
+
+
+def _release_roots(run: Run) -> None:
+    for link in (run.work / "roots").glob("out*"):
+        link.unlink()
+
+
+def _rebuild(run: Run) -> None:
+    plan, rebuilder = run.plan, run.rebuilder
+    assert plan is not None and rebuilder is not None
+    first = run.seen.built()
+    good = [path for path in plan.targets if path in first]
+    if not good:
+        return
+    with run.phase("rebuild", f"rebuilding {len(good)} derivations ({rebuilder.name})"):
+        for round_number in range(2, run.config.rounds + 1):
+            _wait_for_clock(run, good)
+            _ask(run, rebuilder, good, round_number, isolated=False)
+        if rebuilder.isolates:
+            victims = verdict.dependent_divergences(plan, verdict.judge_all(plan, run.seen))
+            for level in levels(victims, plan.derivations):
+                run.display.phase(f"rebuilding {len(level)} with the first build's inputs")
+                _ask(run, rebuilder, level, 2, isolated=True)
+
+
+def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
+    last = max((a.started or 0.0 for path in drv_paths for a in run.seen.attempts[path]), default=0.0)
+    remaining = last + TIME_GAP - time.time()
+    if remaining > 0:
+        time.sleep(remaining)
+    run.nix.processes.check()
+
+
+def _ask(run: Run, rebuilder: Rebuilder, drv_paths: Iterable[str], round_number: int, *, isolated: bool) -> None:
+    plan = run.plan
+    assert plan is not None
+    targets = tuple(plan.derivations[path] for path in drv_paths)
+    request = Request(targets, run.seen.built(), round_number, _limits(run), run.work / "trees", isolated)
+    recorder = Recorder(watcher=run.display)
+    try:
+        answer = rebuilder.rebuild(request, recorder)
+    except NixError as error:
+        run.warn(f"the rebuild could not be done: {error}")
+        run.unfinished = str(error).splitlines()[-1]
+        return
+    _take(run, answer)
+
+
+def _take(run: Run, answer: Answer) -> None:
+    run.seen.add(answer.attempts)
+    for key, tree in answer.trees.items():
+        run.seen.trees.setdefault(key, tree)
+
+
+def _report(run: Run, signum: int | None) -> Report:
+    derivations = _derivations(run)
+    conclusion, exit_code = judge(derivations, (), run.config.fail_on, signum=signum)
+    total = round(time.time() - run.began, 3)
+    return Report(
+        tool=f"nix-repro {__version__}",
+        started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
+        system=run.nix.settings()["system"],
+        commit=git_commit(run.cwd),
+        nix_version=run.nix.version(),
+        environment=describe_environment(run.nix, run.environ),
+        conclusion=conclusion,
+        exit_code=exit_code,
+        fail_on=run.config.fail_on,
+        scope=run.config.scope,
+        rebuilder=run.rebuilder.name if run.rebuilder else None,
+        rounds=run.config.rounds,
+        variations=_variations(run),
+        derivations=tuple(derivations),
+        skipped=_skipped(run.plan) if run.plan else (),
+        phases=(*run.phases, Phase(name="total", seconds=total)),
+        warnings=tuple(run.warnings),
+    )
+
+
+def _derivations(run: Run) -> list[DerivationReport]:
+    plan = run.plan
+    if plan is None:
+        return []
+    judged = verdict.judge_all(plan, run.seen, run.unfinished)
+    named = set(plan.installables.values())
+    for drv_path, reason in plan.skipped.items():
+        if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM):
+            judged[drv_path] = verdict.unverified(plan.derivations[drv_path], reason)
+    return [_derivation(run, plan, drv_path, result) for drv_path, result in judged.items()]
+
+
+def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged) -> DerivationReport:
+    builds = tuple(
+        Build(
+            round=a.round,
+            status=a.status,
+            started=round(a.started - run.began, 3) if a.started else None,
+            seconds=a.seconds,
+            log=a.log,
+            isolated=a.isolated,
+        )
+        for a in run.seen.attempts.get(drv_path, ())
+    )
+    return DerivationReport(
+        drv_path=drv_path,
+        name=plan.derivations[drv_path].name,
+        attrs=plan.attrs(drv_path),
+        verdict=judged.verdict,
+        marks=judged.marks,
+        reason=judged.reason,
+        outputs=dict(judged.outputs),
+        builds=builds,
+    )
+
+
+def _skipped(plan: Plan) -> tuple[Skipped, ...]:
+    counts = Counter(plan.skipped.values())
+    return tuple(
+        Skipped(reason=reason, count=count, examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5])
+        for reason, count in counts.most_common()
+    )
+
+
+def _variations(run: Run) -> tuple[Variation, ...]:
+    time_gap = Variation(name="time", applied=True, reason=f"at least {TIME_GAP:g} s between a build and its rebuild")
+    return (time_gap, *(run.rebuilder.variations if run.rebuilder else ()))

@@ -1,0 +1,155 @@
+"""The command line: parse, run, render, exit code. Everything heavy is imported when it is needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import Interrupted, UsageError
+from .judge import USAGE
+
+if TYPE_CHECKING:
+    from .check import Outcome
+    from .config import Config
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+
+def main() -> None:
+    """The `nix-repro` command. One clear message and exit code 2 for what the user can mend."""
+    try:
+        sys.exit(cli.main(prog_name="nix-repro", standalone_mode=False))
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except UsageError as error:
+        print(f"nix-repro: {error}", file=sys.stderr)
+        sys.exit(USAGE)
+    except Interrupted as stop:
+        sys.exit(128 + stop.signum)
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="nix-repro")
+def cli() -> None:
+    """Are these Nix builds bit-for-bit reproducible, and if not, why?
+
+    Exit codes: 0 no difference found, 1 divergence, 2 usage or configuration, 3 target overrun, 4 a build failed,
+    5 something could not be verified, 130/143 interrupted (the report is still written).
+    """
+
+
+def _settings(command: Any) -> Any:
+    """The options that `check`, `plan` and `demo` share: one per configuration key."""
+    for option in reversed(
+        (
+            click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file [default: .nix-repro.yml]"),
+            click.option("--scope", help="installables | own (default: what no upstream cache has) | closure"),
+            click.option("--rounds", help="Builds in all (default 2); more finds intermittent differences"),
+            click.option("--rebuilder", help="auto | shadow | replace | nix-check | a store URL"),
+            click.option("--jobs", help="Builds at once (Nix's max-jobs)"),
+            click.option("--cores", help="Cores for one build (NIX_BUILD_CORES)"),
+            click.option("--timeout", help="Limit for one build, such as 90s or 7m"),
+            click.option("--option", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A Nix setting; may be repeated"),
+            click.option("--fail-on", help="Comma-separated: divergence, overrun, build-failure, unverified; or none"),
+            click.option("--upstream-caches", help="Caches whose paths are not the repository's own [default: https://cache.nixos.org]"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.argument("installables", nargs=-1)
+@_settings
+@click.option("--report-json", type=click.Path(path_type=Path), help="Write the report here (docs/report.md)")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}")
+def check(installables: tuple[str, ...], report_json: Path | None, keep: Path | None, **flags: Any) -> None:
+    """Build, build again, compare every output.
+
+    INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check of this system.
+    """
+    sys.exit(_check(_config(installables, flags), Path.cwd(), report_json, keep))
+
+
+@cli.command()
+@click.argument("installables", nargs=-1)
+@_settings
+def plan(installables: tuple[str, ...], **flags: Any) -> None:
+    """Say what `check` would build, fetch and rebuild, without building."""
+    from .check import plan_only
+    from .processes import Processes
+    from .render.plan import print_plan
+    from .render.terminal import Progress
+
+    processes = Processes()
+    with processes.handling_signals():
+        with Progress() as display:
+            made, nix = plan_only(_config(installables, flags), processes, os.environ, Path.cwd(), display)
+        print_plan(made, nix)
+
+
+@cli.command()
+@_settings
+@click.option("--report-json", type=click.Path(path_type=Path), help="Write the report here")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep both sides of what differs")
+def demo(report_json: Path | None, keep: Path | None, **flags: Any) -> None:
+    """Check the flake in fixtures/demo, where one package diverges on purpose."""
+    directory = Path(__file__).parents[2] / "fixtures" / "demo"
+    if not (directory / "flake.nix").is_file():
+        raise UsageError("demo: fixtures/demo is part of a clone of the repository; run bin/nix-repro there")
+    click.echo(f"nix-repro: checking {directory.name}, a flake with several packages of which one diverges on purpose", err=True)
+    code = _check(_config((f"path:{directory}#all",), {"config_file": None, **_for_demo(flags)}, defaults=False), directory, report_json, keep)
+    if code == 1:
+        click.echo("\nnix-repro: that is the demo: one package diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True)
+    sys.exit(code)
+
+
+def _for_demo(flags: dict[str, Any]) -> dict[str, Any]:
+    # Everything in the demo is its own: no cache need be asked.
+    return {**flags, "upstream_caches": flags["upstream_caches"], "scope": flags["scope"] or "closure"}
+
+
+def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: bool = True) -> Config:
+    from .config import FILE_NAME, layer, load, read_file
+
+    file = flags.pop("config_file")
+    given = layer({"installables": installables, **flags}, "--{}")
+    if file is None and defaults and Path(FILE_NAME).is_file():
+        file = Path(FILE_NAME)
+    return load([read_file(file) if file is not None else {}, given])
+
+
+def _check(config: Config, cwd: Path, report_json: Path | None, keep: Path | None) -> int:
+    from .check import check as run_check
+    from .files import write_whole
+    from .keeping import keep_trees
+    from .processes import Processes
+    from .render.terminal import Progress, print_report
+
+    if report_json is not None and report_json.is_dir():
+        raise UsageError(f"--report-json: {report_json} is a directory")
+
+    def use(outcome: Outcome) -> None:
+        if keep is not None:
+            keep_trees(outcome, keep)
+
+    processes = Processes()
+    with processes.handling_signals():
+        with Progress() as display:
+            report = run_check(config, processes, os.environ, cwd, display, use)
+        if report_json is not None:
+            import msgspec
+
+            write_whole(report_json, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+        print_report(report)
+    return report.exit_code

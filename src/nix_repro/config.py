@@ -1,0 +1,220 @@
+"""One configuration from four layers: defaults < `.nix-repro.yml` < the action's inputs < flags.
+
+Every value knows where it came from, so that a bad one gets one error that names the place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from .errors import UsageError
+from .judge import DEFAULT_FAIL_ON, FAIL_ON
+from .report import Scope
+
+FILE_NAME = ".nix-repro.yml"
+REBUILDERS = ("auto", "shadow", "replace", "nix-check")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL."""
+
+    installables: tuple[str, ...] = (".#default",)
+    scope: Scope = "own"
+    rounds: int = 2
+    rebuilder: str = "auto"
+    jobs: str | None = None
+    cores: int | None = None
+    timeout: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    fail_on: tuple[str, ...] = DEFAULT_FAIL_ON
+    upstream_caches: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A raw value and where it stands: `.nix-repro.yml:3: rounds`, `--rounds`, `input rounds`."""
+
+    value: Any
+    where: str
+
+
+Layer = Mapping[str, Setting]
+
+
+def load(layers: Iterable[Layer]) -> Config:
+    """The configuration, later layers winning. Raises `UsageError` that names the place of what is wrong."""
+    merged: dict[str, Setting] = {}
+    for layer in layers:
+        merged |= layer
+    return Config(**{key: _PARSERS[key](setting) for key, setting in merged.items()})
+
+
+def layer(values: Mapping[str, Any], where: str) -> Layer:
+    """Values that were given, by field name; None means not given. `where` has `{}` for the option's name."""
+    return {key: Setting(value, where.format(key.replace("_", "-"))) for key, value in values.items() if value is not None and value != ()}
+
+
+def read_file(path: Path) -> Layer:
+    """The settings in a `.nix-repro.yml`. Raises `UsageError` with file and line."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    if root is None:
+        return {}
+    if not isinstance(root, yaml.MappingNode):
+        raise UsageError(f"{path}:{root.start_mark.line + 1}: expected `key: value` lines")
+    found: dict[str, Setting] = {}
+    constructor = yaml.SafeLoader("")
+    for key_node, value_node in root.value:
+        line = key_node.start_mark.line + 1
+        key = str(key_node.value)
+        name = key.replace("-", "_")
+        if name not in _PARSERS:
+            raise UsageError(f"{path}:{line}: {key}: unknown key; known are {', '.join(sorted(k.replace('_', '-') for k in _PARSERS))}")
+        if name in found:
+            raise UsageError(f"{path}:{line}: {key}: given twice")
+        try:
+            value = constructor.construct_object(value_node, deep=True)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise UsageError(f"{path}:{line}: {key}: {getattr(error, 'problem', None) or 'not a plain value'}") from None
+        found[name] = Setting(value, f"{path}:{value_node.start_mark.line + 1}: {key}")
+    return found
+
+
+def parse_duration(text: str) -> int | None:
+    """Seconds in `90s`, `7m`, `1m30s`, `1h`, or a plain number of seconds; None when it is none of these."""
+    found = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", text.strip())
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _fail(setting: Setting, expected: str) -> UsageError:
+    return UsageError(f"{setting.where}: {setting.value!r} is not {expected}")
+
+
+def _words(setting: Setting) -> tuple[str, ...]:
+    """A list, or one string with words separated by commas, spaces or line ends."""
+    value = setting.value
+    if isinstance(value, str):
+        value = [word for word in re.split(r"[,\s]+", value) if word]
+    if not isinstance(value, Sequence) or not all(isinstance(word, str) and word for word in value):
+        raise _fail(setting, "a list of words")
+    return tuple(value)
+
+
+def _installables(setting: Setting) -> tuple[str, ...]:
+    found = _words(setting)
+    if not found:
+        raise _fail(setting, "a list with at least one installable")
+    for installable in found:
+        if installable.startswith("-"):
+            raise UsageError(f"{setting.where}: {installable!r} is not an installable")
+    return found
+
+
+def _one_of(allowed: Sequence[str]) -> Callable[[Setting], Any]:
+    def parse(setting: Setting) -> Any:
+        if setting.value not in allowed:
+            raise _fail(setting, f"one of {', '.join(allowed)}")
+        return setting.value
+
+    return parse
+
+
+def _some_of(allowed: Sequence[str]) -> Callable[[Setting], tuple[str, ...]]:
+    def parse(setting: Setting) -> tuple[str, ...]:
+        words = _words(setting)
+        if words == ("none",):
+            return ()
+        for word in words:
+            if word not in allowed:
+                raise UsageError(f"{setting.where}: {word!r} is not one of {', '.join(allowed)} (or none)")
+        return words
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Callable[[Setting], int]:
+    def parse(setting: Setting) -> int:
+        value = setting.value
+        if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise _fail(setting, f"a whole number from {least} to {most}")
+        return value
+
+    return parse
+
+
+def _jobs(setting: Setting) -> str:
+    return "auto" if setting.value == "auto" else str(_whole(1, 4096)(setting))
+
+
+def _duration(setting: Setting) -> int:
+    value = setting.value
+    seconds = parse_duration(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if not seconds:
+        raise _fail(setting, "a duration such as 90s, 7m or 1m30s")
+    return seconds
+
+
+def _rebuilder(setting: Setting) -> str:
+    value = setting.value
+    if isinstance(value, str) and (value in REBUILDERS or "://" in value or value.startswith("local?")):
+        return value
+    raise _fail(setting, f"one of {', '.join(REBUILDERS)}, or a store URL such as ssh-ng://HOST")
+
+
+def _options(setting: Setting) -> tuple[tuple[str, str], ...]:
+    """A mapping in YAML, `name = value` lines in an input, pairs from flags."""
+    value = setting.value
+    if isinstance(value, str):
+        lines = [line.strip() for line in value.splitlines() if line.strip()]
+        pairs: list[tuple[Any, Any]] = [tuple(part.strip() for part in line.partition("=")[::2]) for line in lines]  # type: ignore[misc]
+        if any("=" not in line for line in lines):
+            raise _fail(setting, "lines of `name = value`")
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        pairs = list(value) if isinstance(value, Sequence) else []
+    found: list[tuple[str, str]] = []
+    for pair in pairs:
+        name, content = pair if isinstance(pair, tuple) and len(pair) == 2 else ("", None)
+        if not (isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9-]*", name)) or not isinstance(content, str | int | bool):
+            raise _fail(setting, "a mapping from Nix setting names to values")
+        found.append((name, str(content).lower() if isinstance(content, bool) else str(content)))
+    if not found:
+        raise _fail(setting, "a mapping from Nix setting names to values")
+    return tuple(found)
+
+
+_PARSERS: Mapping[str, Callable[[Setting], Any]] = {
+    "installables": _installables,
+    "scope": _one_of(get_args(Scope)),
+    "rounds": _whole(2, 20),
+    "rebuilder": _rebuilder,
+    "jobs": _jobs,
+    "cores": _whole(0, 4096),
+    "timeout": _duration,
+    "options": _options,
+    "fail_on": _some_of(FAIL_ON),
+    "upstream_caches": _words,
+}
+assert set(_PARSERS) == {field.name for field in fields(Config)}

@@ -1,0 +1,115 @@
+"""Derivations, read from Nix's JSON.
+
+The shape of that JSON changed twice: Nix 2.8 prints input outputs as lists, 2.26 as objects, 2.34 nests everything
+under `derivations` and drops the store directory from every path. Each shape has one jq program that turns it into
+ours; the program is chosen by what the JSON looks like, never by a version number.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class DrvOutput(msgspec.Struct, frozen=True):
+    """`path` is null when Nix knows it only after building. `fixed` outputs have their hash in the derivation;
+    `floating` ones are content-addressed, their path follows from what the build made."""
+
+    path: str | None = None
+    fixed: bool = False
+    floating: bool = False
+
+
+class Derivation(msgspec.Struct, frozen=True):
+    """One .drv file: what is built, from which inputs, how."""
+
+    drv_path: str
+    name: str
+    system: str
+    builder: str
+    args: tuple[str, ...]
+    env: dict[str, str]
+    outputs: dict[str, DrvOutput]
+    input_drvs: dict[str, tuple[str, ...]]
+    input_srcs: tuple[str, ...]
+    impure: bool = False
+
+    @property
+    def fixed_output(self) -> bool:
+        return any(output.fixed for output in self.outputs.values())
+
+    @property
+    def floating(self) -> bool:
+        return any(output.floating for output in self.outputs.values())
+
+    def output_named(self, store_path: str) -> str | None:
+        """Which output a store path of this derivation is, by Nix's naming rule `NAME` or `NAME-OUTPUT`."""
+        suffix = store_path.rsplit("/", 1)[-1].partition("-")[2]
+        for output in self.outputs:
+            if suffix == (self.name if output == "out" else f"{self.name}-{output}"):
+                return output
+        return None
+
+
+# The parts that all three shapes share. `$dir` is "" where paths are whole, else the store directory with a slash.
+_COMMON = r"""
+def whole: if startswith("/") then . else $dir + . end;
+def outs: if type == "array" then . else .outputs end;
+def env_of: (.env // {}) + (if .structuredAttrs then {"__json": (.structuredAttrs | tojson)} else {} end);
+def output: {path: (if .path then .path | whole else null end),
+             fixed: ((.hash // null) != null),
+             floating: ((.hash // null) == null and (.path // null) == null
+                        and ((.hashAlgo // .method // null) != null) and (.impure // false | not))};
+def derivation($path; $drvs; $srcs): {drv_path: ($path | whole),
+    name: (.name // ($path | split("/") | last | .[33:] | rtrimstr(".drv"))),
+    system, builder, args, env: (env_of | with_entries(.value |= tostring)),
+    outputs: (.outputs | map_values(output)),
+    impure: ([.outputs[] | .impure // false] | any),
+    input_drvs: ($drvs | with_entries(.key |= whole | .value |= outs)),
+    input_srcs: ($srcs | map(whole))};
+"""
+_FLAT = _COMMON + "[to_entries[] | .key as $p | .value | derivation($p; .inputDrvs; .inputSrcs)]"
+_NESTED = _COMMON + "[.derivations | to_entries[] | .key as $p | .value | derivation($p; .inputs.drvs; .inputs.srcs)]"
+
+# `path-info --json`: a list (2.8), an object by path with null for invalid paths (2.26), or `info` by base name (2.34).
+_PATHS_LIST = "[.[] | select(.valid != false)]"
+_PATHS_DICT = "[to_entries[] | select(.value != null) | .value + {path: .key}]"
+
+
+@functools.cache
+def _program(text: str, store_dir: str) -> Any:
+    import jq
+
+    return jq.compile(text, args={"dir": f"{store_dir}/"})
+
+
+def parse_derivations(text: str, store_dir: str) -> dict[str, Derivation]:
+    """What `nix derivation show` or `nix show-derivation` printed, by .drv path."""
+    nested = '"derivations"' in text[:64]
+    rows = _program(_NESTED if nested else _FLAT, store_dir).input_text(text).first()
+    return {drv.drv_path: drv for drv in msgspec.convert(rows, list[Derivation])}
+
+
+class PathInfo(msgspec.Struct, frozen=True, rename="camel"):
+    """What the store knows of a valid path. `nar_size` and `closure_size` in bytes; the latter only when asked for."""
+
+    path: str
+    nar_size: int = 0
+    closure_size: int | None = None
+    deriver: str | None = None
+    references: tuple[str, ...] = ()
+
+
+def parse_path_info(text: str) -> dict[str, PathInfo]:
+    """What `nix path-info --json` printed; invalid paths are left out."""
+    program = _PATHS_LIST if text.lstrip().startswith("[") else _PATHS_DICT
+    rows = _program(program, "").input_text(text).first()
+    return {info.path: info for info in msgspec.convert(rows, list[PathInfo])}
+
+
+def graph_outputs(derivations: Mapping[str, Derivation]) -> dict[str, str]:
+    """Which derivation makes which store path, for outputs whose path is known before building."""
+    return {o.path: drv_path for drv_path, drv in derivations.items() for o in drv.outputs.values() if o.path is not None}

@@ -1,0 +1,114 @@
+"""What the user names → .drv paths. Evaluates once; the .drv files are the truth from then on, because a dirty tree
+or a file written into the checkout would give another derivation the next time (measured)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import UsageError
+from .nix import Nix, NixError
+
+#: Flake outputs that hold attributes by system or by host: a path that starts with one is complete.
+_TOP_LEVEL = frozenset(
+    ("packages", "checks", "devShells", "legacyPackages", "hydraJobs", "nixosConfigurations", "darwinConfigurations", "homeConfigurations")
+)
+_DRV_PATH = "d: d.drvPath"
+_DRV_PATHS = (
+    "builtins.mapAttrs (n: d: if d.type or null == \"derivation\" then d.drvPath else throw \"'${n}' is not a derivation\")"
+)
+
+
+def evaluate(nix: Nix, installables: Sequence[str], cwd: Path, extra: Sequence[str] = ()) -> dict[str, str]:
+    """The .drv path of every installable, by attribute path (`packages.x86_64-linux.default`) or as it was named.
+
+    `all` means every package and check of this system in the flake of `cwd`. Raises `UsageError` with Nix's own words,
+    naming the installable.
+    """
+    found: dict[str, str] = {}
+    for installable in installables:
+        if installable == "all" or installable.endswith("#all"):
+            found |= _everything(nix, installable.removesuffix("all").removesuffix("#") or ".", cwd, extra)
+        else:
+            name, drv_path = _one(nix, installable, cwd, extra)
+            found[name] = drv_path
+    return found
+
+
+def _one(nix: Nix, installable: str, cwd: Path, extra: Sequence[str]) -> tuple[str, str]:
+    plain = installable.partition("^")[0]
+    if plain.startswith("/") and plain.endswith(".drv"):
+        if not Path(plain).is_file():
+            raise UsageError(f"{installable}: there is no such derivation")
+        return plain, plain
+    if plain.startswith(f"{nix.store_dir()}/") and "#" not in plain:
+        return plain, _deriver(nix, plain)
+    flake, _, attr = plain.partition("#")
+    last = f"{installable}: "
+    for candidate in _candidates(attr, nix):
+        try:
+            drv_path = _eval(nix, f"{flake or '.'}#{candidate}", _DRV_PATH, cwd, extra, raw=True)
+        except NixError as error:
+            if f"does not provide attribute" not in str(error):
+                raise UsageError(f"{installable}: evaluation failed\n{error}") from None
+            last = f"{installable}: {_first_error(str(error))}"
+            continue
+        return candidate if flake in ("", ".") else f"{flake}#{candidate}", drv_path
+    raise UsageError(last)
+
+
+def _candidates(attr: str, nix: Nix) -> list[str]:
+    """The attribute paths that Nix itself tries, in its order. Asking one by one tells which it was."""
+    system = nix.settings()["system"]
+    attr = attr or "default"
+    if attr.split(".", 1)[0] in _TOP_LEVEL:
+        return [attr]
+    legacy = [f"defaultPackage.{system}"] if attr == "default" else []
+    return [f"packages.{system}.{attr}", *legacy, f"legacyPackages.{system}.{attr}", attr]
+
+
+def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str]) -> dict[str, str]:
+    system = nix.settings()["system"]
+    found: dict[str, str] = {}
+    for output in (f"packages.{system}", f"checks.{system}"):
+        try:
+            text = _eval(nix, f"{flake}#{output}", _DRV_PATHS, cwd, extra)
+        except NixError as error:
+            if "does not provide attribute" in str(error):
+                continue
+            raise UsageError(f"{flake}#{output}: evaluation failed\n{error}") from None
+        prefix = "" if flake == "." else f"{flake}#"
+        found |= {f"{prefix}{output}.{_quoted(name)}": drv_path for name, drv_path in json.loads(text).items()}
+    if not found:
+        raise UsageError(f"{flake}: the flake has no packages and no checks for {system}")
+    return found
+
+
+def _eval(nix: Nix, installable: str, apply: str, cwd: Path, extra: Sequence[str], *, raw: bool = False) -> str:
+    return nix.run("nix", "eval", "--raw" if raw else "--json", "--no-write-lock-file", *extra, installable, "--apply", apply, cwd=cwd)
+
+
+def _deriver(nix: Nix, path: str) -> str:
+    try:
+        deriver = nix.run("nix-store", "--query", "--deriver", path).strip()
+    except NixError as error:
+        raise UsageError(f"{path}: {_first_error(str(error))}") from None
+    if deriver == "unknown-deriver" or not Path(deriver).is_file():
+        raise UsageError(f"{path}: the derivation that made it is not known here; name the installable or the .drv")
+    return deriver
+
+
+def _quoted(name: str) -> str:
+    """An attribute name as it is written in an attribute path."""
+    return name if name.replace("-", "a").replace("_", "a").isalnum() else json.dumps(name)
+
+
+def _first_error(text: str) -> str:
+    return next((line.removeprefix("error:").strip() for line in text.splitlines() if line.startswith("error:")), text)
+
+
+def add_roots(nix: Nix, drv_paths: Sequence[str], directory: Path) -> None:
+    """Keep the .drv files, and so everything that they refer to, from a garbage collector while `directory` exists."""
+    listing = " ".join(json.dumps(path).replace("$", "\\$") for path in drv_paths)
+    nix.run("nix-instantiate", "--add-root", str(directory / "drv"), "--indirect", "--expr", f"map import [ {listing} ]")

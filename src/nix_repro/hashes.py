@@ -1,0 +1,23 @@
+"""Nix's two spellings of a SHA-256: its own base 32 (alphabet and bit order from libutil/hash.cc), and SRI."""
+
+from __future__ import annotations
+
+import base64
+
+_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
+
+
+def sri(text: str) -> str:
+    """`sha256:<base 32>` as `sha256-<base 64>`."""
+    algorithm, _, digest = text.partition(":")
+    number = 0
+    for char in digest:
+        number = number * 32 + _ALPHABET.index(char)
+    return f"{algorithm}-{base64.b64encode(number.to_bytes(32, 'little')).decode()}"
+
+
+def nix32(text: str) -> str:
+    """`sha256-<base 64>` as `sha256:<base 32>`."""
+    algorithm, _, digest = text.partition("-")
+    number = int.from_bytes(base64.b64decode(digest), "little")
+    return f"{algorithm}:" + "".join(_ALPHABET[number >> (5 * place) & 31] for place in reversed(range(52)))

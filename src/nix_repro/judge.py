@@ -1,0 +1,43 @@
+"""Policy: what was found and what was asked for → conclusion and exit code. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+from .plan import FIXED_OUTPUT, IMPURE, UPSTREAM
+from .report import Conclusion, DerivationReport, Target
+
+FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
+FAIL_ON: tuple[str, ...] = get_args(FailOn)
+DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
+
+DIVERGENCE, USAGE, OVERRUN, BUILD_FAILED, UNVERIFIED = 1, 2, 3, 4, 5
+#: Reasons that leave nothing open: such a derivation is not expected to be verified.
+_SETTLED = (FIXED_OUTPUT, IMPURE, UPSTREAM, "budget")
+
+
+def judge(
+    derivations: Sequence[DerivationReport], targets: Iterable[Target], fail_on: Sequence[str], *, signum: int | None = None
+) -> tuple[Conclusion, int]:
+    """The conclusion and the exit code.
+
+    Precedence: interrupted, divergence, build failure, unverified, overrun. What `fail_on` does not list neither fails
+    the run nor changes its exit code, except that open questions are never a pass: they are `inconclusive`, 5.
+    """
+    verdicts = {derivation.verdict for derivation in derivations}
+    open_questions = any(d.verdict == "unverified" and d.reason not in _SETTLED for d in derivations)
+    # Nothing at all was compared: that is no evidence either.
+    open_questions = open_questions or not any(d.verdict in ("reproducible", "divergent") for d in derivations)
+    failures = [
+        ("divergence", "divergent" in verdicts, DIVERGENCE),
+        ("build-failure", bool(verdicts & {"build-failed", "rebuild-failed"}), BUILD_FAILED),
+        ("unverified", open_questions, UNVERIFIED),
+        ("overrun", any(target.ok is False for target in targets), OVERRUN),
+    ]
+    codes = [code for name, found, code in failures if found and name in fail_on]
+    if signum is not None:
+        return ("fail" if codes else "inconclusive"), 128 + signum
+    if codes:
+        return "fail", codes[0]
+    return ("inconclusive", UNVERIFIED) if open_questions else ("pass", 0)

@@ -1,0 +1,144 @@
+"""Which derivations the run is about, and why the others are left out. Pure: what it asks is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .drv import Derivation
+from .report import Scope
+
+FIXED_OUTPUT = "fixed-output"
+UPSTREAM = "out of scope: an upstream cache has it"
+UNREACHABLE = "upstream unreachable"
+NOT_NAMED = "out of scope: not named"
+IMPURE = "impure: it is not meant to give the same output twice"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`derivations` holds all that were looked at, `targets` those to build and rebuild (dependencies first),
+    `skipped` the others with the reason. `installables` maps attribute paths to .drv paths. When
+    `upstream_unreachable`, the targets are the whole closure until the build shows which of it was built here."""
+
+    installables: Mapping[str, str]
+    derivations: Mapping[str, Derivation]
+    targets: tuple[str, ...]
+    skipped: Mapping[str, str]
+    upstream_unreachable: bool = False
+
+    def attrs(self, drv_path: str) -> tuple[str, ...]:
+        """The installables that name this derivation."""
+        return tuple(attr for attr, path in self.installables.items() if path == drv_path)
+
+
+#: Derivations by .drv path; with `True` everything below them too.
+Show = Callable[[Iterable[str], bool], Mapping[str, Derivation]]
+#: Which of the store paths an upstream cache has; None: none could be asked.
+Available = Callable[[Iterable[str]], set[str] | None]
+
+
+def make_plan(installables: Mapping[str, str], scope: Scope, show: Show, available: Available | None) -> Plan:
+    """Walk the graph from the installables as far as the scope reaches.
+
+    `available` is None when no upstream cache is configured: then everything is the repository's own.
+    """
+    roots = list(dict.fromkeys(installables.values()))
+    match scope:
+        case "installables":
+            return _installables_only(installables, show(roots, False))
+        case "closure":
+            return _finish(installables, show(roots, True), {})
+        case "own":
+            return _own(installables, roots, show, available)
+
+
+def _installables_only(installables: Mapping[str, str], derivations: Mapping[str, Derivation]) -> Plan:
+    inputs = {i for drv in derivations.values() for i in drv.input_drvs} - derivations.keys()
+    return _finish(installables, derivations, dict.fromkeys(sorted(inputs), NOT_NAMED))
+
+
+def _own(installables: Mapping[str, str], roots: Sequence[str], show: Show, available: Available | None) -> Plan:
+    """Level by level from the top, so that only the repository's part of a large graph is ever read."""
+    wanted: dict[str, set[str]] = {root: set() for root in roots}
+    seen: dict[str, Derivation] = {}
+    skipped: dict[str, str] = {}
+    level = list(roots)
+    while level:
+        shown = {path: drv for path, drv in show(level, False).items() if path not in seen}
+        seen |= shown
+        paths = {drv_path: _wanted_paths(drv, wanted[drv_path]) for drv_path, drv in shown.items()}
+        ask = [path for drv_path, found in paths.items() if not shown[drv_path].fixed_output for path in found]
+        have = available(ask) if available is not None and ask else set()
+        if have is None:
+            # Nobody can say what is ours: the build will show it, as far as it builds anything.
+            return replace(_finish(installables, show(roots, True), {}), upstream_unreachable=True)
+        level = []
+        for drv_path, drv in shown.items():
+            if paths[drv_path] and not drv.fixed_output and all(path in have for path in paths[drv_path]):
+                skipped[drv_path] = UPSTREAM
+                continue
+            if drv.fixed_output:
+                continue
+            for input_drv, outputs in drv.input_drvs.items():
+                # Asked again when another derivation wants more of its outputs than an upstream cache has.
+                new = set(outputs) - wanted.setdefault(input_drv, set())
+                wanted[input_drv] |= new
+                if input_drv not in seen:
+                    level.append(input_drv)
+                elif new and skipped.pop(input_drv, None) is not None:
+                    del seen[input_drv]
+                    level.append(input_drv)
+        level = list(dict.fromkeys(level))
+    return _finish(installables, seen, skipped)
+
+
+def built_here(plan: Plan, built: set[str]) -> Plan:
+    """With the upstream caches out of reach, what this run built is the repository's own, and of the rest nobody knows."""
+    rest = {path: UNREACHABLE for path in plan.targets if path not in built}
+    return replace(plan, targets=tuple(path for path in plan.targets if path in built), skipped={**plan.skipped, **rest})
+
+
+def _wanted_paths(drv: Derivation, outputs: Iterable[str]) -> list[str]:
+    """The paths of the outputs somebody wants, of all when nobody said which; none when Nix can't know them yet."""
+    found = [drv.outputs[name].path for name in (set(outputs) or drv.outputs) if name in drv.outputs]
+    return [path for path in found if path is not None] if None not in found else []
+
+
+def _finish(installables: Mapping[str, str], derivations: Mapping[str, Derivation], skipped: Mapping[str, str]) -> Plan:
+    reasons = dict(skipped)
+    for drv_path, drv in derivations.items():
+        if drv_path not in reasons and (drv.fixed_output or drv.impure):
+            reasons[drv_path] = FIXED_OUTPUT if drv.fixed_output else IMPURE
+    targets = tuple(path for path in in_order(derivations) if path not in reasons)
+    return Plan(dict(installables), dict(derivations), targets, reasons)
+
+
+def in_order(derivations: Mapping[str, Derivation]) -> list[str]:
+    """The .drv paths, every one after its inputs. Iterative: graphs are deeper than Python's stack."""
+    order: dict[str, None] = {}
+    for root in derivations:
+        stack = [(root, False)]
+        while stack:
+            path, ready = stack.pop()
+            if path in order or path not in derivations:
+                continue
+            if ready:
+                order[path] = None
+                continue
+            stack.append((path, True))
+            stack.extend((i, False) for i in derivations[path].input_drvs if i not in order)
+    return list(order)
+
+
+def levels(targets: Iterable[str], derivations: Mapping[str, Derivation]) -> list[list[str]]:
+    """The targets in groups, no member of which depends on another of its group, however indirectly."""
+    chosen = set(targets)
+    depth: dict[str, int] = {}
+    for path in in_order(derivations):
+        under = max((depth[i] for i in derivations[path].input_drvs if i in depth), default=0)
+        depth[path] = under + (path in chosen)
+    groups: dict[int, list[str]] = {}
+    for path in sorted(chosen):
+        groups.setdefault(depth[path], []).append(path)
+    return [groups[level] for level in sorted(groups)]

@@ -1,0 +1,166 @@
+"""Children that cannot outlive the run: started in their own group, told to stop when a signal arrives.
+
+Nix stops its builders itself on SIGTERM; after SIGKILL they would run on (measured), so SIGKILL is the last resort.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from .errors import Interrupted
+
+#: Seconds between asking a child to stop and killing it.
+GRACE = 20.0
+
+
+class Processes:
+    """Starts children and remembers the living ones, so that one signal ends them all."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._shielded = False
+
+    @contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop the children and make every later call raise `Interrupted`."""
+        before = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Work that must be finished whatever comes: putting things back, looking at what was done. A signal that comes
+        is remembered and acted on by the first call after it."""
+        before, self._shielded = self._shielded, True
+        try:
+            yield
+        finally:
+            self._shielded = before
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self.signum = self.signum or signum
+        if self._shielded:
+            return
+        for child in list(self._children.values()):
+            self._terminate(child)
+
+    def _terminate(self, child: subprocess.Popen[bytes]) -> None:
+        # A helper under sudo cannot be signalled by us: it stops when its standard input closes.
+        if child.stdin is not None and not child.stdin.closed:
+            try:
+                child.stdin.close()
+            except BrokenPipeError:
+                pass
+        _signal_group(child, signal.SIGTERM)
+        timer = threading.Timer(GRACE, _signal_group, (child, signal.SIGKILL))
+        timer.daemon = True
+        timer.start()
+
+    @contextmanager
+    def child(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A running child. It is stopped when the block is left by an exception.
+
+        Raises `Interrupted` at once when a signal came before, and at the end when one came meanwhile.
+        """
+        self.check()
+        child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
+        self._children[child.pid] = child
+        try:
+            # The signal may have come between the check and the registration.
+            if self.signum is not None and not self._shielded:
+                self._terminate(child)
+            yield child
+            child.wait()
+        except BaseException:
+            self._terminate(child)
+            child.wait()
+            raise
+        finally:
+            del self._children[child.pid]
+            for pipe in (child.stdin, child.stdout, child.stderr):
+                if pipe is not None and not pipe.closed:
+                    try:
+                        pipe.close()
+                    except BrokenPipeError:
+                        pass
+        self.check()
+
+    def check(self) -> None:
+        """Raise `Interrupted` when a signal has come."""
+        if self.signum is not None and not self._shielded:
+            raise Interrupted(self.signum)
+
+    def communicate(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, stdin: bytes | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run to the end, with everything captured."""
+        with self.child(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as child:
+            out, err = child.communicate(stdin)
+        return subprocess.CompletedProcess(list(argv), child.returncode, out, err)
+
+    def lines(
+        self,
+        argv: Sequence[str],
+        on_line: Callable[[bytes], None],
+        *,
+        env: Mapping[str, str],
+        stdin: bytes | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run to the end; every line of standard error goes to `on_line` as it comes, standard output is captured.
+
+        Standard input stays open after `stdin` was written: the child may take its closing for "stop".
+        """
+        with self.child(argv, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as child:
+            assert child.stdout is not None and child.stderr is not None
+            chunks: list[bytes] = []
+            stdout = child.stdout
+            reader = threading.Thread(target=lambda: chunks.append(stdout.read()), daemon=True)
+            reader.start()
+            if stdin is not None and child.stdin is not None:
+                try:
+                    child.stdin.write(stdin)
+                    child.stdin.flush()
+                except (BrokenPipeError, ValueError):
+                    pass  # the child is gone, or a signal closed the pipe: its exit code says the rest
+            for line in bounded_lines(child.stderr):
+                on_line(line)
+            reader.join()
+        return subprocess.CompletedProcess(list(argv), child.returncode, b"".join(chunks), b"")
+
+
+def bounded_lines(stream: IO[bytes], limit: int = 1 << 20) -> Iterator[bytes]:
+    """Lines without their ends; one longer than `limit` bytes is cut, so that no log can fill the memory."""
+    while line := stream.readline(limit):
+        if not line.endswith(b"\n") and len(line) == limit:
+            while (rest := stream.readline(limit)) and not rest.endswith(b"\n"):
+                pass
+        yield line.rstrip(b"\r\n")
+
+
+def _signal_group(child: subprocess.Popen[bytes], signum: int) -> None:
+    if child.poll() is None:
+        try:
+            os.killpg(child.pid, signum)
+        except (ProcessLookupError, PermissionError):
+            pass

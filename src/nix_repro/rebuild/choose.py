@@ -1,0 +1,86 @@
+"""Which rebuilder a run uses, and why another one cannot be used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+from ..errors import UsageError
+from ..nix import Nix
+from .common import Rebuilder
+from .nix_check import NixCheck
+from .replace import Replace
+from .shadow import HELPER, Shadow, system_python
+from .store import Store
+
+HOOK = (
+    "Nix has a post-build-hook, and this user is not trusted to switch it off: a rebuild in this store would be published. "
+    "Add the user to trusted-users, or use the shadow rebuilder (root or sudo)"
+)
+
+
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Every CI system sets CI; people who set it to false mean it."""
+    return environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[[], None], warn: Callable[[str], None]) -> Rebuilder:
+    """The rebuilder by name, or for `auto` the first that works: shadow, replace (in CI only), nix-check.
+
+    Raises `UsageError` with the reason when the wanted one, or none at all, can work here.
+    """
+    hooked = bool(nix.settings().get("post-build-hook")) and not nix.trusted()
+    check = NixCheck(nix)
+    match wanted:
+        case "auto":
+            may_sudo = in_ci(environ)
+            refused = shadow_refusal(may_sudo)
+            if refused is None:
+                return Shadow(nix, _prefix())
+            if hooked:
+                raise UsageError(f"no rebuilder works here. shadow: {refused}. Others: {HOOK}")
+            if in_ci(environ):
+                return Replace(nix, release, check, warn)
+            warn(
+                f"rebuilding with nix --check, which sees the first differing output only: the shadow rebuilder cannot be used ({refused}). "
+                "`--rebuilder shadow` asks sudo for it, `--rebuilder replace` deletes and rebuilds in the store"
+            )
+            return check
+        case "shadow":
+            if (refused := shadow_refusal(True)) is not None:
+                raise UsageError(f"rebuilder shadow: {refused}")
+            return Shadow(nix, _prefix())
+        case "replace" | "nix-check":
+            if hooked:
+                raise UsageError(f"rebuilder {wanted}: {HOOK}")
+            return check if wanted == "nix-check" else Replace(nix, release, check, warn)
+        case url:
+            return Store(nix, url)
+
+
+def shadow_refusal(may_sudo: bool) -> str | None:
+    """Why the shadow rebuilder cannot work here, or None. Tried out, not guessed: containers differ in what they forbid."""
+    if sys.platform != "linux":
+        return "it needs Linux"
+    if os.getuid() != 0 and not may_sudo:
+        return "it needs root, and sudo is used unasked only in CI"
+    if os.getuid() != 0 and shutil.which("sudo") is None:
+        return "it needs root, and there is no sudo"
+    command = [*_prefix(), system_python(), "-I", str(HELPER), "--probe"]
+    try:
+        # A terminal lets sudo ask for the password once; without one it must do without.
+        probe = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return "the helper did not answer"
+    if probe.returncode == 0:
+        return None
+    return (probe.stderr.strip().splitlines() or ["the helper could not be started"])[-1]
+
+
+def _prefix() -> tuple[str, ...]:
+    if os.getuid() == 0:
+        return ()
+    return ("sudo", "--non-interactive") if not sys.stdin.isatty() else ("sudo",)

@@ -1,0 +1,129 @@
+"""What all rebuilders share: the question, the answer, and the inputs that the second build stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..build import Limits, why_not
+from ..drv import Derivation
+from ..nix import Nix
+from ..observe import Attempt, Seen, Tree
+from ..recorder import Recorder
+from ..report import Variation
+
+#: Options for every rebuild: nothing may be fetched or published, nothing may silently leave the sandbox.
+ISOLATION: tuple[tuple[str, str], ...] = (
+    ("substitute", "false"),
+    ("post-build-hook", ""),
+    ("builders", ""),
+    ("sandbox-fallback", "false"),
+    ("min-free", "0"),
+)
+NO_EVENT = "no build was observed"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Build these again. `first` are the first builds of everything, `keep` is a directory for trees that differ.
+
+    Inputs that are not targets themselves are taken as the first build left them: that is what makes a request for a
+    single derivation an isolated one.
+    """
+
+    targets: tuple[Derivation, ...]
+    first: Mapping[str, Attempt]
+    round: int
+    limits: Limits
+    keep: Path
+    isolated: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it, in the terms of the run's observations."""
+
+    attempts: tuple[Attempt, ...]
+    trees: Mapping[tuple[str, str], Tree]
+
+
+class Rebuilder(Protocol):
+    """An independent repetition of builds. `isolates` says whether a repetition with the first build's inputs can be had."""
+
+    name: str
+    variations: tuple[Variation, ...]
+    isolates: bool
+
+    def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        """Raises `NixError` when the repetition as a whole cannot be had."""
+        ...
+
+
+def input_installables(targets: Sequence[Derivation]) -> list[str]:
+    """The outputs of other derivations that the targets are built from, as `DRV!out,dev`."""
+    own = {drv.drv_path for drv in targets}
+    wanted: dict[str, set[str]] = {}
+    for drv in targets:
+        for input_drv, outputs in drv.input_drvs.items():
+            if input_drv not in own:
+                wanted.setdefault(input_drv, set()).update(outputs)
+    return [f"{drv_path}!{','.join(sorted(outputs))}" for drv_path, outputs in sorted(wanted.items())]
+
+
+def realise_inputs(nix: Nix, targets: Sequence[Derivation], recorder: Recorder) -> list[str]:
+    """Have the build inputs in the store (a substituted target does not bring them) and say where they are."""
+    wanted = input_installables(targets)
+    sources = [src for drv in targets for src in drv.input_srcs]
+    if not wanted:
+        return list(dict.fromkeys(sources))
+    done = nix.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *wanted)
+    return list(dict.fromkeys([*sources, *done.stdout.decode("utf-8", "replace").split()]))
+
+
+def batches(nix: Nix, targets: Sequence[Derivation], first: Mapping[str, Attempt], recorder: Recorder) -> Iterable[tuple[list[Derivation], list[str]]]:
+    """The targets in groups, each with the closure of its inputs, such that no group's inputs hold the group's outputs.
+
+    One group nearly always: a second is needed when something outside the targets was built from one of them.
+    """
+    group = list(targets)
+    while group:
+        closure = nix.requisites(realise_inputs(nix, group, recorder))
+        present = set(closure)
+        later = [drv for drv in group if any(seen.path in present for seen in first[drv.drv_path].outputs.values())]
+        if not later or len(later) == len(group):
+            yield group, closure
+            return
+        now = [drv for drv in group if drv not in later]
+        yield now, nix.requisites(realise_inputs(nix, now, recorder))
+        group = later
+
+
+def attempt_of(
+    drv: Derivation, request: Request, paths: Mapping[str, str], hashes: Mapping[str, str], recorder: Recorder, origin: str, *, cancelled: bool
+) -> Attempt:
+    """One derivation's rebuild: its hashes when a build was seen, otherwise why there are none."""
+    activity = recorder.build_of(drv.drv_path)
+    seen = {name: Seen(path, hashes[path], "rebuilt", origin) for name, path in paths.items() if path in hashes}
+    started = activity.started if activity else None
+    seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
+    if activity is not None and len(seen) == len(drv.outputs):
+        return Attempt(drv.drv_path, request.round, "built", seen, started=started, seconds=seconds, isolated=request.isolated)
+    status, because = ("not-built", NO_EVENT) if seen else why_not(drv.drv_path, recorder, cancelled=cancelled)
+    return Attempt(
+        drv.drv_path,
+        request.round,
+        status,
+        missing=dict.fromkeys(drv.outputs, because),
+        because=because,
+        started=started,
+        seconds=seconds,
+        log=recorder.log(drv.drv_path),
+        isolated=request.isolated,
+    )
+
+
+def differing(drv: Derivation, first: Attempt, again: Attempt) -> list[str]:
+    """The outputs whose content is not the first build's."""
+    return [name for name, seen in again.outputs.items() if name in first.outputs and first.outputs[name].nar_hash != seen.nar_hash]

@@ -1,0 +1,109 @@
+"""Rebuild with Nix's own `--check`: the last resort, because of what it cannot see.
+
+It reports the first differing output only, compares nothing for content-addressed derivations, and without a sandbox
+builds at another path and rewrites it, so that a compressed self-reference "differs". Each of these is `unverified`
+with its reason here, never a verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from ..build import why_not
+from ..drv import Derivation
+from ..nix import Nix, NixError
+from ..observe import Attempt, Seen, Tree
+from ..recorder import Recorder
+from ..report import Variation
+from .common import ISOLATION, NO_EVENT, Answer, Request, realise_inputs
+from .copying import copy_tree
+
+FIRST_OUTPUT_ONLY = "only first output seen"
+PATH_REWRITING = "path rewriting"
+CONTENT_ADDRESSED = "content-addressed: nix --check compares nothing"
+
+
+class NixCheck:
+    """Every check takes the registered inputs, so each is isolated by itself."""
+
+    name = "nix-check"
+    isolates = False
+    variations: tuple[Variation, ...] = ()
+
+    def __init__(self, nix: Nix) -> None:
+        self._nix = nix
+        self._alone = nix.with_options(ISOLATION)
+
+    def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        nix = self._nix
+        checkable = [drv for drv in request.targets if not drv.floating]
+        if checkable:
+            realise_inputs(nix, checkable, Recorder(watcher=recorder.watcher))
+            args = ["--check", "--keep-going", "--keep-failed", *request.limits.args()]
+            self._alone.stream(recorder.feed, "nix-store", "--realise", *args, *(drv.drv_path for drv in checkable))
+        attempts: list[Attempt] = []
+        trees: dict[tuple[str, str], Tree] = {}
+        with nix.processes.shielded():
+            for drv in request.targets:
+                attempts.append(self._attempt(drv, request, recorder, trees))
+        return Answer(tuple(attempts), trees)
+
+    def _attempt(self, drv: Derivation, request: Request, recorder: Recorder, trees: dict[tuple[str, str], Tree]) -> Attempt:
+        first = request.first[drv.drv_path]
+        origin = f"round {request.round}, nix --check"
+        activity = next((a for a in reversed([*recorder.builds, *recorder.checks]) if a.name == drv.drv_path), None)
+        seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
+        started = activity.started if activity else None
+
+        def attempt(seen: dict[str, Seen], missing: dict[str, str]) -> Attempt:
+            return Attempt(drv.drv_path, request.round, "built", seen, missing, started=started, seconds=seconds, isolated=request.isolated)
+
+        def failed(because: str) -> Attempt:
+            missing = dict.fromkeys(drv.outputs, because)
+            return Attempt(drv.drv_path, request.round, "not-built", {}, missing, because=because, started=started, seconds=seconds)
+
+        if drv.floating or len(first.outputs) != sum(o.path is not None for o in drv.outputs.values()):
+            return failed(CONTENT_ADDRESSED)
+        if (mismatch := recorder.mismatches.get(drv.drv_path)) is not None:
+            if self._rewrites_paths():
+                return failed(PATH_REWRITING)
+            return attempt(*self._mismatch(drv, request, first, mismatch, origin, trees))
+        if drv.drv_path in recorder.failures or activity is None or activity.stopped is None or self._nix.processes.signum is not None:
+            status, because = why_not(drv.drv_path, recorder, cancelled=self._nix.processes.signum is not None)
+            if activity is None and status == "not-built":
+                because = NO_EVENT
+            log, missing = recorder.log(drv.drv_path), dict.fromkeys(drv.outputs, because)
+            return Attempt(drv.drv_path, request.round, status, {}, missing, because, started, seconds, log)
+        return attempt({name: Seen(seen.path, seen.nar_hash, "rebuilt", origin) for name, seen in first.outputs.items()}, {})
+
+    def _mismatch(
+        self,
+        drv: Derivation,
+        request: Request,
+        first: Attempt,
+        mismatch: tuple[str, str | None],
+        origin: str,
+        trees: dict[tuple[str, str], Tree],
+    ) -> tuple[dict[str, Seen], dict[str, str]]:
+        path, other = mismatch
+        name = next((name for name, seen in first.outputs.items() if Path(seen.path).name == Path(path).name), None)
+        missing = {output: FIRST_OUTPUT_ONLY for output in drv.outputs if output != name}
+        if name is None or other is None or not os.path.lexists(other):
+            return {}, dict.fromkeys(drv.outputs, "differs, but the other side was not kept")
+        try:
+            digest = self._nix.run("nix", "hash", "path", "--sri", other).strip()
+        except NixError:
+            digest = self._nix.run("nix", "hash", "path", other).strip()
+        kept = request.keep / f"round-{request.round}" / Path(path).name
+        copy_tree(other, kept)
+        trees[drv.drv_path, name] = Tree(Path(first.outputs[name].path), kept, request.round)
+        if os.access(Path(other).parent, os.W_OK):
+            shutil.rmtree(other, ignore_errors=True) if Path(other).is_dir() else Path(other).unlink()
+        return {name: Seen(path, digest, "rebuilt", origin)}, missing
+
+    def _rewrites_paths(self) -> bool:
+        settings = self._nix.settings()
+        sandbox = dict(self._alone.options).get("sandbox", settings.get("sandbox"))
+        return "darwin" in settings["system"] or str(sandbox).lower() == "false"

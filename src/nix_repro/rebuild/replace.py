@@ -1,0 +1,152 @@
+"""Rebuild in the store itself: set the first build aside, delete it, realise it again, put the first build back.
+
+Needs no privilege and no Linux, and sees every output; but for a while the store is without the paths, so it is the
+default only where nobody else works with the store. What is rooted or referred to from outside cannot be deleted and
+goes to `nix-check`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from ..build import output_paths
+from ..drv import Derivation
+from ..nix import Nix, NixError
+from ..observe import Attempt, Tree
+from ..recorder import Recorder
+from ..report import Variation
+from .common import ISOLATION, Answer, Rebuilder, Request, attempt_of, batches, differing
+from .copying import copy_tree
+
+_ALIVE = re.compile(r"cannot delete path '([^']+)'|path '([^']+)' is (?:still )?alive")
+
+
+class Replace:
+    """`release` drops the roots that this run itself holds on the targets, `otherwise` takes what cannot be deleted,
+    `warn` hears what the user should know."""
+
+    name = "replace"
+    isolates = True
+    variations: tuple[Variation, ...] = ()
+
+    def __init__(self, nix: Nix, release: Callable[[], None], otherwise: Rebuilder, warn: Callable[[str], None]) -> None:
+        self._nix = nix
+        self._alone = nix.with_options(ISOLATION)
+        self._release = release
+        self._otherwise = otherwise
+        self._warn = warn
+
+    def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        self._release()
+        attempts: list[Attempt] = []
+        trees: dict[tuple[str, str], Tree] = {}
+        for group, _ in batches(self._nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
+            answer = self._rebuild(replace(request, targets=tuple(group)), recorder)
+            attempts += answer.attempts
+            trees |= answer.trees
+        return Answer(tuple(attempts), trees)
+
+    def _rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        doomed = self._with_dependants(request.targets, request)
+        aside = request.keep / f"first-{request.round}"
+        aside.mkdir(parents=True)
+        export = aside / "export" if self._nix.trusted() else None
+        if export is not None:
+            with export.open("wb") as file:
+                self._nix.run_to(file, "nix-store", "--export", *doomed)
+        else:
+            for path in doomed:
+                copy_tree(path, aside / Path(path).name)
+        try:
+            stuck = self._delete(doomed)
+            free = tuple(drv for drv in request.targets if not stuck & self._paths(drv, request))
+            if free:
+                drv_paths = [drv.drv_path for drv in free]
+                self._alone.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *request.limits.args(), *drv_paths)
+        finally:
+            # Whatever came, a signal too: look at what there is, then put back what was there.
+            with self._nix.processes.shielded():
+                answer = self._compare(replace(request, targets=free), recorder, None if export else aside)
+                self._put_back(doomed, request, export)
+                if export is not None:
+                    shutil.rmtree(aside)
+        held = tuple(drv for drv in request.targets if drv not in free)
+        if not held:
+            return answer
+        names = ", ".join(sorted(drv.name for drv in held)[:5])
+        self._warn(f"{len(held)} derivations are in use and could not be replaced ({names}): rebuilt by {self._otherwise.name} instead")
+        rest = self._otherwise.rebuild(replace(request, targets=held), recorder)
+        return Answer((*answer.attempts, *rest.attempts), {**answer.trees, **rest.trees})
+
+    def _paths(self, drv: Derivation, request: Request) -> set[str]:
+        return {seen.path for seen in request.first[drv.drv_path].outputs.values()}
+
+    def _with_dependants(self, targets: Iterable[Derivation], request: Request) -> list[str]:
+        """The targets' outputs, and those of this run's derivations that refer to them."""
+        paths = {path for drv in targets for path in self._paths(drv, request)}
+        ours = {seen.path for attempt in request.first.values() for seen in attempt.outputs.values()}
+        referrers = set(self._nix.run("nix-store", "--query", "--referrers-closure", *paths).split())
+        return sorted(paths | (referrers & ours))
+
+    def _delete(self, doomed: list[str]) -> set[str]:
+        """Delete in one call; paths that are alive keep everything below them alive and are returned with it."""
+        stuck: set[str] = set()
+        while True:
+            invalid = self._nix.invalid(doomed)
+            rest = [path for path in doomed if path not in stuck and path not in invalid]
+            if not rest:
+                return stuck
+            try:
+                self._nix.run("nix-store", "--delete", *rest)
+                return stuck
+            except NixError as error:
+                found = _ALIVE.search(str(error))
+                alive = (found.group(1) or found.group(2)) if found else None
+                if alive is None or alive in stuck:
+                    raise
+                stuck |= set(self._nix.requisites([alive])) | {alive}
+
+    def _compare(self, request: Request, recorder: Recorder, aside: Path | None) -> Answer:
+        cancelled = self._nix.processes.signum is not None
+        paths = {drv.drv_path: output_paths(self._nix, drv) for drv in request.targets}
+        everything = [path for found in paths.values() for path in found.values()]
+        invalid = self._nix.invalid(everything)
+        hashes = self._nix.hashes(path for path in everything if path not in invalid)
+        attempts: list[Attempt] = []
+        trees: dict[tuple[str, str], Tree] = {}
+        for drv in request.targets:
+            again = attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, self._origin(request), cancelled=cancelled)
+            attempts.append(again)
+            first = request.first[drv.drv_path]
+            for name in differing(drv, first, again):
+                here = Path(first.outputs[name].path)
+                kept = request.keep / f"round-{request.round}{'-isolated' if request.isolated else ''}" / Path(again.outputs[name].path).name
+                copy_tree(again.outputs[name].path, kept)
+                trees[drv.drv_path, name] = Tree(aside / here.name if aside else here, kept, request.round)
+        return Answer(tuple(attempts), trees)
+
+    def _origin(self, request: Request) -> str:
+        return f"round {request.round}, in the store" + (", the first build's inputs" if request.isolated else "")
+
+    def _put_back(self, doomed: list[str], request: Request, export: Path | None) -> None:
+        """Make the store hold the first build again, where it no longer does."""
+        first = {seen.path: seen.nar_hash for a in request.first.values() for seen in a.outputs.values()}
+        invalid = self._nix.invalid(doomed)
+        now = self._nix.hashes(path for path in doomed if path not in invalid)
+        changed = [path for path in doomed if now.get(path) != first[path]]
+        if not changed:
+            return
+        if export is None:
+            self._warn(f"the store now holds the rebuild of {len(changed)} outputs: this user may not put the first build back")
+            return
+        try:
+            if now:
+                self._nix.run("nix-store", "--delete", *now)
+            with export.open("rb") as file:
+                self._nix.run_from(file, "nix-store", "--import")
+        except NixError as error:
+            self._warn(f"the first build of {len(changed)} outputs could not be put back: {str(error).splitlines()[-1]}")

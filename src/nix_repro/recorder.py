@@ -1,0 +1,127 @@
+"""What one Nix command did, gathered from its events as they come. Memory is bounded whatever the log says."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from . import events
+
+#: The end of a builder's log that is kept: lines, and characters of one line.
+LOG_LINES = 100
+LOG_WIDTH = 500
+#: Messages kept of one command; a cache that fails says so once per path.
+MESSAGES = 2000
+
+
+@dataclass
+class Activity:
+    """Something that took time. Seconds since the epoch; `stopped` is None while it runs."""
+
+    name: str
+    origin: str
+    started: float
+    stopped: float | None = None
+
+
+class Watcher(Protocol):
+    """Is told what happens while it happens: the live display."""
+
+    def started(self, kind: str, name: str, at: float) -> None: ...
+    def stopped(self, kind: str, name: str, at: float) -> None: ...
+
+
+@dataclass
+class Recorder:
+    """Feed it the lines of an internal-json log.
+
+    `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a
+    .drv to the differing output and the kept other side, `full_disk` holds the .drvs whose builder ran out of space
+    ("" when Nix itself did).
+    """
+
+    watcher: Watcher | None = None
+    clock: Callable[[], float] = time.time
+    builds: list[Activity] = field(default_factory=list)
+    checks: list[Activity] = field(default_factory=list)
+    substitutions: list[Activity] = field(default_factory=list)
+    copies: list[Activity] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    mismatches: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    errors: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    warnings: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    full_disk: set[str] = field(default_factory=set)
+    _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)
+    _logs: dict[str, deque[str]] = field(default_factory=dict)
+    _resolved: dict[str, str] = field(default_factory=dict)
+
+    def feed(self, line: bytes) -> None:
+        """Take in one line."""
+        match events.decode(line):
+            case events.BuildStarted(id, drv_path, machine, checking):
+                name = self._resolved.get(drv_path, drv_path)
+                self._start(id, "build", self.checks if checking else self.builds, Activity(name, machine, self.clock()))
+            case events.SubstituteStarted(id, path, cache):
+                self._start(id, "fetch", self.substitutions, Activity(path, cache, self.clock()))
+            case events.CopyStarted(id, path, source):
+                self._start(id, "copy", self.copies, Activity(path, source, self.clock()))
+            case events.Resolved(drv_path, resolved):
+                self._resolved[resolved] = drv_path
+            case events.Stopped(id):
+                self._stop(id)
+            case events.LogLine(id, text):
+                self._log(id, text)
+            case events.Message(text, error, warning):
+                self._message(text, error, warning)
+            case None:
+                pass
+
+    def log(self, drv_path: str) -> str | None:
+        """The end of what the builder printed, or None when it printed nothing."""
+        lines = self._logs.get(drv_path)
+        return "\n".join(lines) if lines else None
+
+    def build_of(self, drv_path: str) -> Activity | None:
+        """The last time this derivation's builder was seen at work."""
+        return next((a for a in reversed(self.builds) if a.name == drv_path), None)
+
+    def _start(self, id: int, kind: str, into: list[Activity], activity: Activity) -> None:
+        into.append(activity)
+        self._running[id] = (kind, activity)
+        if self.watcher is not None:
+            self.watcher.started(kind, activity.name, activity.started)
+
+    def _stop(self, id: int) -> None:
+        kind, activity = self._running.pop(id, (None, None))
+        if kind is None or activity is None:
+            return
+        activity.stopped = self.clock()
+        if self.watcher is not None:
+            self.watcher.stopped(kind, activity.name, activity.stopped)
+
+    def _log(self, id: int, text: str) -> None:
+        _, activity = self._running.get(id, (None, None))
+        if activity is not None:
+            lines = self._logs.setdefault(activity.name, deque(maxlen=LOG_LINES))
+            lines.append(text[:LOG_WIDTH])
+            if events.disk_full(text):
+                self.full_disk.add(activity.name)
+
+    def _message(self, text: str, error: bool, warning: bool) -> None:
+        if found := events.mismatch(text):
+            drv_path, output, other = found
+            self.mismatches.setdefault(self._resolved.get(drv_path, drv_path), (output, other))
+        elif error:
+            self.errors.append(text)
+            failed = events.failure(text)
+            if failed is not None:
+                status, drv_path = failed
+                # The first word is about the derivation itself; later ones repeat it for the command.
+                self.failures.setdefault(self._resolved.get(drv_path, drv_path), status)
+            if events.disk_full(text):
+                self.full_disk.add(failed[1] if failed else "")
+        elif warning:
+            self.warnings.append(text)
