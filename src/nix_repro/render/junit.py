@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from nix_repro.render import escape, words
+from nix_repro.render import escape, phrases
 
 if TYPE_CHECKING:
     from nix_repro.report import DerivationReport, Report
@@ -18,7 +18,7 @@ def _seconds(derivation: DerivationReport) -> float:
 def _details(derivation: DerivationReport) -> str:
     lines = []
     for name, output in derivation.outputs.items():
-        first, again = words.two_hashes(output)
+        first, again = phrases.two_hashes(output)
         lines.append(f"{name}: {output.verdict} {output.path or ''} {first or ''} {again or ''}".rstrip())
     lines += [f"{f.output}/{f.path}: {f.cause} ({f.confidence}): {f.because}; fix: {f.fix}" for f in derivation.findings]
     if derivation.reproduce:
@@ -61,7 +61,7 @@ def render_junit(report: Report) -> str:
     divergences skipped. Characters that XML cannot hold are replaced."""
     root = ET.Element("testsuites", {"name": "nix-repro"})
     suite = _add(root, "testsuite", name=f"nix-repro {report.system}", timestamp=report.started)
-    for derivation in words.failures_first(report.derivations):
+    for derivation in phrases.failures_first(report.derivations):
         _case(suite, derivation)
     for tag, key in (("testcase", "tests"), ("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         count = str(len(suite.findall(f".//{tag}")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from nix_repro.render import escape, words
+from nix_repro.render import escape, phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def _log_tail(log: str) -> str:
     whole = log.rstrip("\n")
     kept = "\n".join(whole.split("\n")[-_LOG_LINES:])[-_LOG_CHARS:]
     if kept != whole:
-        kept = f"… the end of {words.plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
+        kept = f"… the end of {phrases.plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
     return escape.fence(kept)
 
 
@@ -54,12 +54,12 @@ def _diff(finding: Finding) -> str:
 def _output_cell(name: str, output: Output, column: str) -> str:
     if column == "name":
         return escape.code(name, 40)
-    first, again = words.two_hashes(output)
+    first, again = phrases.two_hashes(output)
     if column == "first":
-        return escape.code(words.short_hash(first)) if first else "–"
+        return escape.code(phrases.short_hash(first)) if first else "–"
     if again is None:
         return "–"
-    return "same" if again == first else f"<b>{escape.code(words.short_hash(again))}</b>"
+    return "same" if again == first else f"<b>{escape.code(phrases.short_hash(again))}</b>"
 
 
 def _outputs(derivation: DerivationReport, column: str) -> str:
@@ -71,7 +71,7 @@ def _outputs(derivation: DerivationReport, column: str) -> str:
 
 
 def _note(derivation: DerivationReport) -> str:
-    """What is different about this derivation, in a few words."""
+    """What is different about this derivation, in a few phrases."""
     parts: list[str] = []
     if "new" in derivation.marks:
         parts.append("<b>new</b>")
@@ -103,7 +103,7 @@ def _took(derivation: DerivationReport, column: str) -> str:
 
 def _seconds(value: float) -> str:
     """A duration that a narrow table cell does not break."""
-    return words.seconds(value).replace(" ", "\u00a0")
+    return phrases.seconds(value).replace(" ", "\u00a0")
 
 
 def _attr(attr: str, system: str) -> str:
@@ -123,7 +123,7 @@ def _margin(target: Target) -> str:
     if "hit" in target.name:
         return f"{(target.actual - target.limit) * 100:+.1f} pp"
     spare = target.limit - target.actual
-    return f"{words.seconds(spare)} left" if spare >= 0 else f"**{words.seconds(-spare)} over**"
+    return f"{phrases.seconds(spare)} left" if spare >= 0 else f"**{phrases.seconds(-spare)} over**"
 
 
 def _drv_name(path: str) -> str:
@@ -161,7 +161,7 @@ def _environment() -> Environment:
         "outputs": _outputs,
         "note": _note,
         "margin": _margin,
-        "symbol": words.symbol,
+        "symbol": phrases.symbol,
         "sign": lambda headline: headline.symbol,
     }
     for name, function in functions.items():
@@ -169,9 +169,9 @@ def _environment() -> Environment:
     environment.filters |= {
         "drv_name": _drv_name,
         "percent": percent,
-        "plural": words.plural,
+        "plural": phrases.plural,
         "seconds": _seconds,
-        "size": words.size,
+        "size": phrases.size,
         "took": _took,
         "attr": _attr,
     }

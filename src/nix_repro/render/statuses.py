@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from nix_repro.render import escape, words
+from nix_repro.render import escape, phrases
 
 if TYPE_CHECKING:
     from nix_repro.report import DerivationReport, Report
@@ -44,7 +44,7 @@ def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, 
         return ("failure" if "divergence" in fail_on else "success"), "Differs because an input diverges"
     match derivation.verdict:
         case "reproducible":
-            return "success", f"No difference found in {words.plural(len(derivation.outputs), 'output')}"
+            return "success", f"No difference found in {phrases.plural(len(derivation.outputs), 'output')}"
         case "divergent":
             known, new = "known" in derivation.marks, "new" in derivation.marks
             fails = (not known and "divergence" in fail_on) or (new and "new-divergence" in fail_on)
@@ -59,10 +59,10 @@ def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, 
 
 def commit_statuses(report: Report, *, run_id: str, run_url: str | None, per_installable: bool = True) -> list[CommitStatus]:
     """The overall status first, then one per installable in the order of their names, `INSTALLABLES` at most."""
-    said = words.headline(report).sentence
-    cost = words.verification_cost(report)
+    said = phrases.headline(report).sentence
+    cost = phrases.verification_cost(report)
     if cost is not None:
-        said += f" · verification +{words.seconds(cost)}"
+        said += f" · verification +{phrases.seconds(cost)}"
     if report.conclusion == "pass":
         state: State = "success"
     else:

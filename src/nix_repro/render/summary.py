@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nix_repro.render import words
+from nix_repro.render import phrases
 from nix_repro.render.markdown import render
 from nix_repro.render.timeline import timeline
 
@@ -46,14 +46,14 @@ _MESSAGES = 15
 
 def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
     """The verdict line and the first table with at most `rows` rows, and the derivations that are not in it."""
-    ordered = words.failures_first(report.derivations)
-    urgent = sum(words.needs_attention(d) for d in ordered)
+    ordered = phrases.failures_first(report.derivations)
+    urgent = sum(phrases.needs_attention(d) for d in ordered)
     shown = min(max(urgent, _QUIET_ROWS), rows, len(ordered))
     text = render(
         "head",
         report,
-        headline=words.headline(report),
-        cost=words.verification_cost(report),
+        headline=phrases.headline(report),
+        cost=phrases.verification_cost(report),
         rows=ordered[:shown],
         more_urgent=max(urgent - shown, 0),
     )
@@ -62,7 +62,7 @@ def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
 
 def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
     """Every section that has something to say, in reading order."""
-    ordered = words.failures_first(report.derivations)
+    ordered = phrases.failures_first(report.derivations)
     divergent = [d for d in ordered if d.verdict == "divergent"]
     failed = [(d, b) for d in ordered for b in d.builds if b.log]
     caches = report.caches
@@ -116,7 +116,7 @@ def _parts(head: str, sections: dict[str, str], left_out: list[str], limit_bytes
             parts.append(_DETAILS)
         parts.append(section)
     if left_out:
-        parts.append(f"> **Left out** to stay under {words.size(limit_bytes)}: {', '.join(left_out)}. The JSON report has everything.\n")
+        parts.append(f"> **Left out** to stay under {phrases.size(limit_bytes)}: {', '.join(left_out)}. The JSON report has everything.\n")
     return parts
 
 

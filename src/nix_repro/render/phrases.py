@@ -1,0 +1,144 @@
+"""How the report's numbers and verdicts are said in Markdown, statuses and annotations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nix_repro.report import SEVERITY, DerivationReport, Output, Report, Verdict
+
+#: Exit codes of a run that was stopped by SIGINT or SIGTERM.
+INTERRUPTED = (130, 143)
+
+SYMBOLS: dict[Verdict, str] = {
+    "divergent": "❌",
+    "build-failed": "💥",
+    "rebuild-failed": "💥",
+    "unverified": "⚠️",
+    "reproducible": "✅",
+}
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: `0.4 s`, `38 s`, `1m 12s`, `2h 03m`."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def size(value: float) -> str:
+    """Bytes in decimal units, as caches and file systems of today count them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 derivation`, `5,000 derivations`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def short_hash(nar_hash: str) -> str:
+    """The first eight characters of a hash behind its algorithm: enough to see two apart."""
+    return nar_hash.rpartition("-")[2][:8]
+
+
+def counts(report: Report) -> dict[Verdict, int]:
+    """How many derivations have each verdict, zeros included."""
+    found = dict.fromkeys(reversed(SEVERITY), 0)
+    for derivation in report.derivations:
+        found[derivation.verdict] += 1
+    return found
+
+
+def symbol(derivation: DerivationReport) -> str:
+    """The sign before a derivation's name."""
+    if derivation.verdict == "divergent" and "known" in derivation.marks:
+        return "🟡"
+    if derivation.verdict == "reproducible" and "propagated" in derivation.marks:
+        return "🔗"
+    return SYMBOLS[derivation.verdict]
+
+
+def needs_attention(derivation: DerivationReport) -> bool:
+    """Whether a reader has to look at it: anything but a plain `reproducible`."""
+    return derivation.verdict != "reproducible" or bool(derivation.marks)
+
+
+def failures_first(derivations: tuple[DerivationReport, ...]) -> list[DerivationReport]:
+    """Worst first, then what nobody has excused yet, then what the user named, then by name."""
+    return sorted(
+        derivations,
+        key=lambda d: (SEVERITY.index(d.verdict), "known" in d.marks, not needs_attention(d), not d.attrs, d.name, d.drv_path),
+    )
+
+
+def overruns(report: Report) -> list[str]:
+    """Names of the targets that were exceeded."""
+    return [target.name for target in report.targets if target.ok is False]
+
+
+def verification_cost(report: Report) -> float | None:
+    """Wall-clock seconds that this run spent on the second builds and on explaining them; null when nothing says."""
+    spent = [phase.seconds for phase in report.phases if phase.name in {"rebuild", "explain"}]
+    return sum(spent) if spent else None
+
+
+def two_hashes(output: Output) -> tuple[str | None, str | None]:
+    """The first build's hash and the one to set against it: the first that differs, else the next observation."""
+    if not output.hashes:
+        return None, None
+    first = output.hashes[0].nar_hash
+    others = [observed.nar_hash for observed in output.hashes[1:]]
+    return first, next((other for other in others if other != first), others[0] if others else None)
+
+
+class Headline(NamedTuple):
+    """The verdict in one line: a sign and a sentence."""
+
+    symbol: str
+    sentence: str
+
+
+def headline(report: Report) -> Headline:
+    """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
+    total = len(report.derivations)
+    found = counts(report)
+    known = sum(d.verdict == "divergent" and "known" in d.marks for d in report.derivations)
+    said: list[str] = []
+    if fresh := found["divergent"] - known:
+        said.append(
+            "the one derivation in scope diverges"
+            if total == 1
+            else f"{fresh:,} of {plural(total, 'derivation')} {'diverges' if fresh == 1 else 'diverge'}"
+        )
+    if failed := found["build-failed"]:
+        said.append(f"{plural(failed, 'build')} failed")
+    if failed := found["rebuild-failed"]:
+        said.append(f"{plural(failed, 'rebuild')} failed")
+    if missed := overruns(report):
+        said.append(f"over target: {', '.join(missed)}")
+    trouble = bool(said)
+    if not trouble:
+        outputs = sum(len(d.outputs) for d in report.derivations if d.verdict == "reproducible")
+        if clean := found["reproducible"]:
+            said.append(f"no difference found in {plural(clean, 'derivation')} ({plural(outputs, 'output')})")
+        elif not total:
+            said.append("nothing in scope to verify")
+    if known:
+        said.append(f"{plural(known, 'known divergence')}")
+    if found["unverified"]:
+        said.append(f"{found['unverified']:,} unverified")
+    if report.exit_code in INTERRUPTED:
+        said.insert(0, "interrupted")
+    if trouble and report.conclusion == "pass":
+        said.append(f"allowed by fail-on ({', '.join(report.fail_on) or 'empty'})")
+    sentence = "; ".join(said)
+    sign = {"fail": "❌", "inconclusive": "⚠️", "pass": "🟡" if trouble else "✅"}[report.conclusion]
+    return Headline(sign, sentence[:1].upper() + sentence[1:])
