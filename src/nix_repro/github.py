@@ -214,10 +214,6 @@ class _Sender:
             marker = read_marker(comment.body or "")
             author: NamedUser | None = comment.user  # null when the account was deleted
             trusted = author is not None and (author.type == "Bot" or comment.author_association in _INSIDERS)
-                "OWNER",
-                "MEMBER",
-                "COLLABORATOR",
-            }
             if marker is not None and marker[0] == wanted and trusted:
                 return comment
         return None
