@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from github.IssueComment import IssueComment
     from github.NamedUser import NamedUser
+    from github.Organization import Organization
     from github.PullRequest import PullRequest
     from github.Repository import Repository
 
@@ -212,7 +213,7 @@ class _Sender:
         wanted = marker_id(self._to.run_id)
         for comment in comments:
             marker = read_marker(comment.body or "")
-            author: NamedUser | None = comment.user  # null when the account was deleted
+            author: NamedUser | Organization | None = comment.user  # null when the account was deleted
             trusted = author is not None and (author.type == "Bot" or comment.author_association in _INSIDERS)
             if marker is not None and marker[0] == wanted and trusted:
                 return comment
