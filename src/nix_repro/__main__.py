@@ -1,5 +1,5 @@
 """`python -m nix_repro`."""
 
-from .cli import main
+from nix_repro.cli import main
 
 main()

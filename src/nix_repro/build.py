@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .drv import Derivation
-from .nix import Nix, NixError
-from .observe import Attempt, Seen
-from .recorder import Recorder
-from .report import Source, Status
+from nix_repro.drv import Derivation
+from nix_repro.nix import Nix, NixError
+from nix_repro.observe import Attempt, Seen
+from nix_repro.recorder import Recorder
+from nix_repro.report import Source, Status
 
 DISK_FULL = "disk full"
 TIMED_OUT = "timed out"
@@ -74,7 +74,7 @@ def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str]
                 source, origin = "built", activity.origin or "round 1"
             seen[name] = Seen(path, hashes[path], source, origin)
         complete = len(seen) == len(drv.outputs)
-        status, because = _status(drv, seen, recorder) if complete else why_not(drv.drv_path, recorder, cancelled=cancelled)
+        status, because = _status(seen) if complete else why_not(drv.drv_path, recorder, cancelled=cancelled)
         attempts.append(
             Attempt(
                 drv.drv_path,
@@ -91,7 +91,7 @@ def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str]
     return attempts
 
 
-def _status(drv: Derivation, seen: Mapping[str, Seen], recorder: Recorder) -> tuple[Status, str]:
+def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
     sources = {s.source for s in seen.values()}
     if "built" in sources:
         return "built", ""

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from . import __version__, verdict
-from .build import Limits, build, observe_build, present_outputs
-from .config import Config
-from .environment import describe_environment, git_commit
-from .errors import Interrupted, UsageError
-from .evaluate import add_roots, evaluate
-from .judge import judge
-from .nix import Nix, NixError
-from .observe import Observations
-from .plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan, built_here, levels, make_plan
-from .processes import Processes
-from .rebuild.choose import choose
-from .rebuild.common import Answer, Rebuilder, Request
-from .recorder import Recorder, Watcher
-from .report import Build, DerivationReport, Phase, PhaseName, Report, Skipped, Variation
-from .timing import covered
-from .upstream import Caches, normal
+from nix_repro import __version__, verdict
+from nix_repro.build import Limits, build, observe_build, present_outputs
+from nix_repro.config import Config
+from nix_repro.environment import describe_environment, git_commit
+from nix_repro.errors import Interrupted
+from nix_repro.evaluate import add_roots, evaluate
+from nix_repro.judge import judge
+from nix_repro.nix import Nix, NixError
+from nix_repro.observe import Observations
+from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan, built_here, levels, make_plan
+from nix_repro.processes import Processes
+from nix_repro.rebuild.choose import choose
+from nix_repro.rebuild.common import Answer, Rebuilder, Request
+from nix_repro.recorder import Recorder, Watcher
+from nix_repro.report import Build, DerivationReport, Phase, PhaseName, Report, Skipped, Variation
+from nix_repro.timing import covered
+from nix_repro.upstream import Caches, normal
 
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
 #: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
@@ -110,12 +109,21 @@ def check(
         return report
 
 
-def plan_only(config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display) -> tuple[Plan, Nix]:
-    """What `check` would work on."""
+def plan_only(
+    config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display
+) -> tuple[Plan, set[str], dict[str, str]]:
+    """What `check` would work on, which of its outputs are in the store already, and which cache has the others."""
     run = Run(config, Nix(processes, environ, config.options), cwd, environ, display)
     _plan(run)
     assert run.plan is not None
-    return run.plan, run.nix
+    derivations = [run.plan.derivations[path] for path in dict.fromkeys([*run.plan.targets, *run.plan.installables.values()])]
+    present = present_outputs(run.nix, derivations)
+    missing = [o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present]
+    caches = Caches(run.nix, run.nix.settings().get("substituters", []))
+    where = caches.where(missing)
+    for url, why in caches.unreachable.items():
+        run.warn(f"cache {url}: {why}")
+    return run.plan, present, where
 
 
 def _work(run: Run) -> None:
@@ -199,7 +207,8 @@ def _release_roots(run: Run) -> None:
 
 def _rebuild(run: Run) -> None:
     plan, rebuilder = run.plan, run.rebuilder
-    assert plan is not None and rebuilder is not None
+    assert plan is not None
+    assert rebuilder is not None
     first = run.seen.built()
     good = [path for path in plan.targets if path in first]
     if not good:
@@ -209,7 +218,7 @@ def _rebuild(run: Run) -> None:
             _wait_for_clock(run, good)
             _ask(run, rebuilder, good, round_number, isolated=False)
         if rebuilder.isolates:
-            victims = verdict.dependent_divergences(plan, verdict.judge_all(plan, run.seen))
+            victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
             for level in levels(victims, plan.derivations):
                 run.display.phase(f"rebuilding {len(level)} with the first build's inputs")
                 _ask(run, rebuilder, level, 2, isolated=True)
@@ -235,13 +244,15 @@ def _ask(run: Run, rebuilder: Rebuilder, drv_paths: Iterable[str], round_number:
         run.warn(f"the rebuild could not be done: {error}")
         run.unfinished = str(error).splitlines()[-1]
         return
-    _take(run, answer)
+    _take(run, answer, isolated=isolated)
 
 
-def _take(run: Run, answer: Answer) -> None:
+def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
     run.seen.add(answer.attempts)
     for key, tree in answer.trees.items():
-        run.seen.trees.setdefault(key, tree)
+        # With the first build's inputs, the difference is the derivation's own: that tree explains it better.
+        if isolated or key not in run.seen.trees:
+            run.seen.trees[key] = tree
 
 
 def _report(run: Run, signum: int | None) -> Report:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__
-from .errors import Interrupted, UsageError
-from .judge import USAGE
+from nix_repro import __version__
+from nix_repro.errors import Interrupted, UsageError
+from nix_repro.judge import USAGE
 
 if TYPE_CHECKING:
-    from .check import Outcome
-    from .config import Config
+    from nix_repro.check import Outcome
+    from nix_repro.config import Config
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
@@ -86,16 +86,16 @@ def check(installables: tuple[str, ...], report_json: Path | None, keep: Path | 
 @_settings
 def plan(installables: tuple[str, ...], **flags: Any) -> None:
     """Say what `check` would build, fetch and rebuild, without building."""
-    from .check import plan_only
-    from .processes import Processes
-    from .render.plan import print_plan
-    from .render.terminal import Progress
+    from nix_repro.check import plan_only
+    from nix_repro.processes import Processes
+    from nix_repro.render.plan import print_plan
+    from nix_repro.render.terminal import Progress
 
     processes = Processes()
     with processes.handling_signals():
         with Progress() as display:
-            made, nix = plan_only(_config(installables, flags), processes, os.environ, Path.cwd(), display)
-        print_plan(made, nix)
+            made, present, where = plan_only(_config(installables, flags), processes, os.environ, Path.cwd(), display)
+        print_plan(made, present, where)
 
 
 @cli.command()
@@ -108,9 +108,13 @@ def demo(report_json: Path | None, keep: Path | None, **flags: Any) -> None:
     if not (directory / "flake.nix").is_file():
         raise UsageError("demo: fixtures/demo is part of a clone of the repository; run bin/nix-repro there")
     click.echo(f"nix-repro: checking {directory.name}, a flake with several packages of which one diverges on purpose", err=True)
-    code = _check(_config((f"path:{directory}#all",), {"config_file": None, **_for_demo(flags)}, defaults=False), directory, report_json, keep)
+    code = _check(
+        _config((f"path:{directory}#all",), {"config_file": None, **_for_demo(flags)}, defaults=False), directory, report_json, keep
+    )
     if code == 1:
-        click.echo("\nnix-repro: that is the demo: one package diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True)
+        click.echo(
+            "\nnix-repro: that is the demo: one package diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True
+        )
     sys.exit(code)
 
 
@@ -120,7 +124,7 @@ def _for_demo(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: bool = True) -> Config:
-    from .config import FILE_NAME, layer, load, read_file
+    from nix_repro.config import FILE_NAME, layer, load, read_file
 
     file = flags.pop("config_file")
     given = layer({"installables": installables, **flags}, "--{}")
@@ -130,11 +134,11 @@ def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: b
 
 
 def _check(config: Config, cwd: Path, report_json: Path | None, keep: Path | None) -> int:
-    from .check import check as run_check
-    from .files import write_whole
-    from .keeping import keep_trees
-    from .processes import Processes
-    from .render.terminal import Progress, print_report
+    from nix_repro.check import check as run_check
+    from nix_repro.files import write_whole
+    from nix_repro.keeping import keep_trees
+    from nix_repro.processes import Processes
+    from nix_repro.render.terminal import Progress, print_report
 
     if report_json is not None and report_json.is_dir():
         raise UsageError(f"--report-json: {report_json} is a directory")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from .errors import UsageError
-from .judge import DEFAULT_FAIL_ON, FAIL_ON
-from .report import Scope
+from nix_repro.errors import UsageError
+from nix_repro.judge import DEFAULT_FAIL_ON, FAIL_ON
+from nix_repro.report import Scope
 
 FILE_NAME = ".nix-repro.yml"
 REBUILDERS = ("auto", "shadow", "replace", "nix-check")
@@ -187,7 +187,7 @@ def _options(setting: Setting) -> tuple[tuple[str, str], ...]:
     value = setting.value
     if isinstance(value, str):
         lines = [line.strip() for line in value.splitlines() if line.strip()]
-        pairs: list[tuple[Any, Any]] = [tuple(part.strip() for part in line.partition("=")[::2]) for line in lines]  # type: ignore[misc]
+        pairs: list[Any] = [tuple(part.strip() for part in line.partition("=")[::2]) for line in lines]
         if any("=" not in line for line in lines):
             raise _fail(setting, "lines of `name = value`")
     elif isinstance(value, Mapping):

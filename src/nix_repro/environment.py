@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from .nix import Nix
-from .rebuild.choose import in_ci
+from nix_repro.nix import Nix
+from nix_repro.rebuild.choose import in_ci
 
 _SETTINGS = ("sandbox", "cores", "max-jobs", "post-build-hook")
 

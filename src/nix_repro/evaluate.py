@@ -7,17 +7,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import UsageError
-from .nix import Nix, NixError
+from nix_repro.errors import UsageError
+from nix_repro.nix import Nix, NixError
 
 #: Flake outputs that hold attributes by system or by host: a path that starts with one is complete.
 _TOP_LEVEL = frozenset(
     ("packages", "checks", "devShells", "legacyPackages", "hydraJobs", "nixosConfigurations", "darwinConfigurations", "homeConfigurations")
 )
 _DRV_PATH = "d: d.drvPath"
-_DRV_PATHS = (
-    "builtins.mapAttrs (n: d: if d.type or null == \"derivation\" then d.drvPath else throw \"'${n}' is not a derivation\")"
-)
+_DRV_PATHS = 'builtins.mapAttrs (n: d: if d.type or null == "derivation" then d.drvPath else throw "\'${n}\' is not a derivation")'
 
 
 def evaluate(nix: Nix, installables: Sequence[str], cwd: Path, extra: Sequence[str] = ()) -> dict[str, str]:
@@ -50,7 +48,7 @@ def _one(nix: Nix, installable: str, cwd: Path, extra: Sequence[str]) -> tuple[s
         try:
             drv_path = _eval(nix, f"{flake or '.'}#{candidate}", _DRV_PATH, cwd, extra, raw=True)
         except NixError as error:
-            if f"does not provide attribute" not in str(error):
+            if "does not provide attribute" not in str(error):
                 raise UsageError(f"{installable}: evaluation failed\n{error}") from None
             last = f"{installable}: {_first_error(str(error))}"
             continue

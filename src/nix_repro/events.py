@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .nix import plain
+from nix_repro.nix import plain
 
 _PREFIX = b"@nix "
 _RESOLVED = 0
@@ -130,18 +130,16 @@ def _start(raw: _Raw) -> Event | None:
 # What Nix's error messages say about a derivation. The wording differs between versions; the path does not.
 _DRV = r"(/[^\s'\"!^]+?\.drv)"
 _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("timed-out", re.compile(rf"{_DRV}[^\n]*'? ?(?:from \.drv file)?[^\n]*timed out after", re.S)),
-    ("timed-out", re.compile(rf"[Cc]annot build '{_DRV}'.*?timed out", re.S)),
-    ("timed-out", re.compile(rf"{_DRV}[^\n]*(?:timed out|silent)", re.S)),
-    ("dependency-failed", re.compile(rf"dependenc(?:y|ies) of (?:derivation )?'{_DRV}[^\n]* failed", re.S)),
-    ("dependency-failed", re.compile(rf"[Cc]annot build '{_DRV}'.*?dependenc(?:y|ies) failed", re.S)),
-    ("failed", re.compile(rf"builder for '{_DRV}'[^\n]* failed", re.S)),
-    ("failed", re.compile(rf"[Cc]annot build '{_DRV}'", re.S)),
-    ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of|build of) '?{_DRV}", re.S)),
+    ("timed-out", re.compile(rf"{_DRV}[^\n]*'? ?(?:from \.drv file)?[^\n]*timed out after", re.DOTALL)),
+    ("timed-out", re.compile(rf"[Cc]annot build '{_DRV}'.*?timed out", re.DOTALL)),
+    ("timed-out", re.compile(rf"{_DRV}[^\n]*(?:timed out|silent)", re.DOTALL)),
+    ("dependency-failed", re.compile(rf"dependenc(?:y|ies) of (?:derivation )?'{_DRV}[^\n]* failed", re.DOTALL)),
+    ("dependency-failed", re.compile(rf"[Cc]annot build '{_DRV}'.*?dependenc(?:y|ies) failed", re.DOTALL)),
+    ("failed", re.compile(rf"builder for '{_DRV}'[^\n]* failed", re.DOTALL)),
+    ("failed", re.compile(rf"[Cc]annot build '{_DRV}'", re.DOTALL)),
+    ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of|build of) '?{_DRV}", re.DOTALL)),
 )
-_MISMATCH = re.compile(
-    r"derivation '([^']+)' may not be deterministic: output ['\"]([^'\"]+)['\"] differs(?: from ['\"]([^'\"]+)['\"])?"
-)
+_MISMATCH = re.compile(r"derivation '([^']+)' may not be deterministic: output ['\"]([^'\"]+)['\"] differs(?: from ['\"]([^'\"]+)['\"])?")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|unable to write to file.*ENOSPC|database or disk is full")
 
 

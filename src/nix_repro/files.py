@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from .errors import UsageError
+from nix_repro.errors import UsageError
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from .plan import FIXED_OUTPUT, IMPURE, UPSTREAM
-from .report import Conclusion, DerivationReport, Target
+from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM
+from nix_repro.report import Conclusion, DerivationReport, Target
 
 FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)

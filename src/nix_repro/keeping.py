@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from .check import Outcome
-from .errors import UsageError
-from .rebuild.copying import copy_tree
+from nix_repro.check import Outcome
+from nix_repro.errors import UsageError
+from nix_repro.rebuild.copying import copy_tree
 
 
 def keep_trees(outcome: Outcome, directory: Path) -> None:
@@ -15,11 +15,12 @@ def keep_trees(outcome: Outcome, directory: Path) -> None:
 
     Raises `UsageError` when the directory cannot be written.
     """
-    names = {d.drv_path: d.name for d in outcome.report.derivations}
+    names = {d.drv_path: d.name for d in outcome.report.derivations if d.verdict == "divergent"}
     shared = Counter(names.values())
     try:
         for (drv_path, output), tree in outcome.seen.trees.items():
-            name = names[drv_path]
+            if (name := names.get(drv_path)) is None:
+                continue
             unique = name if shared[name] == 1 else f"{name}-{Path(drv_path).name[:8]}"
             for side, source in (("a", tree.a), ("b", tree.b)):
                 to = directory / unique / output / side

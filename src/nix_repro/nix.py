@@ -12,10 +12,10 @@ from typing import IO, Any
 
 import msgspec
 
-from . import drv
-from .errors import UsageError
-from .hashes import sri
-from .processes import Processes
+from nix_repro import drv
+from nix_repro.errors import UsageError
+from nix_repro.hashes import sri
+from nix_repro.processes import Processes
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Where installers put Nix when a shell has not picked it up yet.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .report import Source, Status
+from nix_repro.report import Source, Status
 
 
 @dataclass(frozen=True)

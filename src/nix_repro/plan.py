@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .drv import Derivation
-from .report import Scope
+from nix_repro.drv import Derivation
+from nix_repro.report import Scope
 
 FIXED_OUTPUT = "fixed-output"
 UPSTREAM = "out of scope: an upstream cache has it"

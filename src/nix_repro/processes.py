@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from .errors import Interrupted
+from nix_repro.errors import Interrupted
 
 #: Seconds between asking a child to stop and killing it.
 GRACE = 20.0
@@ -49,7 +49,7 @@ class Processes:
         finally:
             self._shielded = before
 
-    def _stop(self, signum: int, frame: FrameType | None) -> None:
+    def _stop(self, signum: int, _frame: FrameType | None) -> None:
         self.signum = self.signum or signum
         if self._shielded:
             return
@@ -132,7 +132,8 @@ class Processes:
         Standard input stays open after `stdin` was written: the child may take its closing for "stop".
         """
         with self.child(argv, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as child:
-            assert child.stdout is not None and child.stderr is not None
+            assert child.stdout is not None
+            assert child.stderr is not None
             chunks: list[bytes] = []
             stdout = child.stdout
             reader = threading.Thread(target=lambda: chunks.append(stdout.read()), daemon=True)

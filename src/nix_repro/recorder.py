@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from . import events
+from nix_repro import events
 
 #: The end of a builder's log that is kept: lines, and characters of one line.
 LOG_LINES = 100
@@ -61,19 +61,19 @@ class Recorder:
     def feed(self, line: bytes) -> None:
         """Take in one line."""
         match events.decode(line):
-            case events.BuildStarted(id, drv_path, machine, checking):
+            case events.BuildStarted(number, drv_path, machine, checking):
                 name = self._resolved.get(drv_path, drv_path)
-                self._start(id, "build", self.checks if checking else self.builds, Activity(name, machine, self.clock()))
-            case events.SubstituteStarted(id, path, cache):
-                self._start(id, "fetch", self.substitutions, Activity(path, cache, self.clock()))
-            case events.CopyStarted(id, path, source):
-                self._start(id, "copy", self.copies, Activity(path, source, self.clock()))
+                self._start(number, "build", self.checks if checking else self.builds, Activity(name, machine, self.clock()))
+            case events.SubstituteStarted(number, path, cache):
+                self._start(number, "fetch", self.substitutions, Activity(path, cache, self.clock()))
+            case events.CopyStarted(number, path, source):
+                self._start(number, "copy", self.copies, Activity(path, source, self.clock()))
             case events.Resolved(drv_path, resolved):
                 self._resolved[resolved] = drv_path
-            case events.Stopped(id):
-                self._stop(id)
-            case events.LogLine(id, text):
-                self._log(id, text)
+            case events.Stopped(number):
+                self._stop(number)
+            case events.LogLine(number, text):
+                self._log(number, text)
             case events.Message(text, error, warning):
                 self._message(text, error, warning)
             case None:
@@ -88,22 +88,22 @@ class Recorder:
         """The last time this derivation's builder was seen at work."""
         return next((a for a in reversed(self.builds) if a.name == drv_path), None)
 
-    def _start(self, id: int, kind: str, into: list[Activity], activity: Activity) -> None:
+    def _start(self, number: int, kind: str, into: list[Activity], activity: Activity) -> None:
         into.append(activity)
-        self._running[id] = (kind, activity)
+        self._running[number] = (kind, activity)
         if self.watcher is not None:
             self.watcher.started(kind, activity.name, activity.started)
 
-    def _stop(self, id: int) -> None:
-        kind, activity = self._running.pop(id, (None, None))
+    def _stop(self, number: int) -> None:
+        kind, activity = self._running.pop(number, (None, None))
         if kind is None or activity is None:
             return
         activity.stopped = self.clock()
         if self.watcher is not None:
             self.watcher.stopped(kind, activity.name, activity.stopped)
 
-    def _log(self, id: int, text: str) -> None:
-        _, activity = self._running.get(id, (None, None))
+    def _log(self, number: int, text: str) -> None:
+        _, activity = self._running.get(number, (None, None))
         if activity is not None:
             lines = self._logs.setdefault(activity.name, deque(maxlen=LOG_LINES))
             lines.append(text[:LOG_WIDTH])

@@ -43,7 +43,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the report: immutable, built by keyword, equal by value."""
 
 
-class Hash(Base):
+class Hash(Base, frozen=True, kw_only=True):
     """One observation of an output's content.
 
     `nar_hash` is SRI (`sha256-<base64>`). `source` says how it came about; `present` means that the path was valid
@@ -55,7 +55,7 @@ class Hash(Base):
     origin: str
 
 
-class Output(Base):
+class Output(Base, frozen=True, kw_only=True):
     """One output of a derivation. `path` is null while a content-addressed output has never been built."""
 
     path: str | None
@@ -64,7 +64,7 @@ class Output(Base):
     hashes: tuple[Hash, ...] = ()
 
 
-class Build(Base):
+class Build(Base, frozen=True, kw_only=True):
     """One attempt at a derivation. Round 1 is the build; rounds from 2 on are rebuilds; `isolated` ones ran with the
     first build's inputs.
 
@@ -80,7 +80,7 @@ class Build(Base):
     isolated: bool = False
 
 
-class Finding(Base):
+class Finding(Base, frozen=True, kw_only=True):
     """Why two builds of an output differ, in one place of it.
 
     `path` is relative to the output, members inside archives after `!`. `because` is the evidence, `fix` is what to
@@ -101,7 +101,7 @@ class Finding(Base):
     derived_from: str | None = None
 
 
-class DerivationReport(Base):
+class DerivationReport(Base, frozen=True, kw_only=True):
     """What was found about one derivation in scope.
 
     `attrs` are the installables that name it, empty for dependencies. `reason` is never null when the verdict is
@@ -120,7 +120,7 @@ class DerivationReport(Base):
     reproduce: str | None = None
 
 
-class Skipped(Base):
+class Skipped(Base, frozen=True, kw_only=True):
     """Derivations that were looked at and left out of the comparison, with the reason they share."""
 
     reason: str
@@ -128,7 +128,7 @@ class Skipped(Base):
     examples: tuple[str, ...]
 
 
-class Variation(Base):
+class Variation(Base, frozen=True, kw_only=True):
     """Something held different between build and rebuild, on purpose or as a side effect of the rebuilder."""
 
     name: str
@@ -136,7 +136,7 @@ class Variation(Base):
     reason: str
 
 
-class Phase(Base):
+class Phase(Base, frozen=True, kw_only=True):
     """Wall-clock seconds of one phase. `started` counts from the start of the run. Phases may overlap: fetching and
     building do."""
 
@@ -145,14 +145,14 @@ class Phase(Base):
     started: float = 0.0
 
 
-class Scenario(Base):
+class Scenario(Base, frozen=True, kw_only=True):
     """Which row of the targets table applies, and why it was chosen."""
 
     name: Literal["cold", "warm", "first-time", "cached"]
     because: str
 
 
-class Target(Base):
+class Target(Base, frozen=True, kw_only=True):
     """A limit and what was measured. Seconds for phases, a ratio from 0 to 1 for the hit rate. `ok` is null when the
     value could not be measured."""
 
@@ -163,7 +163,7 @@ class Target(Base):
     advice: str | None = None
 
 
-class Layer(Base):
+class Layer(Base, frozen=True, kw_only=True):
     """What one cache layer served: paths, bytes (NAR size) and the wall-clock seconds in which it was at work."""
 
     name: str
@@ -173,7 +173,7 @@ class Layer(Base):
     seconds: float | None
 
 
-class BuiltBecause(Base):
+class BuiltBecause(Base, frozen=True, kw_only=True):
     """Why a derivation was built instead of being fetched."""
 
     drv_path: str
@@ -182,7 +182,7 @@ class BuiltBecause(Base):
     change_class: Literal["full", "partial", "none"] | None = None
 
 
-class Caches(Base):
+class Caches(Base, frozen=True, kw_only=True):
     """What the cache layers did. `hit_rate` is null when nothing could have been a hit."""
 
     hit_rate: float | None = None
@@ -191,7 +191,7 @@ class Caches(Base):
     incidents: tuple[str, ...] = ()
 
 
-class Report(Base, kw_only=True):
+class Report(Base, frozen=True, kw_only=True):
     """Everything one run found. See docs/report.md for the contract."""
 
     version: Literal[1] = 1

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .nix import Nix, NixError
+from nix_repro.nix import Nix, NixError
 
 #: Look-ups at once, seconds for one, seconds for all of one cache's.
 WORKERS = 24
@@ -66,7 +66,7 @@ class Caches:
             directory = Path(unquote(parts.path))
             if not directory.is_dir():
                 self.unreachable[url] = "there is no such directory"
-                return lambda path: None
+                return lambda _path: None
             return lambda path: (directory / _narinfo(path)).is_file()
         return self._http(url) if parts.scheme in ("http", "https") else None
 

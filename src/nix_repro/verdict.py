@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .drv import Derivation
-from .observe import Attempt, Observations, Seen
-from .plan import Plan, in_order
-from .report import SEVERITY, Hash, Mark, Output, Verdict
+from nix_repro.drv import Derivation
+from nix_repro.observe import Attempt, Observations, Seen
+from nix_repro.plan import Plan, in_order
+from nix_repro.report import SEVERITY, Hash, Mark, Output, Verdict
 
 NOT_REBUILT = "not rebuilt"
 NOT_ISOLATED = "an input diverges, and whether this derivation does so by itself was not found out"
@@ -26,11 +26,17 @@ class Judged:
 
 def judge_all(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
     """The verdict on every target. `unfinished` is the reason for what was never rebuilt."""
-    whole = {drv_path: _whole_set(plan.derivations[drv_path], seen, unfinished) for drv_path in plan.targets}
+    whole = judge_whole_set(plan, seen, unfinished)
     dependent = set(dependent_divergences(plan, whole))
     return {
-        drv_path: _isolated(plan.derivations[drv_path], judged, seen) if drv_path in dependent else judged for drv_path, judged in whole.items()
+        drv_path: _isolated(plan.derivations[drv_path], judged, seen) if drv_path in dependent else judged
+        for drv_path, judged in whole.items()
     }
+
+
+def judge_whole_set(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+    """What the rebuilds of everything together say, before roots and victims are told apart."""
+    return {drv_path: _whole_set(plan.derivations[drv_path], seen, unfinished) for drv_path in plan.targets}
 
 
 def dependent_divergences(plan: Plan, judged: Mapping[str, Judged]) -> list[str]:
@@ -64,7 +70,7 @@ def _isolated(drv: Derivation, judged: Judged, seen: Observations) -> Judged:
     first = seen.first(drv.drv_path)
     alone = seen.rebuilds(drv.drv_path, isolated=True)
     if first is None or not alone:
-        return _with_reason(drv, judged, NOT_ISOLATED)
+        return _with_reason(judged, NOT_ISOLATED)
     result = _combine(drv, first, alone, NOT_ISOLATED)
     # The whole-set hashes stay visible: they are why the derivation was looked at twice.
     outputs = {
@@ -115,7 +121,7 @@ def _all(drv: Derivation, verdict: Verdict, reason: str | None) -> Judged:
     return Judged(verdict, outputs, reason=reason)
 
 
-def _with_reason(drv: Derivation, judged: Judged, reason: str) -> Judged:
+def _with_reason(judged: Judged, reason: str) -> Judged:
     outputs = {
         name: Output(path=out.path, verdict="unverified", reason=reason, hashes=out.hashes) if out.verdict == "divergent" else out
         for name, out in judged.outputs.items()

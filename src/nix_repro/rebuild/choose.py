@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from ..errors import UsageError
-from ..nix import Nix
-from .common import Rebuilder
-from .nix_check import NixCheck
-from .replace import Replace
-from .shadow import HELPER, Shadow, system_python
-from .store import Store
+from nix_repro.errors import UsageError
+from nix_repro.nix import Nix
+from nix_repro.rebuild.common import Rebuilder
+from nix_repro.rebuild.nix_check import NixCheck
+from nix_repro.rebuild.replace import Replace
+from nix_repro.rebuild.shadow import HELPER, Shadow, system_python
+from nix_repro.rebuild.store import Store
 
 HOOK = (
     "Nix has a post-build-hook, and this user is not trusted to switch it off: a rebuild in this store would be published. "
@@ -45,7 +45,8 @@ def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[
             if in_ci(environ):
                 return Replace(nix, release, check, warn)
             warn(
-                f"rebuilding with nix --check, which sees the first differing output only: the shadow rebuilder cannot be used ({refused}). "
+                "rebuilding with nix --check, which sees the first differing output only: "
+                f"the shadow rebuilder cannot be used ({refused}). "
                 "`--rebuilder shadow` asks sudo for it, `--rebuilder replace` deletes and rebuilds in the store"
             )
             return check

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from ..build import Limits, why_not
-from ..drv import Derivation
-from ..nix import Nix
-from ..observe import Attempt, Seen, Tree
-from ..recorder import Recorder
-from ..report import Variation
+from nix_repro.build import Limits, why_not
+from nix_repro.drv import Derivation
+from nix_repro.nix import Nix
+from nix_repro.observe import Attempt, Seen, Tree
+from nix_repro.plan import in_order
+from nix_repro.recorder import Recorder
+from nix_repro.report import Status, Variation
 
 #: Options for every rebuild: nothing may be fetched or published, nothing may silently leave the sandbox.
 ISOLATION: tuple[tuple[str, str], ...] = (
@@ -22,6 +23,7 @@ ISOLATION: tuple[tuple[str, str], ...] = (
     ("sandbox-fallback", "false"),
     ("min-free", "0"),
 )
+INPUT_REBUILT = "an input outside the comparison had to be built again"
 NO_EVENT = "no build was observed"
 
 
@@ -82,7 +84,9 @@ def realise_inputs(nix: Nix, targets: Sequence[Derivation], recorder: Recorder) 
     return list(dict.fromkeys([*sources, *done.stdout.decode("utf-8", "replace").split()]))
 
 
-def batches(nix: Nix, targets: Sequence[Derivation], first: Mapping[str, Attempt], recorder: Recorder) -> Iterable[tuple[list[Derivation], list[str]]]:
+def batches(
+    nix: Nix, targets: Sequence[Derivation], first: Mapping[str, Attempt], recorder: Recorder
+) -> Iterable[tuple[list[Derivation], list[str]]]:
     """The targets in groups, each with the closure of its inputs, such that no group's inputs hold the group's outputs.
 
     One group nearly always: a second is needed when something outside the targets was built from one of them.
@@ -100,8 +104,53 @@ def batches(nix: Nix, targets: Sequence[Derivation], first: Mapping[str, Attempt
         group = later
 
 
-def attempt_of(
-    drv: Derivation, request: Request, paths: Mapping[str, str], hashes: Mapping[str, str], recorder: Recorder, origin: str, *, cancelled: bool
+def on_rebuilt_inputs(request: Request, recorder: Recorder) -> set[str]:
+    """The targets above a derivation that was built although it is not a target: its outputs are not the first build's.
+
+    Nix does so for content-addressed inputs, whose place in the store a fresh database does not know.
+    """
+    targets = {drv.drv_path: drv for drv in request.targets}
+    foreign = {activity.name for activity in recorder.builds} - targets.keys()
+    found: set[str] = set()
+    if foreign:
+        for drv_path in in_order(targets):
+            if any(i in foreign or i in found for i in targets[drv_path].input_drvs):
+                found.add(drv_path)
+    return found
+
+
+def attempts_of(
+    request: Request,
+    paths: Mapping[str, Mapping[str, str]],
+    hashes: Mapping[str, str],
+    recorder: Recorder,
+    place: str,
+    *,
+    cancelled: bool,
+    reasons: Mapping[str, str] = {},
+) -> list[Attempt]:
+    """What a rebuild of the request's targets came to. `paths` are their outputs by .drv path and output name, `hashes`
+    the narHashes of those that are there, `reasons` what speaks against single derivations' rebuilds."""
+    origin = f"round {request.round}, {place}" + (", the first build's inputs" if request.isolated else "")
+    against = {**dict.fromkeys(on_rebuilt_inputs(request, recorder), INPUT_REBUILT), **reasons}
+    attempts = []
+    for drv in request.targets:
+        attempt = _attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, origin, cancelled=cancelled)
+        if (reason := against.get(drv.drv_path)) is not None:
+            attempt = replace(attempt, status="not-built", outputs={}, missing=dict.fromkeys(drv.outputs, reason), because=reason)
+        attempts.append(attempt)
+    return attempts
+
+
+def _attempt_of(
+    drv: Derivation,
+    request: Request,
+    paths: Mapping[str, str],
+    hashes: Mapping[str, str],
+    recorder: Recorder,
+    origin: str,
+    *,
+    cancelled: bool,
 ) -> Attempt:
     """One derivation's rebuild: its hashes when a build was seen, otherwise why there are none."""
     activity = recorder.build_of(drv.drv_path)
@@ -110,6 +159,7 @@ def attempt_of(
     seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
     if activity is not None and len(seen) == len(drv.outputs):
         return Attempt(drv.drv_path, request.round, "built", seen, started=started, seconds=seconds, isolated=request.isolated)
+    status: Status
     status, because = ("not-built", NO_EVENT) if seen else why_not(drv.drv_path, recorder, cancelled=cancelled)
     return Attempt(
         drv.drv_path,
@@ -124,6 +174,26 @@ def attempt_of(
     )
 
 
-def differing(drv: Derivation, first: Attempt, again: Attempt) -> list[str]:
-    """The outputs whose content is not the first build's."""
-    return [name for name, seen in again.outputs.items() if name in first.outputs and first.outputs[name].nar_hash != seen.nar_hash]
+def differing(request: Request, attempts: Iterable[Attempt]) -> Iterator[tuple[tuple[str, str], Seen, Seen]]:
+    """The outputs whose content is not the first build's: (.drv path, output name), the first build's, the rebuild's."""
+    for attempt in attempts:
+        first = request.first[attempt.drv_path].outputs
+        for name, seen in attempt.outputs.items():
+            if name in first and first[name].nar_hash != seen.nar_hash:
+                yield (attempt.drv_path, name), first[name], seen
+
+
+def keep_directory(request: Request) -> Path:
+    """Where this request's differing trees go: a rebuild of another round must not meet them."""
+    return request.keep / f"round-{request.round}{'-isolated' if request.isolated else ''}"
+
+
+def by_groups(nix: Nix, request: Request, recorder: Recorder, rebuild: Callable[[Request, list[str]], Answer]) -> Answer:
+    """Rebuild the request group by group (see `batches`) and put the answers together."""
+    attempts: list[Attempt] = []
+    trees: dict[tuple[str, str], Tree] = {}
+    for group, closure in batches(nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
+        answer = rebuild(replace(request, targets=tuple(group)), closure)
+        attempts += answer.attempts
+        trees |= answer.trees
+    return Answer(tuple(attempts), trees)

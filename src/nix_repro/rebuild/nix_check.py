@@ -11,14 +11,15 @@ import os
 import shutil
 from pathlib import Path
 
-from ..build import why_not
-from ..drv import Derivation
-from ..nix import Nix, NixError
-from ..observe import Attempt, Seen, Tree
-from ..recorder import Recorder
-from ..report import Variation
-from .common import ISOLATION, NO_EVENT, Answer, Request, realise_inputs
-from .copying import copy_tree
+from nix_repro.build import why_not
+from nix_repro.drv import Derivation
+from nix_repro.nix import Nix, NixError
+from nix_repro.observe import Attempt, Seen, Tree
+from nix_repro.plan import levels
+from nix_repro.rebuild.common import ISOLATION, NO_EVENT, Answer, Request, keep_directory, realise_inputs
+from nix_repro.rebuild.copying import copy_tree
+from nix_repro.recorder import Recorder
+from nix_repro.report import Variation
 
 FIRST_OUTPUT_ONLY = "only first output seen"
 PATH_REWRITING = "path rewriting"
@@ -38,17 +39,16 @@ class NixCheck:
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
         nix = self._nix
-        checkable = [drv for drv in request.targets if not drv.floating]
-        if checkable:
-            realise_inputs(nix, checkable, Recorder(watcher=recorder.watcher))
-            args = ["--check", "--keep-going", "--keep-failed", *request.limits.args()]
-            self._alone.stream(recorder.feed, "nix-store", "--realise", *args, *(drv.drv_path for drv in checkable))
-        attempts: list[Attempt] = []
+        checkable = {drv.drv_path: drv for drv in request.targets if not drv.floating}
+        realise_inputs(nix, list(checkable.values()), Recorder(watcher=recorder.watcher))
+        args = ["--check", "--keep-going", "--keep-failed", *request.limits.args()]
+        # A level at a time: in one command a derivation is not checked when one that it depends on differs.
+        for level in levels(checkable, checkable):
+            self._alone.stream(recorder.feed, "nix-store", "--realise", *args, *level)
         trees: dict[tuple[str, str], Tree] = {}
         with nix.processes.shielded():
-            for drv in request.targets:
-                attempts.append(self._attempt(drv, request, recorder, trees))
-        return Answer(tuple(attempts), trees)
+            attempts = tuple(self._attempt(drv, request, recorder, trees) for drv in request.targets)
+        return Answer(attempts, trees)
 
     def _attempt(self, drv: Derivation, request: Request, recorder: Recorder, trees: dict[tuple[str, str], Tree]) -> Attempt:
         first = request.first[drv.drv_path]
@@ -96,7 +96,7 @@ class NixCheck:
             digest = self._nix.run("nix", "hash", "path", "--sri", other).strip()
         except NixError:
             digest = self._nix.run("nix", "hash", "path", other).strip()
-        kept = request.keep / f"round-{request.round}" / Path(path).name
+        kept = keep_directory(request) / Path(path).name
         copy_tree(other, kept)
         trees[drv.drv_path, name] = Tree(Path(first.outputs[name].path), kept, request.round)
         if os.access(Path(other).parent, os.W_OK):

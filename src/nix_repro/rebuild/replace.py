@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..build import output_paths
-from ..drv import Derivation
-from ..nix import Nix, NixError
-from ..observe import Attempt, Tree
-from ..recorder import Recorder
-from ..report import Variation
-from .common import ISOLATION, Answer, Rebuilder, Request, attempt_of, batches, differing
-from .copying import copy_tree
+from nix_repro.build import output_paths
+from nix_repro.drv import Derivation
+from nix_repro.nix import Nix, NixError
+from nix_repro.observe import Tree
+from nix_repro.rebuild.common import ISOLATION, Answer, Rebuilder, Request, attempts_of, by_groups, differing, keep_directory
+from nix_repro.rebuild.copying import copy_tree
+from nix_repro.recorder import Recorder
+from nix_repro.report import Variation
 
 _ALIVE = re.compile(r"cannot delete path '([^']+)'|path '([^']+)' is (?:still )?alive")
 
@@ -42,13 +42,7 @@ class Replace:
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
         self._release()
-        attempts: list[Attempt] = []
-        trees: dict[tuple[str, str], Tree] = {}
-        for group, _ in batches(self._nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
-            answer = self._rebuild(replace(request, targets=tuple(group)), recorder)
-            attempts += answer.attempts
-            trees |= answer.trees
-        return Answer(tuple(attempts), trees)
+        return by_groups(self._nix, request, recorder, lambda part, _: self._rebuild(part, recorder))
 
     def _rebuild(self, request: Request, recorder: Recorder) -> Answer:
         doomed = self._with_dependants(request.targets, request)
@@ -102,35 +96,27 @@ class Replace:
                 return stuck
             try:
                 self._nix.run("nix-store", "--delete", *rest)
-                return stuck
             except NixError as error:
                 found = _ALIVE.search(str(error))
                 alive = (found.group(1) or found.group(2)) if found else None
                 if alive is None or alive in stuck:
                     raise
                 stuck |= set(self._nix.requisites([alive])) | {alive}
+            else:
+                return stuck
 
     def _compare(self, request: Request, recorder: Recorder, aside: Path | None) -> Answer:
-        cancelled = self._nix.processes.signum is not None
         paths = {drv.drv_path: output_paths(self._nix, drv) for drv in request.targets}
         everything = [path for found in paths.values() for path in found.values()]
         invalid = self._nix.invalid(everything)
         hashes = self._nix.hashes(path for path in everything if path not in invalid)
-        attempts: list[Attempt] = []
+        attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=self._nix.processes.signum is not None)
         trees: dict[tuple[str, str], Tree] = {}
-        for drv in request.targets:
-            again = attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, self._origin(request), cancelled=cancelled)
-            attempts.append(again)
-            first = request.first[drv.drv_path]
-            for name in differing(drv, first, again):
-                here = Path(first.outputs[name].path)
-                kept = request.keep / f"round-{request.round}{'-isolated' if request.isolated else ''}" / Path(again.outputs[name].path).name
-                copy_tree(again.outputs[name].path, kept)
-                trees[drv.drv_path, name] = Tree(aside / here.name if aside else here, kept, request.round)
+        for key, was, now in differing(request, attempts):
+            kept = keep_directory(request) / Path(now.path).name
+            copy_tree(now.path, kept)
+            trees[key] = Tree(aside / Path(was.path).name if aside else Path(was.path), kept, request.round)
         return Answer(tuple(attempts), trees)
-
-    def _origin(self, request: Request) -> str:
-        return f"round {request.round}, in the store" + (", the first build's inputs" if request.isolated else "")
 
     def _put_back(self, doomed: list[str], request: Request, export: Path | None) -> None:
         """Make the store hold the first build again, where it no longer does."""

@@ -7,12 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from ..hashes import nix32, sri
-from ..nix import Nix, NixError
-from ..observe import Attempt, Tree
-from ..recorder import Recorder
-from ..report import Variation
-from .common import ISOLATION, Answer, Request, attempt_of, batches, differing
+from nix_repro.hashes import nix32, sri
+from nix_repro.nix import Nix, NixError
+from nix_repro.observe import Tree
+from nix_repro.rebuild.common import ISOLATION, Answer, Request, attempts_of, by_groups, differing, keep_directory
+from nix_repro.recorder import Recorder
+from nix_repro.report import Variation
 
 HELPER = Path(__file__).with_name("shadow_helper.py")
 
@@ -29,19 +29,12 @@ class Shadow:
         self.variations: tuple[Variation, ...] = ()
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
-        attempts: list[Attempt] = []
-        trees: dict[tuple[str, str], Tree] = {}
-        for group, closure in batches(self._nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
-            part = Request(tuple(group), request.first, request.round, request.limits, request.keep, request.isolated)
-            answer = self._rebuild(part, closure, recorder)
-            attempts += answer.attempts
-            trees |= answer.trees
-        return Answer(tuple(attempts), trees)
+        return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
 
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
         nix = self._nix
         paths = list(dict.fromkeys([*nix.requisites(drv.drv_path for drv in request.targets), *closure]))
-        keep = request.keep / f"round-{request.round}{'-isolated' if request.isolated else ''}"
+        keep = keep_directory(request)
         keep.mkdir(parents=True, exist_ok=True)
         known = {drv.drv_path: [o.path for o in drv.outputs.values() if o.path] for drv in request.targets}
         question = {
@@ -77,20 +70,16 @@ class Shadow:
         outputs: dict[str, list[str]] = said["outputs"]  # type: ignore[assignment]
         hashes = {path: sri(digest) for path, digest in said["hashes"].items()}  # type: ignore[attr-defined]
         kept: dict[str, str] = said["kept"]  # type: ignore[assignment]
-        attempts: list[Attempt] = []
-        trees: dict[tuple[str, str], Tree] = {}
+        paths: dict[str, dict[str, str]] = {}
         for drv in request.targets:
             static = {o.path: name for name, o in drv.outputs.items() if o.path}
-            paths = {name: path for path in outputs[drv.drv_path] if (name := static.get(path) or drv.output_named(path)) is not None}
-            origin = f"round {request.round}, shadow store" + (", the first build's inputs" if request.isolated else "")
-            cancelled = self._nix.processes.signum is not None
-            again = attempt_of(drv, request, paths, hashes, recorder, origin, cancelled=cancelled)
-            attempts.append(again)
-            first = request.first[drv.drv_path]
-            for name in differing(drv, first, again):
-                path = again.outputs[name].path
-                if path in kept:
-                    trees[drv.drv_path, name] = Tree(Path(first.outputs[name].path), Path(kept[path]), request.round)
+            paths[drv.drv_path] = {name: path for path in outputs[drv.drv_path] if (name := static.get(path) or drv.output_named(path))}
+        attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=self._nix.processes.signum is not None)
+        trees = {
+            key: Tree(Path(was.path), Path(kept[now.path]), request.round)
+            for key, was, now in differing(request, attempts)
+            if now.path in kept
+        }
         return Answer(tuple(attempts), trees)
 
 

@@ -23,6 +23,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 _CLONE_NEWNS = 0x20000
@@ -108,15 +109,17 @@ def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-a
     env = _environment(request, room)
     nix_store = request["nix_store"]
     options = [word for name, value in request["options"] for word in ("--option", name, value)]
-    load = subprocess.run([nix_store, "--load-db"], input=request["registration"].encode(), env=env, capture_output=True)
+    load = subprocess.run([nix_store, "--load-db"], input=request["registration"].encode(), env=env, capture_output=True, check=False)
     if load.returncode != 0:
         raise OSError(f"nix-store --load-db: {load.stderr.decode('utf-8', 'replace').strip()}")
     command = [nix_store, "--realise", "--keep-going", "--log-format", "internal-json", *request["args"], *options, *request["targets"]]
-    built = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    built = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
 
     def ask(*args: str) -> list[str]:
         quiet = ["--option", "substitute", "false", "--max-jobs", "0", "--option", "builders", ""]
-        asked = subprocess.run([nix_store, "--query", *args, *quiet], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        asked = subprocess.run(
+            [nix_store, "--query", *args, *quiet], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         return asked.stdout.split() if asked.returncode == 0 else []
 
     outputs = {}
@@ -131,10 +134,10 @@ def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-a
     return 0
 
 
-def _digests(ask, paths: list[str]) -> dict[str, str]:  # type: ignore[no-untyped-def, type-arg]
+def _digests(ask: Callable[..., list[str]], paths: list[str]) -> dict[str, str]:
     together = re.findall(r"sha256:[0-9a-z]{52}", " ".join(ask("--hash", *paths))) if paths else []
     if len(together) == len(paths):
-        return dict(zip(paths, together))
+        return dict(zip(paths, together, strict=True))
     return {path: found[0] for path in paths if (found := ask("--hash", path))}
 
 

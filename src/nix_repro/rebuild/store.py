@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from ..build import output_paths
-from ..nix import Nix, NixError
-from ..observe import Attempt, Tree
-from ..recorder import Recorder
-from ..report import Variation
-from .common import ISOLATION, Answer, Request, attempt_of, batches, differing
+from nix_repro.build import output_paths
+from nix_repro.nix import Nix, NixError
+from nix_repro.observe import Tree
+from nix_repro.rebuild.common import ISOLATION, Answer, Request, attempts_of, by_groups, differing, keep_directory
+from nix_repro.recorder import Recorder
+from nix_repro.report import Variation
 
 ALREADY_THERE = "already in the other store, and not to be deleted there"
 
@@ -29,13 +28,7 @@ class Store:
         self._alone = self._there.with_options(ISOLATION)
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
-        attempts: list[Attempt] = []
-        trees: dict[tuple[str, str], Tree] = {}
-        for group, closure in batches(self._nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
-            answer = self._rebuild(replace(request, targets=tuple(group)), closure, recorder)
-            attempts += answer.attempts
-            trees |= answer.trees
-        return Answer(tuple(attempts), trees)
+        return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
 
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
         drv_paths = [drv.drv_path for drv in request.targets]
@@ -60,24 +53,18 @@ class Store:
         return set()
 
     def _compare(self, request: Request, there_before: set[str], recorder: Recorder) -> Answer:
-        cancelled = self._nix.processes.signum is not None
         paths = {drv.drv_path: output_paths(self._there, drv) for drv in request.targets}
         everything = [path for found in paths.values() for path in found.values()]
         invalid = self._there.invalid(everything)
         hashes = self._there.hashes(path for path in everything if path not in invalid)
-        origin = f"round {request.round}, {self._url}" + (", the first build's inputs" if request.isolated else "")
-        attempts: list[Attempt] = []
+        reasons = {drv_path: ALREADY_THERE for drv_path, found in paths.items() if there_before.intersection(found.values())}
+        cancelled = self._nix.processes.signum is not None
+        attempts = attempts_of(request, paths, hashes, recorder, self._url, cancelled=cancelled, reasons=reasons)
         trees: dict[tuple[str, str], Tree] = {}
-        for drv in request.targets:
-            again = attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, origin, cancelled=cancelled)
-            if there_before.intersection(paths[drv.drv_path].values()):
-                again = replace(again, status="not-built", outputs={}, missing=dict.fromkeys(drv.outputs, ALREADY_THERE), because=ALREADY_THERE)
-            attempts.append(again)
-            first = request.first[drv.drv_path]
-            for name in differing(drv, first, again):
-                kept = request.keep / f"round-{request.round}{'-isolated' if request.isolated else ''}" / Path(again.outputs[name].path).name
-                self._fetch(again.outputs[name].path, kept)
-                trees[drv.drv_path, name] = Tree(Path(first.outputs[name].path), kept, request.round)
+        for key, was, now in differing(request, attempts):
+            kept = keep_directory(request) / Path(now.path).name
+            self._fetch(now.path, kept)
+            trees[key] = Tree(Path(was.path), kept, request.round)
         return Answer(tuple(attempts), trees)
 
     def _fetch(self, path: str, to: Path) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,13 +15,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ..report import SEVERITY, DerivationReport, Report, Verdict
-from .words import headline, printable, short_hash, store_name
+from nix_repro.render.words import headline, printable, short_hash, store_name
+from nix_repro.report import SEVERITY, DerivationReport, Report, Verdict
 
 #: Seconds between signs of life where nobody watches a live display.
 HEARTBEAT = 30.0
 #: Running activities shown at once, rows of the table, lines of a failed build's log.
 RUNNING, ROWS, LOG = 8, 60, 25
+#: Columns where there is no terminal to say how many it has.
+LOG_WIDTH = 140
 _STYLE: dict[Verdict, str] = {
     "divergent": "bold red",
     "build-failed": "bold red",
@@ -45,7 +47,7 @@ class Progress:
         self._ended = threading.Event()
         self._live: Live | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
@@ -71,7 +73,7 @@ class Progress:
         with self._lock:
             self._running[name] = (kind, at)
 
-    def stopped(self, kind: str, name: str, at: float) -> None:
+    def stopped(self, kind: str, name: str, _at: float) -> None:
         with self._lock:
             self._running.pop(name, None)
             self._done += kind == "build"
@@ -97,11 +99,15 @@ class Progress:
 def print_report(report: Report, stream: TextIO | None = None) -> None:
     """The whole report for a person, failures first."""
     console = Console(file=stream or sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, LOG_WIDTH)
     verdict_line, good = headline(report)
     console.print()
     console.print(Text(verdict_line, style="bold green" if good else "bold red" if report.conclusion == "fail" else "bold yellow"))
     console.print()
-    rows = sorted(report.derivations, key=lambda d: (SEVERITY.index(d.verdict), "propagated" not in d.marks, not d.attrs, d.name))
+    left_out = {skipped.reason for skipped in report.skipped}
+    told = [d for d in report.derivations if d.attrs or d.reason not in left_out]
+    rows = sorted(told, key=lambda d: (SEVERITY.index(d.verdict), "propagated" not in d.marks, not d.attrs, d.name))
     if rows:
         console.print(_table(rows[:ROWS]))
     if len(rows) > ROWS:
@@ -125,7 +131,13 @@ def _table(rows: Iterable[DerivationReport]) -> Table:
         first = True
         for name, output in derivation.outputs.items():
             hashes = list(dict.fromkeys(short_hash(h.nar_hash) for h in output.hashes))
-            again = "" if not output.hashes else "same" if len(hashes) == 1 and len(output.hashes) > 1 else (hashes[1] if len(hashes) > 1 else "–")
+            again = (
+                ""
+                if not output.hashes
+                else "same"
+                if len(hashes) == 1 and len(output.hashes) > 1
+                else (hashes[1] if len(hashes) > 1 else "–")
+            )
             own = "" if output.verdict == derivation.verdict or first else f"{output.verdict}"
             table.add_row(
                 Text(_SIGN[output.verdict], style=_STYLE[output.verdict]),
@@ -163,8 +175,14 @@ def _print_notes(console: Console, report: Report) -> None:
     console.print()
     for skipped in report.skipped:
         names = ", ".join(printable(store_name(path)) for path in skipped.examples[:3])
-        console.print(Text(f"not rebuilt: {skipped.count} {skipped.reason} ({names}{', …' if skipped.count > 3 else ''})", style="dim"), soft_wrap=True)
+        console.print(
+            Text(f"not rebuilt: {skipped.count} {skipped.reason} ({names}{', …' if skipped.count > 3 else ''})", style="dim"),
+            soft_wrap=True,
+        )
     varied = ", ".join(v.name for v in report.variations if v.applied)
     phases = {p.name: p.seconds for p in report.phases}
     cost = f"verification +{phases.get('rebuild', 0.0):.1f} s of {phases.get('total', 0.0):.1f} s"
-    console.print(Text(f"rebuilder {report.rebuilder or 'none'}, {report.rounds} builds each, varied: {varied or 'nothing'}; {cost}", style="dim"), soft_wrap=True)
+    console.print(
+        Text(f"rebuilder {report.rebuilder or 'none'}, {report.rounds} builds each, varied: {varied or 'nothing'}; {cost}", style="dim"),
+        soft_wrap=True,
+    )

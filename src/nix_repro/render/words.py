@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..report import SEVERITY, Report
+from nix_repro.report import SEVERITY, Report
 
 
 def headline(report: Report) -> tuple[str, bool]:
