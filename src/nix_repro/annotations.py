@@ -221,3 +221,14 @@ def write_summary(markdown: str, environ: Mapping[str, str]) -> None:
     if path:
         with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(markdown)
+
+
+def warn(message: str) -> None:
+    """One warning about the run itself."""
+    issue_command("warning", {"title": "nix-repro"}, escape.visible_lines(message))
+
+
+def fail(message: str, environ: Mapping[str, str]) -> None:
+    """There is no report: say why as an error and in the summary."""
+    issue_command("error", {"title": "nix-repro"}, escape.visible_lines(message))
+    write_summary(f"## ❌ nix-repro could not check anything\n\n{escape.fence(message)}\n", environ)

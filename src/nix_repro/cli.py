@@ -118,6 +118,14 @@ def demo(report_json: Path | None, keep: Path | None, **flags: Any) -> None:
     sys.exit(code)
 
 
+@cli.command(hidden=True)
+def action() -> None:
+    """What action.yml runs: inputs from the environment, results to where GitHub shows them."""
+    from nix_repro.action import run
+
+    sys.exit(run(os.environ))
+
+
 def _for_demo(flags: dict[str, Any]) -> dict[str, Any]:
     # Everything in the demo is its own: no cache need be asked.
     return {**flags, "upstream_caches": flags["upstream_caches"], "scope": flags["scope"] or "closure"}

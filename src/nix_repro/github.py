@@ -38,6 +38,7 @@ ATTEMPTS = 3
 LONGEST_PAUSE = 10.0
 
 CommentMode = Literal["off", "failures", "changes", "always"]
+StatusesMode = Literal["overall", "all"]
 _INSIDERS = {"OWNER", "MEMBER", "COLLABORATOR"}
 _T = TypeVar("_T")
 
@@ -108,7 +109,7 @@ def publish(
     report: Report,
     to: Destination,
     *,
-    statuses: Literal["overall", "all"] = "overall",
+    statuses: StatusesMode = "overall",
     comment: CommentMode = "off",
     total_seconds: float = TOTAL_SECONDS,
 ) -> list[str]:
@@ -239,9 +240,8 @@ def _headers(error: Exception) -> dict[str, str]:
 
 def _pause(error: Exception, attempt: int) -> float | None:
     """Seconds to wait before the same request makes sense again; null when it does not."""
-    from requests import RequestException
-
     from github import GithubException
+    from requests import RequestException
 
     backoff = float(2 ** (attempt - 1))
     if isinstance(error, RequestException):
@@ -261,9 +261,8 @@ def _pause(error: Exception, attempt: int) -> float | None:
 
 def _explain(error: Exception) -> str:
     """Why, in one line, without addresses or tokens that an exception may carry."""
-    from requests import RequestException
-
     from github import GithubException
+    from requests import RequestException
 
     if isinstance(error, GithubException):
         message = escape.visible(str(error.data.get("message", "") if isinstance(error.data, dict) else ""), 200)

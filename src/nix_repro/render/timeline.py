@@ -26,31 +26,33 @@ class Timeline(NamedTuple):
 
 
 def _bar(sign: str, name: str, tag: str, started: float, lasted: float) -> str:
-    start = (_START + timedelta(seconds=max(started, 0))).isoformat(sep=" ", timespec="milliseconds")
+    start = (_START + timedelta(seconds=max(started, 0.0))).isoformat(sep=" ", timespec="milliseconds")
     label = f"{sign} {escape.mermaid(name)} {phrases.seconds(lasted)}"
     return f"  {label} :{tag}{start}, {max(round(lasted * 1000), 1)}ms"
 
 
-def _build_bar(derivation: DerivationReport, build: Build) -> str:
+def _build_bar(derivation: DerivationReport, build: Build, zero: float) -> str:
     failed = build.status not in {"built", "substituted", "present"}
     bad = failed or (build.round > 1 and derivation.verdict == "divergent")
     name = f"{derivation.name} (alone)" if build.isolated else derivation.name
-    return _bar("✗" if bad else "✓", name, "crit, " if bad else "", build.started or 0.0, build.seconds or 0.0)
+    return _bar("✗" if bad else "✓", name, "crit, " if bad else "", (build.started or 0.0) - zero, build.seconds or 0.0)
 
 
 def _draw(report: Report, kept: list[tuple[DerivationReport, Build]]) -> str:
     lines = ["gantt", "  dateFormat YYYY-MM-DD HH:mm:ss.SSS", "  axisFormat %H:%M:%S"]
     phases = sorted((p for p in report.phases if p.name != "total" and p.seconds > 0), key=lambda p: p.started)
+    # Installing Nix comes before the run: it starts below zero.
+    zero = min([0.0, *(phase.started for phase in phases)])
     if phases:
         lines.append("  section Phases")
-        lines += [_bar("▸", phase.name, "active, ", phase.started, phase.seconds) for phase in phases]
+        lines += [_bar("▸", phase.name, "active, ", phase.started - zero, phase.seconds) for phase in phases]
     for title, builds in (
         ("First build", [pair for pair in kept if pair[1].round == 1]),
         ("Rebuild", [pair for pair in kept if pair[1].round > 1]),
     ):
         if builds:
             lines.append(f"  section {title}")
-            lines += [_build_bar(*pair) for pair in sorted(builds, key=lambda pair: pair[1].started or 0.0)]
+            lines += [_build_bar(*pair, zero) for pair in sorted(builds, key=lambda pair: pair[1].started or 0.0)]
     return "\n".join(lines)
 
 

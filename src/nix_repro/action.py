@@ -1,0 +1,157 @@
+"""The action's entry: inputs from the environment, the check, then everything that GitHub shows.
+
+The order matters: the report and the outputs first, what needs a network last. Nothing after the check changes its
+exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from nix_repro import annotations as runner
+from nix_repro.errors import Interrupted, UsageError
+from nix_repro.github import CommentMode, StatusesMode, destination, publish
+from nix_repro.report import Phase, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nix_repro.config import Config
+
+#: sysexits.h EX_SOFTWARE: a fault of ours must not look like a verdict.
+INTERNAL_ERROR = 70
+USAGE = 2
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The action's inputs, validated. `directory` is where the flake is, `id` tells the legs of a matrix apart."""
+
+    config: Config
+    directory: Path
+    id: str
+    token: str
+    statuses: StatusesMode
+    comment: CommentMode
+
+
+def run(environ: MutableMapping[str, str]) -> int:
+    """The whole action; returns the exit code. The token leaves `environ` before anything is built."""
+    try:
+        inputs = read_inputs(environ)
+        report = _check(inputs, environ)
+    except UsageError as error:
+        runner.fail(str(error), environ)
+        return USAGE
+    except Interrupted as stop:
+        return 128 + stop.signum
+    except Exception:  # noqa: BLE001  # whatever it is, the job's log gets it and no verdict is made up
+        with runner.commands_stopped():
+            traceback.print_exc(file=sys.stdout)
+        runner.fail("an internal error of nix-repro: the log of this step has the details", environ)
+        return INTERNAL_ERROR
+    report = with_job(report, environ)
+    _tell(report, inputs, environ)
+    return report.exit_code
+
+
+def _input(name: str) -> str:
+    # Imported here: it brings requests along, which nothing else needs before the report is there.
+    from actions_toolkit.core import get_input
+
+    return str(get_input(name))
+
+
+def _choice(name: str, allowed: Sequence[str]) -> str:
+    value = _input(name) or allowed[0]
+    if value not in allowed:
+        raise UsageError(f"input {name.replace('_', '-')}: {value!r} is not one of {', '.join(allowed)}")
+    return value
+
+
+def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
+    """Inputs from `INPUT_*`. Raises `UsageError` that names the input."""
+    from nix_repro.config import FILE_NAME, layer, load, read_file
+
+    token = _input("github_token")
+    environ.pop("INPUT_GITHUB_TOKEN", None)
+    directory = Path(environ.get("GITHUB_WORKSPACE", ".")) / (_input("working_directory") or ".")
+    if not directory.is_dir():
+        raise UsageError(f"input working-directory: there is no directory {_input('working_directory')!r} in the checkout")
+    given = {name: _input(name) or None for name in ("installables", "scope", "rounds", "rebuilder", "fail_on")}
+    given["options"] = _input("nix_options") or None
+    named = _input("config")
+    file = directory / (named or FILE_NAME)
+    if named and not file.is_file():
+        raise UsageError(f"input config: there is no file {named!r}")
+    config = load([read_file(file) if file.is_file() else {}, layer(given, "input {}")])
+    statuses: StatusesMode = _choice("statuses", get_args(StatusesMode))  # type: ignore[assignment]
+    comment: CommentMode = _choice("comment", get_args(CommentMode))  # type: ignore[assignment]
+    return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)
+
+
+def _check(inputs: Inputs, environ: Mapping[str, str]) -> Report:
+    from nix_repro.check import check
+    from nix_repro.processes import Processes
+    from nix_repro.render.terminal import Progress, print_report
+
+    processes = Processes()
+    # Names and messages in this output are the flake's. It all goes to one stream, so that the order holds.
+    with runner.commands_stopped(), processes.handling_signals():
+        with Progress(sys.stdout) as display:
+            report = check(inputs.config, processes, environ, inputs.directory, display, lambda _: None)
+        print_report(report)
+    return report
+
+
+def with_job(report: Report, environ: Mapping[str, str]) -> Report:
+    """The report with what only the job knows: how long installing Nix and starting the caches took, and which cache
+    did not start. Times come from action.yml's steps, in whole seconds since the epoch."""
+    started, installed, now = (_epoch(environ.get(name)) for name in ("NIX_REPRO_STARTED", "NIX_REPRO_INSTALLED", "NIX_REPRO_CALLED"))
+    before: list[Phase] = []
+    if started is not None and installed is not None and now is not None:
+        before.append(Phase(name="install", seconds=installed - started, started=started - now))
+        before.append(Phase(name="cache", seconds=now - installed, started=installed - now))
+    outcomes = dict(part.partition("=")[::2] for part in environ.get("NIX_REPRO_CACHES", "").split())
+    broken = tuple(
+        f"the cache {name} could not be switched on: its own step's log says why. The job went on without it"
+        for name, outcome in outcomes.items()
+        if outcome == "failure"
+    )
+    caches = msgspec.structs.replace(report.caches, incidents=broken + report.caches.incidents)
+    return msgspec.structs.replace(report, phases=(*before, *report.phases), caches=caches)
+
+
+def _epoch(value: str | None) -> float | None:
+    return float(value) if value is not None and value.isdecimal() else None
+
+
+def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str]) -> None:
+    from nix_repro.render.junit import render_junit
+    from nix_repro.render.summary import render_summary
+
+    directory = Path(tempfile.mkdtemp(prefix="nix-repro-", dir=environ.get("RUNNER_TEMP") or None))
+    report_json, summary_file = directory / "report.json", directory / "summary.md"
+    report_json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    runner.write_outputs(runner.outputs(report, report_json=report_json, summary_file=summary_file) | {"report-directory": str(directory)})
+    summary = render_summary(report)
+    summary_file.write_text(summary, "utf-8")
+    (directory / "junit.xml").write_text(render_junit(report), "utf-8")
+    runner.write_summary(summary, environ)
+    runner.print_logs(report)
+    workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
+    flake = inputs.directory.resolve()
+    prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
+    runner.print_annotations(runner.annotate(report, runner.locator(runner.nix_files(flake), prefix)))
+    to = destination(environ, token=inputs.token, run_id=inputs.id)
+    if to is not None:
+        for warning in publish(report, to, statuses=inputs.statuses, comment=inputs.comment):
+            runner.warn(warning)
