@@ -114,7 +114,9 @@ def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Stat
         return "cancelled", CANCELLED
     if recorder.failures:
         return "dependency-failed", "a dependency failed to build"
-    return "not-built", recorder.errors[-1].splitlines()[0] if recorder.errors else "Nix ended without building it and without saying why"
+    return "not-built", recorder.errors[-1].splitlines()[0].removeprefix(
+        "error: "
+    ) if recorder.errors else "Nix ended without building it and without saying why"
 
 
 def _seconds(started: float, stopped: float | None) -> float | None:

@@ -14,8 +14,9 @@ from typing import Protocol
 
 from nix_repro import __version__, verdict
 from nix_repro.build import Limits, build, observe_build, present_outputs
+from nix_repro.checkout import Checkout, flake_ref, read_checkout, reproduce_line
 from nix_repro.config import Config
-from nix_repro.environment import describe_environment, git_commit
+from nix_repro.environment import describe_environment
 from nix_repro.errors import Interrupted
 from nix_repro.evaluate import add_roots, evaluate
 from nix_repro.judge import judge
@@ -146,8 +147,24 @@ def _plan(run: Run) -> None:
             lambda paths, recursive: run.nix.derivations(paths, recursive=recursive),
             caches.available if urls else None,
         )
+    _refuse_other_systems(run, run.plan)
     for url, why in caches.unreachable.items():
         run.warn(f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them")
+
+
+def _refuse_other_systems(run: Run, plan: Plan) -> None:
+    """An installable for another system cannot be built twice here: said before anything is built."""
+    settings = run.nix.settings()
+    here = {settings["system"], *settings.get("extra-platforms", []), "builtin"}
+    for attr, drv_path in plan.installables.items():
+        system = plan.derivations[drv_path].system
+        if system not in here and not _has_builders(str(settings.get("builders", ""))):
+            raise UsageError(f"{attr}: it is for {system}, and this machine builds for {settings['system']}")
+
+
+def _has_builders(setting: str) -> bool:
+    """The default names a file that is rarely there."""
+    return any(Path(word[1:]).is_file() if word.startswith("@") else True for word in setting.split())
 
 
 def _upstream_urls(run: Run) -> list[str]:
@@ -256,14 +273,15 @@ def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
 
 
 def _report(run: Run, signum: int | None) -> Report:
-    derivations = _derivations(run)
+    checkout = read_checkout(run.cwd)
+    derivations = _derivations(run, checkout)
     conclusion, exit_code = judge(derivations, (), run.config.fail_on, signum=signum)
     total = round(time.time() - run.began, 3)
     return Report(
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         system=run.nix.settings()["system"],
-        commit=git_commit(run.cwd),
+        commit=checkout.commit,
         nix_version=run.nix.version(),
         environment=describe_environment(run.nix, run.environ),
         conclusion=conclusion,
@@ -280,7 +298,7 @@ def _report(run: Run, signum: int | None) -> Report:
     )
 
 
-def _derivations(run: Run) -> list[DerivationReport]:
+def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
     plan = run.plan
     if plan is None:
         return []
@@ -289,10 +307,11 @@ def _derivations(run: Run) -> list[DerivationReport]:
     for drv_path, reason in plan.skipped.items():
         if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM):
             judged[drv_path] = verdict.unverified(plan.derivations[drv_path], reason)
-    return [_derivation(run, plan, drv_path, result) for drv_path, result in judged.items()]
+    ref = flake_ref(checkout, run.environ)
+    return [_derivation(run, plan, drv_path, result, ref) for drv_path, result in judged.items()]
 
 
-def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged) -> DerivationReport:
+def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, ref: str) -> DerivationReport:
     builds = tuple(
         Build(
             round=a.round,
@@ -313,6 +332,7 @@ def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged) -> 
         reason=judged.reason,
         outputs=dict(judged.outputs),
         builds=builds,
+        reproduce=reproduce_line(ref, plan.top_of(drv_path)) if judged.verdict in ("divergent", "rebuild-failed") else None,
     )
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from nix_repro.checkout import complaint
 from nix_repro.errors import UsageError
 from nix_repro.nix import Nix, NixError
 
@@ -49,7 +50,7 @@ def _one(nix: Nix, installable: str, cwd: Path, extra: Sequence[str]) -> tuple[s
             drv_path = _eval(nix, f"{flake or '.'}#{candidate}", _DRV_PATH, cwd, extra, raw=True)
         except NixError as error:
             if "does not provide attribute" not in str(error):
-                raise UsageError(f"{installable}: evaluation failed\n{error}") from None
+                raise _failed(installable, error, cwd) from None
             last = f"{installable}: {_first_error(str(error))}"
             continue
         return candidate if flake in ("", ".") else f"{flake}#{candidate}", drv_path
@@ -75,7 +76,7 @@ def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str]) -> dict[s
         except NixError as error:
             if "does not provide attribute" in str(error):
                 continue
-            raise UsageError(f"{flake}#{output}: evaluation failed\n{error}") from None
+            raise _failed(f"{flake}#{output}", error, cwd) from None
         prefix = "" if flake == "." else f"{flake}#"
         found |= {f"{prefix}{output}.{_quoted(name)}": drv_path for name, drv_path in json.loads(text).items()}
     if not found:
@@ -85,6 +86,12 @@ def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str]) -> dict[s
 
 def _eval(nix: Nix, installable: str, apply: str, cwd: Path, extra: Sequence[str], *, raw: bool = False) -> str:
     return nix.run("nix", "eval", "--raw" if raw else "--json", "--no-write-lock-file", *extra, installable, "--apply", apply, cwd=cwd)
+
+
+def _failed(installable: str, error: NixError, cwd: Path) -> UsageError:
+    """Nix's own words, unless git's state explains them better: Nix then speaks of store paths, or of git's exit code."""
+    reason = complaint(cwd) if installable.startswith((".", "git+file:")) else None
+    return UsageError(f"{installable}: {reason}" if reason else f"{installable}: evaluation failed\n{error}")
 
 
 def _deriver(nix: Nix, path: str) -> str:

@@ -31,6 +31,24 @@ class Plan:
         """The installables that name this derivation."""
         return tuple(attr for attr, path in self.installables.items() if path == drv_path)
 
+    def top_of(self, drv_path: str) -> str:
+        """An installable that names this derivation or depends on it."""
+        if named := self.attrs(drv_path):
+            return named[0]
+        users: dict[str, list[str]] = {}
+        for path, drv in self.derivations.items():
+            for input_drv in drv.input_drvs:
+                users.setdefault(input_drv, []).append(path)
+        stack, seen = [drv_path], {drv_path}
+        while stack:
+            path = stack.pop()
+            if attrs := self.attrs(path):
+                return attrs[0]
+            new = [user for user in users.get(path, ()) if user not in seen]
+            seen.update(new)
+            stack += new
+        return next(iter(self.installables))
+
 
 #: Derivations by .drv path; with `True` everything below them too.
 Show = Callable[[Iterable[str], bool], Mapping[str, Derivation]]
