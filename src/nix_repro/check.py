@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from nix_repro import __version__, verdict
-from nix_repro.build import Limits, build, observe_build, present_outputs
+from nix_repro.build import CANCELLED, Limits, build, observe_build, present_outputs
 from nix_repro.checkout import Checkout, flake_ref, read_checkout, reproduce_line
 from nix_repro.config import Config
 from nix_repro.environment import describe_environment
-from nix_repro.errors import Interrupted
+from nix_repro.errors import Interrupted, UsageError
 from nix_repro.evaluate import add_roots, evaluate
 from nix_repro.judge import judge
 from nix_repro.nix import Nix, NixError
@@ -103,7 +103,13 @@ def check(
             _work(run)
         except Interrupted as stop:
             signum = stop.signum
-            run.unfinished = "cancelled"
+            run.unfinished = CANCELLED
+        except NixError as error:
+            if run.plan is None:
+                raise UsageError(str(error)) from None
+            # What was found so far is worth a report.
+            run.warn(f"Nix failed: {error}")
+            run.unfinished = str(error).splitlines()[-1].removeprefix("error: ")
         with processes.shielded():
             report = _report(run, signum)
             use(Outcome(report, run.seen))

@@ -60,7 +60,8 @@ def complaint(cwd: Path) -> str | None:
         return None
     if asked.returncode != 0:
         if "dubious ownership" in asked.stderr:
-            return f"git does not trust this checkout, because another user owns it: git config --global --add safe.directory {shlex.quote(str(cwd))}"
+            remedy = f"git config --global --add safe.directory {shlex.quote(str(cwd))}"
+            return f"git does not trust this checkout, because another user owns it: {remedy}"
         return None
     if (cwd / "flake.nix").is_file() and _git(cwd, "ls-files", "--error-unmatch", "flake.nix") is None:
         return "flake.nix is not tracked by git, and Nix does not see untracked files: git add flake.nix"
