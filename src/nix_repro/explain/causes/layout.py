@@ -1,0 +1,77 @@
+"""Where things happened to lie: addresses, process numbers, and other small numbers that change from run to run."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import NamedTuple
+
+from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.context import Context
+from nix_repro.explain.spans import differing_spans
+from nix_repro.report import Cause
+
+#: Where Linux and macOS put programs, heaps, libraries and stacks.
+POINTER = re.compile(rb"(?i)0x0{0,4}(?:7f|7e|55|56|60|aaaa|ffff)[0-9a-f]{8,10}(?![0-9a-z])|(?<= at )0x[0-9a-f]{6,16}(?![0-9a-z])")
+
+
+def pointer_text(pair: Pair, context: Context) -> Match | None:
+    found = paired(POINTER, pair) if pair.text else []
+    if not found:
+        return None
+    words = f"{found[0][0][0].decode()} and {found[0][1][0].decode()} have the shape of addresses in a program's memory"
+    return Match("address-layout", "high", words, spans(found), form="text")
+
+
+def pointer_bytes(pair: Pair, context: Context) -> Match | None:
+    """Eight bytes that read as a user-space address on both sides. Pages move as a whole, so the low twelve bits agree."""
+    if pair.text or len(pair.a) != len(pair.b):
+        return None
+    for span in differing_spans(pair.a, pair.b, 64):
+        for at in range(max(0, span.start - 7), min(span.end, len(pair.a) - 7)):
+            (left,), (right,) = struct.unpack_from("<Q", pair.a, at), struct.unpack_from("<Q", pair.b, at)
+            if left != right and all(value >> 40 in (0x55, 0x56, 0x7E, 0x7F) for value in (left, right)):
+                same_page_offset = left & 0xFFF == right & 0xFFF
+                words = f"{left:#x} and {right:#x} have the shape of addresses in a program's memory"
+                return Match("address-layout", "high" if same_page_offset else "low", words, [((at, at + 8), (at, at + 8))], form="binary")
+    return None
+
+
+class Kind(NamedTuple):
+    """A number that the text around it names."""
+
+    cause: Cause
+    what: str
+    pattern: re.Pattern[bytes]
+    form: str = ""
+
+
+NAMED = (
+    Kind("timestamp", "a duration", re.compile(rb"(?i)\d+(?:\.\d+)?(?= ?(?:m?s(?:ec(?:ond)?s?)?|seconds?|min(?:ute)?s?|[\xb5u]s|ns)\b)|(?<=time=[\"'])[\d.]+|(?:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"), "duration"),
+    Kind("address-layout", "a process's number", re.compile(rb"(?i)(?:\bp?pid\b|\bprocess(?:[ _]id)?|/proc|\bthread[ _-]?id|\btid\b)[\"']?[^0-9A-Za-z]{0,4}\d{1,10}\b|\[\d{2,7}\](?=:)"), "pid"),
+    Kind("randomness", "a number drawn at random", re.compile(rb"(?i)(?:port|seed|salt|nonce|rand(?:om)?|cookie|token|session|secret|key|guid|serial)[\w-]*[\"']?[^0-9A-Za-z]{1,4}\d{2,20}\b"), "number"),
+)
+
+
+def named_number(pair: Pair, context: Context) -> Match | None:
+    """Numbers said to be a duration, a process or a draw. They show nothing of where they come from: never sure."""
+    if not pair.text:
+        return None
+    for kind in NAMED:
+        if found := paired(kind.pattern, pair):
+            a, b = (found[0][side][0].decode("latin-1").strip()[:60] for side in (0, 1))
+            return Match(kind.cause, "low", f"{a} and {b} read as {kind.what}", spans(found), form=kind.form, opaque=kind.form == "number")
+    return None
+
+
+DECIMAL = re.compile(rb"(?<![\w.])\d{4,20}(?![\w.]*\w)|(?<=[_-])\d{4,20}(?![A-Za-z0-9])")
+
+
+def large_number(pair: Pair, context: Context) -> Match | None:
+    """Large numbers with nothing in common, which counters and sizes seldom are."""
+    if not pair.text:
+        return None
+    found = [(left, right) for left, right in paired(DECIMAL, pair) if abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))]
+    if not found:
+        return None
+    return Match("randomness", "low", "both sides have a large number in the same place, and the two are far apart", spans(found), form="number", opaque=True)

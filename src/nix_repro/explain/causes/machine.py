@@ -1,0 +1,128 @@
+"""What the builds' surroundings leave behind: paths, cores, machine, environment, zone. A token is one of these when it
+equals what is known of its own side, or has a shape that nothing else has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.causes.times import DAY, TEXT
+from nix_repro.explain.context import Context, Side
+from nix_repro.report import Cause, Confidence
+
+
+class Known(NamedTuple):
+    """A value that is known of each side and differs."""
+
+    cause: Cause
+    what: str
+    a: str
+    b: str
+    form: str = ""
+
+
+#: Set by the build tool for itself; the causes they stand for have rules of their own.
+PATHS = ("PWD", "OLDPWD", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "NIX_BUILD_TOP")
+
+
+def known(context: Context) -> Iterator[Known]:
+    a, b = context.a, context.b
+
+    def both(cause: Cause, what: str, left: str | None, right: str | None, form: str = "") -> Iterator[Known]:
+        if left and right and left != right and min(len(left), len(right)) >= 3:
+            yield Known(cause, what, left, right, form)
+
+    yield from both("build-path", "the build directory", a.build_dir, b.build_dir)
+    for name in PATHS:
+        yield from both("build-path", f"${name}", a.environment.get(name), b.environment.get(name))
+    yield from both("host", "the kernel's release", a.kernel, b.kernel, "kernel")
+    yield from both("host", "the host's name", a.host, b.host, "host")
+    yield from both("cpu", "the processor's model", a.cpu, b.cpu)
+    yield from both("locale", "the time zone", a.zone, b.zone, "zone")
+    for name in sorted(a.environment.keys() & b.environment.keys() - {"NIX_BUILD_CORES", *PATHS}):
+        yield from both("environment", f"${name}", a.environment[name], b.environment[name])
+
+
+def machine_values(pair: Pair, context: Context) -> Match | None:
+    """Each side's token equals what is known of that side."""
+    for value in known(context):
+        a, b = value.a.encode(), value.b.encode()
+        left, right = _occurrences(a, pair.a), _occurrences(b, pair.b)
+        if left and len(left) == len(right):
+            words = f"each side has {value.what} of its own build: {value.a} and {value.b}"
+            return Match(value.cause, "high", words, list(zip(left, right, strict=True)), form=value.form)
+    return None
+
+
+def _occurrences(value: bytes, data: bytes) -> list[tuple[int, int]]:
+    pattern = re.compile(rb"(?<![A-Za-z0-9])" + re.escape(value) + rb"(?![A-Za-z0-9])")
+    return [match.span() for match in pattern.finditer(data)]
+
+
+class Shape(NamedTuple):
+    cause: Cause
+    what: str
+    pattern: re.Pattern[bytes]
+    confidence: Confidence
+    form: str = ""
+
+
+SHAPES = (
+    Shape("build-path", "a build directory of Nix", re.compile(rb"(?:/private)?/tmp/nix-build-[A-Za-z0-9+._?=-]+?\.drv-\d+|/nix/var/nix/builds/[A-Za-z0-9+._?=-]+|/build\d*(?![A-Za-z0-9])"), "high"),
+    Shape("host", "a kernel's release", re.compile(rb"(?<=Linux )(?:[^\s\"']+ )?\d+\.\d+\.\d+[A-Za-z0-9.+_-]*|(?<=Darwin )\d+\.\d+\.\d+"), "low", "kernel"),
+    Shape("cpu", "a processor's speed or model", re.compile(rb"(?im)^.*(?:\bMHz|bogomips|model name|stepping|microcode|-march=|-mtune=|\bcpu family).*$"), "low"),
+    Shape("host", "the machine's memory, load or disk", re.compile(rb"(?im)^.*(?:MemTotal|MemFree|MemAvailable|load average|loadavg|uptime|inode|free space|disk space).*$"), "low", "host"),
+    Shape("locale", "a time zone", re.compile(rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"), "low", "zone"),
+    Shape("locale", "a locale", re.compile(rb"(?<![A-Za-z0-9])(?:C|POSIX|[a-z]{2}_[A-Z]{2})(?:\.(?:UTF-8|utf8|ISO-?8859-\d+))?(?![A-Za-z0-9])"), "low", "locale"),
+)
+
+
+def machine_shapes(pair: Pair, context: Context) -> Match | None:
+    for shape in SHAPES:
+        if found := paired(shape.pattern, pair):
+            a, b = (found[0][side][0].decode("latin-1").strip()[:80] for side in (0, 1))
+            return Match(shape.cause, shape.confidence, f"{a} and {b} look like {shape.what}", spans(found), form=shape.form)
+    return None
+
+
+def zones(pair: Pair, context: Context) -> Match | None:
+    """The same instant told in two zones: the two readings differ by quarters of an hour, exactly, and no more than
+    zones can."""
+    if not pair.text:
+        return None
+    for form in TEXT:
+        for left, right in paired(form.pattern, pair):
+            a, b = form.decode(left), form.decode(right)
+            if a is None or b is None or a.resolution > 60 or not (a.local and b.local):
+                continue
+            apart = abs(a.seconds - b.seconds)
+            if 0 < apart <= 26 * 3600 and apart % 900 == 0 and (not a.period or apart < DAY):
+                told = context.a.zone != context.b.zone or bool(paired(SHAPES[4].pattern, pair))
+                sure: Confidence = "high" if told and a.resolution == 1 else "low"
+                words = f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart exactly: one instant in two time zones"
+                return Match("locale", sure, words, [(left.span(), right.span())], form="zone")
+    return None
+
+
+NUMBER = re.compile(rb"(?<![\w.])(?:-j ?)?\d{1,4}(?![\w.]*\w)|(?<=-j)\d{1,4}|(?<=[=_-])\d{1,4}(?!\w)")
+TALK_OF_CORES = re.compile(rb"(?i)(?:cores?|cpus?|nproc|jobs?|threads?|parallel|workers?|-j|processors?|shards?)(?![a-z])")
+
+
+def cores(pair: Pair, context: Context) -> Match | None:
+    """Numbers that equal the cores each build had."""
+    counts = _counts(context.a), _counts(context.b)
+    found = [
+        (left, right)
+        for left, right in paired(NUMBER, pair)
+        if any(int(re.sub(rb"\D", b"", left[0])) == x and int(re.sub(rb"\D", b"", right[0])) == y and x != y for x, y in zip(*counts, strict=True))
+    ]
+    if not found:
+        return None
+    sure: Confidence = "high" if TALK_OF_CORES.search(pair.a) or any(len(left[0]) > 1 for left, _ in found) else "low"
+    return Match("parallelism", sure, "each side has the number of cores that its own build had", spans(found), form="cores")
+
+
+def _counts(side: Side) -> tuple[int | None, int | None]:
+    return side.cores, side.cpus

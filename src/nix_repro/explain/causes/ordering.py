@@ -1,0 +1,101 @@
+"""The same elements in another order: from hash seeds and directories (ordering), or from jobs that race (parallelism)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from nix_repro.explain.causes.model import EXPLAINED, Match, Pair
+from nix_repro.explain.context import Context
+
+#: Elements of a line: words and paths, and strings in quotes as a whole.
+TOKEN = re.compile(rb"[A-Za-z0-9_.+/@$~-]+|\x1a+")
+NUMBER = re.compile(rb"(\d+)")
+#: What logs of jobs that run side by side say of themselves.
+JOB = re.compile(rb"(?i)\b(?:done|finish\w*|start\w*|complet\w*|compil\w*|build\w*|worker|thread|job|task|process\w*|passed|ok)\b")
+#: Beyond this many, quadratic work is not worth its answer.
+MANY = 2000
+
+
+def ordering(pair: Pair, context: Context) -> Match | None:
+    """Text: the lines, or the words of it. Binary: strings, or records of one size."""
+    if len(pair.a) > 1 << 22 or len(pair.b) > 1 << 22:
+        return None
+    changed = pair.changed()
+    if not pair.text:
+        return _binary(pair, changed[0][1] - changed[0][0])
+    lines = [line.strip(b" \t\r,;|") for line in pair.a.split(b"\n")], [line.strip(b" \t\r,;|") for line in pair.b.split(b"\n")]
+    if lines[0] != lines[1] and Counter(lines[0]) == Counter(lines[1]) and len(set(lines[0])) > 1:
+        return judge([line for line in lines[0] if line], [line for line in lines[1] if line], "lines", pair, context)
+    tokens = TOKEN.findall(pair.a), TOKEN.findall(pair.b)
+    if tokens[0] != tokens[1] and Counter(tokens[0]) == Counter(tokens[1]) and _telling(tokens[0], tokens[1]):
+        return Match("ordering", "high", _because("words", len(tokens[0])), [changed], form="text")
+    return None
+
+
+def _telling(a: Sequence[bytes], b: Sequence[bytes]) -> bool:
+    """Two numbers that changed places may be chance; words, or several elements, are not."""
+    moved = {left for left, right in zip(a, b, strict=True) if left != right} - {EXPLAINED}
+    return len(moved) >= 4 or (len(moved) >= 2 and any(re.search(rb"[A-Za-z]{2}|\d{4}", token) for token in moved))
+
+
+def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context: Context) -> Match:
+    """Of elements in two orders: did a race shuffle them, or a hash or directory?
+
+    A race leaves most of the order as it was; one core leaves all of it. That is a hint, never more.
+    """
+    changed = [pair.changed()]
+    cores = context.a.cores, context.b.cores
+    serial = [_ascending(side) for side in (a, b)]
+    if 4 <= len(a) <= MANY:
+        if cores[0] != cores[1] and 1 in cores and serial == [cores[0] == 1, cores[1] == 1]:
+            words = f"the same {what}, in order where the build had one core and out of order where it had {max(filter(None, cores))}"
+            return Match("parallelism", "low", words, changed, form="race")
+        inversions = disorder(a, b)
+        jobs = sum(bool(JOB.search(element)) for element in a) * 2 >= len(a)
+        if (len(a) >= 6 and inversions <= 0.2) or (jobs and inversions < 0.9):
+            words = f"the same {what} with a few of them changing places, as jobs do that run side by side; it may be an unsorted listing too"
+            return Match("parallelism", "low", words, changed, form="race")
+    return Match("ordering", "high", _because(what, len(a)), changed, form="text")
+
+
+def disorder(a: Sequence[bytes], b: Sequence[bytes]) -> float:
+    """The share of pairs of elements whose order differs: 0 for none, about one half for a shuffle, 1 for the reverse."""
+    ranks: dict[bytes, list[int]] = {}
+    for position, element in enumerate(b):
+        ranks.setdefault(element, []).append(position)
+    order = [ranks[element].pop(0) for element in a]
+    swapped = sum(left > right for index, left in enumerate(order) for right in order[index + 1 :])
+    return swapped / max(1, len(order) * (len(order) - 1) // 2)
+
+
+def _ascending(elements: Sequence[bytes]) -> bool:
+    keys = [[int(part) if part.isdigit() else part for part in NUMBER.split(element[:400])] for element in elements]
+    # Splitting by a group alternates text and numbers, so like is compared with like.
+    return all(left <= right for left, right in pairwise(keys))
+
+
+def _binary(pair: Pair, length: int) -> Match | None:
+    strings = [part for part in pair.a.split(b"\0") if part], [part for part in pair.b.split(b"\0") if part]
+    if len(strings[0]) > 2 and strings[0] != strings[1] and Counter(strings[0]) == Counter(strings[1]):
+        return Match("ordering", "high", _because("strings", len(strings[0])), [pair.changed()], form="binary")
+    if len(pair.a) != len(pair.b) or len(pair.a) > 1 << 20:
+        return None
+    start = pair.changed()[0][0]
+    for size in (32, 24, 20, 16, 12, 8, 4, 2):
+        for shift in range(min(size, start + 1)):
+            first = start - shift
+            count = -(-(length + shift) // size)
+            end = first + count * size
+            if count < 4 or end > len(pair.a):
+                continue
+            records = [[side[at : at + size] for at in range(first, end, size)] for side in (pair.a, pair.b)]
+            if Counter(records[0]) == Counter(records[1]) and len(set(records[0])) > 3:
+                return Match("ordering", "high", _because(f"records of {size} bytes", count), [((first, end), (first, end))], form="binary")
+    return None
+
+
+def _because(what: str, count: int) -> str:
+    return f"both sides have the same {count} {what} in another order"

@@ -1,0 +1,81 @@
+"""Differences that come with an input: the same bytes differ there, or the input's own path does."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.context import Context
+from nix_repro.explain.trees import compare_trees
+
+STORE_PATH = re.compile(rb"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>[0-9abcdfghijklmnpqrsvwxyz]{32})-(?P<name>[A-Za-z0-9+._?=-]+)")
+WORD = re.compile(rb"[A-Za-z0-9_.:+-]")
+SHORTEST = 5
+KEPT = 16 << 20
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What differs in the inputs that diverge: the contents of their differing files, per side."""
+
+    contents: tuple[tuple[str, bytes, bytes], ...]
+
+
+def read_inputs(context: Context, budget: Budget) -> Inputs:
+    contents = []
+    kept = KEPT
+    for item in context.inputs:
+        if item.a is None or item.b is None:
+            continue
+        for difference in compare_trees(os.fsencode(item.a), os.fsencode(item.b), budget):
+            if difference.kind == "content" and difference.blobs and kept > 0:
+                a, b = (blob.read(0, min(kept, 4 << 20)) for blob in difference.blobs)
+                kept -= len(a) + len(b)
+                contents.append((f"{item.store_path}/{difference.path}", a, b))
+    return Inputs(tuple(contents))
+
+
+def propagated(inputs: Inputs) -> Callable[[Pair, Context], Match | None]:
+    def rule(pair: Pair, context: Context) -> Match | None:
+        return _same_bytes(pair, inputs) or _store_paths(pair, context)
+
+    return rule
+
+
+def _same_bytes(pair: Pair, inputs: Inputs) -> Match | None:
+    if not inputs.contents:
+        return None
+    place_a, place_b = pair.changed()
+    if pair.text:
+        place_a, place_b = _to_words(pair.a, *place_a), _to_words(pair.b, *place_b)
+    a, b = pair.a[slice(*place_a)], pair.b[slice(*place_b)]
+    if min(len(a), len(b)) < SHORTEST:
+        return None
+    for path, in_a, in_b in inputs.contents:
+        if a in in_a and b in in_b and a not in in_b and b not in in_a:
+            return Match("propagated", "high", f"the same bytes differ in the input {path}", [(place_a, place_b)], form="content")
+    return None
+
+
+def _to_words(data: bytes, start: int, end: int) -> tuple[int, int]:
+    while start > 0 and WORD.match(data, start - 1):
+        start -= 1
+    while end < len(data) and WORD.match(data, end):
+        end += 1
+    return start, end
+
+
+def _store_paths(pair: Pair, context: Context) -> Match | None:
+    found = [(left, right) for left, right in paired(STORE_PATH, pair) if left["name"].split(b"/")[0] == right["name"].split(b"/")[0] and left["hash"] != right["hash"]]
+    own = (context.store_path or "").encode()
+    found = [(left, right) for left, right in found if left["hash"] not in own and right["hash"] not in own]
+    if not found:
+        return None
+    known = {item.store_path.encode()[-len(left[0]) :] for item in context.inputs for left, _ in found}
+    sure = any(left[0].endswith(tuple(known)) for left, _ in found) if known else False
+    words = f"the input {found[0][0][0].decode('latin-1')} has another path in the rebuild: it differs itself"
+    return Match("propagated", "high" if sure else "low", words, spans(found), form="path")

@@ -1,0 +1,46 @@
+"""What is known of the two builds whose outputs are compared. Everything may be unknown; rules then claim less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two builds.
+
+    `window` is its start and end in epoch seconds, by the clock that the build saw. `cores` is NIX_BUILD_CORES, `cpus`
+    what nproc says there. `kernel` is `uname -r`, `zone` the name of the time zone or its abbreviation, `cpu` the
+    processor's model name.
+    """
+
+    window: tuple[float, float] | None = None
+    cores: int | None = None
+    cpus: int | None = None
+    build_dir: str | None = None
+    kernel: str | None = None
+    host: str | None = None
+    cpu: str | None = None
+    zone: str | None = None
+    environment: dict[str, str] = {}
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """A direct input that itself diverges: its store path in each build, and where the trees of the two can be read."""
+
+    store_path: str
+    store_path_b: str | None = None
+    a: Path | None = None
+    b: Path | None = None
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Both builds of one output. `store_path` is the output's own."""
+
+    a: Side = Side()
+    b: Side = Side()
+    name: str | None = None
+    system: str | None = None
+    store_path: str | None = None
+    inputs: tuple[Input, ...] = ()

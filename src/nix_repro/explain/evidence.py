@@ -1,0 +1,209 @@
+"""From a difference to evidence: which causes are at work in it, and on which bytes that rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes import Explained, erased, explain_pair, settled
+from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.causes.ordering import judge, ordering
+from nix_repro.explain.causes.times import Instant
+from nix_repro.explain.causes.timestamp import because, binary_timestamp, text_timestamp, utc, verdict
+from nix_repro.explain.containers import Field
+from nix_repro.explain.content import align, region, stretches
+from nix_repro.explain.context import Context
+from nix_repro.explain.difference import Difference
+from nix_repro.report import Cause, Confidence
+
+#: Bytes shown on either side of what differs.
+MARGIN = 24
+#: Header fields that say something about another file, by which they are explained if that differs.
+FROM_SOURCE = ("source hash", "source size")
+BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One cause at work in one place. `tokens` are those that may be digests or sizes of something else; `derived`
+    says that the difference follows from another one in the same file."""
+
+    cause: Cause
+    confidence: Confidence
+    because: str
+    a: bytes = b""
+    b: bytes = b""
+    offset: int | None = None
+    text: bool = True
+    form: str = ""
+    tokens: tuple[tuple[bytes, bytes], ...] = ()
+    derived: bool = False
+
+
+def gather(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
+    found: Iterator[Evidence] | list[Evidence]
+    match difference.kind:
+        case "content":
+            found = _content(difference, context, rules, budget)
+        case "field":
+            found = _field(difference, context, rules)
+        case "wrapper":
+            found = [_wrapper(difference)]
+        case "order":
+            found = [Evidence("ordering", "high", "both archives have the same members in another order", difference.a, difference.b, form="archive")]
+        case "name":
+            found = list(_pair(Pair(difference.a, difference.b, 0), context, rules)) or [_name(difference)]
+        case "missing" | "extra":
+            found = [_presence(difference, context)]
+        case "executable":
+            found = [Evidence("permissions", "high", "only the executable bit differs", difference.a, difference.b, form="mode")]
+        case "target":
+            sure = [item for item in _pair(Pair(difference.a, difference.b, 0), context, rules) if item.confidence == "high"]
+            found = sure or [Evidence("permissions", "high", "a symbolic link points elsewhere", difference.a, difference.b, form="link")]
+        case "kind":
+            found = [Evidence("unknown", "low", "one side has a file system object of another kind", difference.a, difference.b)]
+        case _:
+            found = [Evidence("unknown", "low", f"the comparison could not read it: {difference.a.decode('latin-1')}")]
+    for item in found:
+        yield replace(item, because=f"{item.because} ({difference.inside})") if difference.inside else item
+
+
+def _content(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
+    assert difference.blobs is not None
+    a, b = difference.blobs
+    if difference.inside.endswith(BUILD_ID):
+        left, right = a.read(0, 64)[-20:], b.read(0, 64)[-20:]
+        yield Evidence("unknown", "low", "a build-id is a digest of the rest of the file", left, right, text=False, derived=True)
+        return
+    part = region(a, b, budget)
+    if part is None:
+        return
+    whole = Pair(part.a, part.b, part.offset, part.text)
+    shuffled = _shuffled(whole, context)
+    if shuffled is not None:
+        yield from map(_evidence, shuffled)
+        return
+    if part.text or a.size != b.size:
+        lines = align(part)
+        moved = lines.common
+        if moved[0] != moved[1] and len(set(moved[0])) > 1 and part.text:
+            yield _evidence(Explained(judge(*moved, "lines", whole, context), whole))
+        pairs = lines.pairs
+        unexplained = lines.alone
+        if not part.text and (match := binary_timestamp(head := Pair(part.a[:128], part.b[:128], part.offset, text=False), context)):
+            yield _evidence(Explained(match, head))
+        if not pairs and not unexplained and moved[0] == moved[1]:
+            unexplained = 1
+    else:
+        pairs, unexplained = list(stretches(a, b, budget)), 0
+    first = whole
+    for pair in pairs:
+        if budget.expired():
+            break
+        found, complete = explain_pair(pair, context, rules)
+        yield from map(_evidence, found)
+        if not complete:
+            first = pair if not unexplained else first
+            unexplained += 1
+    if unexplained:
+        (start, end), (_, end_b) = first.changed()
+        begin = max(0, start - MARGIN)
+        words = f"{unexplained} differing places have no cause that can be told from the two sides" if unexplained > 1 else "no cause can be told from the two sides"
+        yield Evidence("unknown", "low", words, first.a[begin : end + MARGIN], first.b[begin : end_b + MARGIN], first.offset + begin, first.text)
+
+
+def _shuffled(whole: Pair, context: Context) -> list[Explained] | None:
+    """The piece as a whole, when it is explained by order alone, or by order and times."""
+    found: list[Explained] = []
+    rest = whole
+    for _ in range(8):
+        match = ordering(rest, context)
+        if match is not None:
+            return [*found, Explained(match, whole)]
+        match = text_timestamp(rest, context) if len(rest.a) < 1 << 18 else None
+        if match is None:
+            return None
+        found.append(Explained(match, whole))
+        rest = erased(rest, match)
+        if settled(rest):
+            return found
+    return None
+
+
+def _pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
+    return map(_evidence, explain_pair(pair, context, rules)[0])
+
+
+def _evidence(explained: Explained) -> Evidence:
+    match, pair = explained
+    (start_a, end_a), (start_b, end_b) = next(iter(match.places))
+    before = min(MARGIN, start_a, start_b)
+    if pair.text:
+        before = min(before, start_a - (pair.a.rfind(b"\n", 0, start_a) + 1))
+    tokens = tuple((pair.a[slice(*a)], pair.b[slice(*b)]) for a, b in match.places[:64]) if match.opaque else ()
+    return Evidence(
+        match.cause,
+        match.confidence,
+        match.because,
+        pair.a[start_a - before : end_a + MARGIN],
+        pair.b[start_b - before : end_b + MARGIN],
+        pair.offset + start_a - before,
+        pair.text,
+        match.form,
+        tokens,
+    )
+
+
+def _field(difference: Difference, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
+    left, right = difference.fields[0]
+    a, b = str(left.value).encode(), str(right.value).encode()
+    more = f", and of {len(difference.fields) - 1} other members" if len(difference.fields) > 1 else ""
+    if left.name in FROM_SOURCE:
+        yield Evidence("unknown", "low", f"the {left.name} follows from the source file", a, b, derived=True)
+        return
+    if left.time:
+        yield _time_field(difference, context, more)
+        return
+    if left.name in ("link target", "original name") and (found := [item for item in _pair(Pair(a, b, 0), context, rules) if item.confidence == "high"]):
+        yield from found
+        return
+    yield Evidence("archive-metadata", "high", f"the {difference.format} header's {left.name} differs{more}: {a.decode()[:80]} and {b.decode()[:80]}", a, b, form=difference.format)
+
+
+def _time_field(difference: Difference, context: Context, more: str) -> Evidence:
+    left, right = difference.fields[0]
+    pairs = [(_instant(x), _instant(y)) for x, y in difference.fields]
+    told = [(x, y) for x, y in pairs if x is not None and y is not None]
+    answer = verdict(told, context) if len(told) == len(pairs) else None
+    shown = [utc(float(field.value)) if isinstance(field.value, int) and 0 <= field.value < 1 << 40 else str(field.value) for field in (left, right)]
+    a, b = (text.encode() for text in shown)
+    if answer is None:
+        words = f"the {left.name} differs{more}: {shown[0]} and {shown[1]}, which are not the times of the builds"
+        return Evidence("archive-metadata", "high" if context.a.window and context.b.window else "low", words, a, b, form=difference.format)
+    return Evidence("timestamp", answer, f"the {left.name} differs{more}: {because('header', shown[0], shown[1], answer)}", a, b, form=difference.format)
+
+
+def _instant(field: Field) -> Instant | None:
+    return Instant(field.value, 2 if field.local else 1, local=field.local) if isinstance(field.value, int) else None
+
+
+def _wrapper(difference: Difference) -> Evidence:
+    if difference.format == "elf":
+        return Evidence("unknown", "low", "every section is equal; what differs is the ELF file's layout")
+    words = f"the content is equal; only the {difference.format} packing differs: another level, version or number of threads of the packer"
+    return Evidence("archive-metadata", "high", words, form=difference.format)
+
+
+def _presence(difference: Difference, context: Context) -> Evidence:
+    side = "build" if difference.kind == "missing" else "rebuild"
+    counts, cores = (int(difference.a), int(difference.b)), (context.a.cores, context.b.cores)
+    if counts == cores and counts[0] != counts[1]:
+        words = f"there are as many entries as the build had cores: {counts[0]} and {counts[1]}"
+        return Evidence("parallelism", "high", words, difference.a, difference.b, form="cores")
+    return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
+
+
+def _name(difference: Difference) -> Evidence:
+    return Evidence("unknown", "low", "its name differs, and no cause can be told from the two names", difference.a, difference.b)
+
