@@ -98,12 +98,14 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)
 
 
-def _check(inputs: Inputs, environ: Mapping[str, str]) -> Report:
+def _check(inputs: Inputs, environ: MutableMapping[str, str]) -> Report:
     from nix_repro.check import check
     from nix_repro.processes import Processes
     from nix_repro.render.terminal import Progress, print_report
 
     processes = Processes()
+    # rich: a job's log is no terminal, whatever the runner made it look like.
+    environ["TTY_COMPATIBLE"] = "0"
     # Names and messages in this output are the flake's. It all goes to one stream, so that the order holds.
     with runner.commands_stopped(), processes.handling_signals():
         with Progress(sys.stdout) as display:

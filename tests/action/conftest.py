@@ -1,0 +1,132 @@
+"""The real action.yml under act, with real Nix; the actions it nests are stubs of ours that record their inputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+#: GitHub's own token has 40 characters or more; act masks secrets as substrings, so it must not be a word.
+TOKEN = "ghs_0123456789abcdefghijABCDEFGHIJ012345"
+
+
+@dataclass
+class ActResult:
+    """What act said: `lines` are its JSON objects, `record` is where the stubs wrote."""
+
+    code: int
+    lines: list[dict[str, Any]]
+    record: Path
+    text: str
+
+    def commands(self, name: str) -> list[str]:
+        """The arguments of each workflow command of that name, as the runner obeyed them."""
+        return [str(line.get("arg", "")) for line in self.lines if line.get("command") == name]
+
+    @property
+    def summary(self) -> str:
+        return "\n".join(str(line["content"]) for line in self.lines if line.get("command") == "summary")
+
+    @property
+    def log(self) -> str:
+        return "\n".join(str(line.get("msg", "")) for line in self.lines if line.get("raw_output"))
+
+    def outputs(self) -> dict[str, str]:
+        """The step outputs that were set, the last one of each name."""
+        return {str(line["name"]): str(line.get("arg", "")) for line in self.lines if line.get("command") == "set-output"}
+
+    def calls(self) -> dict[str, dict[str, str]]:
+        """Which stubs ran, with the inputs they were given."""
+        found: dict[str, dict[str, str]] = {}
+        text = (self.record / "calls").read_text() if (self.record / "calls").exists() else ""
+        for block in text.strip().split("\n\n"):
+            pairs = dict(line.partition("=")[::2] for line in block.splitlines())
+            if "stub" in pairs:
+                found[pairs.pop("stub")] = {name.removeprefix("INPUT_"): value for name, value in pairs.items()}
+        return found
+
+
+@dataclass
+class Act:
+    """A consumer's repository with the test flake, in which workflows run."""
+
+    repository: Path
+    record: Path
+    warm: Path
+    path: str = field(default_factory=lambda: os.environ["PATH"])
+
+    def commit(self, workflow: dict[str, Any]) -> None:
+        folder = self.repository / ".github" / "workflows"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "test.yml").write_text(yaml.safe_dump(workflow))
+        for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "test", "--allow-empty"]):
+            subprocess.run(["git", *command], cwd=self.repository, check=True)
+
+    def __call__(
+        self,
+        with_: dict[str, str] | None = None,
+        *,
+        job: dict[str, Any] | None = None,
+        event: dict[str, Any] | None = None,
+        event_name: str = "push",
+        env: dict[str, str] | None = None,
+    ) -> ActResult:
+        """Run one job that uses the action with these inputs; `job` is merged over it."""
+        warm = {"run": f'ln -s "{self.warm}" "$RUNNER_TEMP/nix-repro"'}
+        uses = {"id": "repro", "uses": "org/nix-repro-action@v1", "with": {"cache": "none", "github-token": "", "scope": "closure", **(with_ or {})}}
+        self.commit({"name": "test", "on": ["push", "pull_request"], "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, warm, uses], **(job or {})}}})
+        command = [str(Path(sysconfig.get_path("scripts")) / "act"), event_name, "--json", "-P", "ubuntu-latest=-self-hosted"]
+        command += ["--no-cache-server", "--action-cache-path", str(self.record / "actions"), "-s", f"GITHUB_TOKEN={TOKEN}"]
+        for reference in nested_actions():
+            command += ["--local-repository", f"{reference}={HERE / 'stubs' / reference.partition('@')[0].rpartition('/')[2]}"]
+        command += ["--local-repository", f"org/nix-repro-action@v1={ROOT}"]
+        if event is not None:
+            payload = self.record / "event.json"
+            payload.write_text(json.dumps(event))
+            command += ["-e", str(payload)]
+        nix = "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false"
+        for name, value in {"STUB_RECORD": str(self.record), "NIX_CONFIG": nix, **(env or {})}.items():
+            command += ["--env", f"{name}={value}"]
+        clean = {"PATH": self.path, "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
+        done = subprocess.run(command, cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False)
+        lines = []
+        for line in done.stdout.splitlines():
+            if line.startswith("{"):
+                lines.append(json.loads(line))
+        return ActResult(done.returncode, lines, self.record, done.stdout + done.stderr)
+
+
+def nested_actions() -> list[str]:
+    """`owner/name@sha` of every action that action.yml uses."""
+    return re.findall(r"uses: ([^\s#]+@[0-9a-f]{40})", (ROOT / "action.yml").read_text())
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The launcher's Python environment, made once. A job keeps it under RUNNER_TEMP, and act's is new every time."""
+    directory = tmp_path_factory.mktemp("warm")
+    environ = os.environ | {"GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(directory)}
+    subprocess.run([str(ROOT / "bin" / "nix-repro"), "--version"], env=environ, check=True, timeout=300)
+    return directory / "nix-repro"
+
+
+@pytest.fixture
+def act(tmp_path: Path, warm: Path) -> Iterator[Act]:
+    repository, record = tmp_path / "consumer", tmp_path / "record"
+    shutil.copytree(HERE / "flake", repository)
+    record.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=repository, check=True)
+    subprocess.run(["git", "remote", "add", "origin", "https://github.com/acme/widgets.git"], cwd=repository, check=True)
+    yield Act(repository, record, warm)
