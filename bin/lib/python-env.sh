@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # `me` is the caller's
 # Sourced by bin/nix-repro and bin/test: an isolated Python environment that holds exactly what a lock file names.
 # Must run on bash 3.2 (macOS). The caller sets `me`, the name that messages begin with.
 
@@ -10,10 +10,9 @@ find_cache() {
   local try
   if [ -n "${GITHUB_ACTIONS:-}" ] && [ -n "${RUNNER_TEMP:-}" ]; then
     try=$RUNNER_TEMP
-  elif [ "${XDG_CACHE_HOME#/}" != "${XDG_CACHE_HOME:-}" ]; then # a relative one is to be ignored, says the XDG specification
-    try=$XDG_CACHE_HOME
   else
     try=${HOME:-~}/.cache # without HOME, bash takes ~ from the user database
+    case ${XDG_CACHE_HOME:-} in /*) try=$XDG_CACHE_HOME ;; esac # a relative one is to be ignored, says the XDG specification
   fi
   cache=$try/nix-repro
   [ -w "$cache" ] && return
@@ -55,11 +54,11 @@ print(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))' 2>/de
 # its signature, and unpacked here: that needs no root and leaves the machine as it is. Sets `pip_wheel`.
 fetch_pip_wheel() {
   local into=$1 apt
-  command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
+  { command -v apt-get && command -v dpkg-deb; } >/dev/null 2>&1 ||
     die "this Python ($python) has neither pip nor ensurepip: install pip for it (often the package python3-pip), or uv"
   say "$python has no pip; getting pip's wheel from this system's package archive (installs nothing)…"
   mkdir -p "$into/lists/partial" "$into/cache/archives/partial" "$into/root"
-  apt=(apt-get -qq -o "Dir::Cache=$into/cache" -o "APT::Sandbox::User=root" -o "APT::Update::Post-Invoke-Success::=" )
+  apt=(apt-get -qq -o "Dir::Cache=$into/cache" -o "APT::Sandbox::User=root")
   if ! (cd "$into" && "${apt[@]}" download python3-pip-whl ca-certificates) >/dev/null 2>&1; then
     apt+=(-o "Dir::State::lists=$into/lists")
     "${apt[@]}" update >/dev/null 2>"$into/log" # a broken source among good ones is no reason to stop
@@ -87,7 +86,7 @@ fill_env() {
     uv venv --quiet --no-project --python "$python" --allow-existing "$new" &&
       uv pip install --quiet --python "$new/bin/python" --require-hashes --no-deps --only-binary :all: --compile-bytecode -r "$lock" && return
     say "uv could not do it; trying pip…"
-    rm -rf "$new/bin" "$new/lib" "$new/pyvenv.cfg"
+    rm -rf "${new:?}"/*
   fi
   "$python" -I -m venv --without-pip "$new" || return
   if "$python" -I -m pip --version >/dev/null 2>&1; then
