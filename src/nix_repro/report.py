@@ -33,6 +33,9 @@ Cause = Literal[
     "propagated",
     "unknown",
 ]
+#: What a change makes Nix do: rebuild everything, a part, or nothing that matters.
+ChangeClass = Literal["full", "partial", "none"]
+LayerKind = Literal["local", "project", "upstream", "built"]
 PhaseName = Literal["install", "cache", "evaluate", "fetch", "build", "test", "rebuild", "explain", "report", "total"]
 
 #: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.
@@ -166,6 +169,7 @@ class Target(Base, frozen=True, kw_only=True):
 class Layer(Base, frozen=True, kw_only=True):
     """What one cache layer served: paths, bytes (NAR size) and the wall-clock seconds in which it was at work."""
 
+    kind: LayerKind | None = None
     name: str
     url: str | None
     paths: int
@@ -179,7 +183,28 @@ class BuiltBecause(Base, frozen=True, kw_only=True):
     drv_path: str
     why: Literal["new", "changed", "cache miss", "unknown"]
     root_change: str | None = None
-    change_class: Literal["full", "partial", "none"] | None = None
+    change_class: ChangeClass | None = None
+
+
+class LockChange(Base, frozen=True, kw_only=True):
+    """A flake input that another revision was locked for. Revisions and dates (ISO) are null where the lock has none;
+    `derivations` changed because of it, null when several inputs changed at once and nobody can tell."""
+
+    input: str
+    old_rev: str | None
+    new_rev: str | None
+    old_date: str | None
+    new_date: str | None
+    derivations: int | None = None
+
+
+class Change(Base, frozen=True, kw_only=True):
+    """This run against the base it was compared with: the class of the change and how many derivations it touches."""
+
+    base: str
+    change_class: ChangeClass
+    derivations: int
+    lock: tuple[LockChange, ...] = ()
 
 
 class Caches(Base, frozen=True, kw_only=True):
@@ -189,6 +214,36 @@ class Caches(Base, frozen=True, kw_only=True):
     layers: tuple[Layer, ...] = ()
     built: tuple[BuiltBecause, ...] = ()
     incidents: tuple[str, ...] = ()
+    change: Change | None = None
+
+
+class SuiteRun(Base, frozen=True, kw_only=True):
+    """The test phase: a command, or the flake's checks. `cached` names checks whose result was there already: they
+    were not run. `log` is the end of what a command that failed printed."""
+
+    command: str
+    status: Literal["passed", "failed", "cached", "not-run"]
+    ran: tuple[str, ...] = ()
+    cached: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    log: str | None = None
+
+
+class Policy(Base, frozen=True, kw_only=True):
+    """A `fail-when` expression, and whether it was true of this report."""
+
+    expression: str
+    failed: bool
+
+
+class Trend(Base, frozen=True, kw_only=True):
+    """One number of this run against the median of `runs` earlier ones of the default branch."""
+
+    name: str
+    actual: float
+    median: float
+    runs: int
+    regression: bool
 
 
 class Report(Base, frozen=True, kw_only=True):
@@ -214,4 +269,7 @@ class Report(Base, frozen=True, kw_only=True):
     scenario: Scenario | None = None
     targets: tuple[Target, ...] = ()
     caches: Caches = Caches()
+    test: SuiteRun | None = None
+    policies: tuple[Policy, ...] = ()
+    history: tuple[Trend, ...] = ()
     warnings: tuple[str, ...] = ()
