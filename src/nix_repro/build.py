@@ -100,7 +100,7 @@ def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
 
 def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
     """Why a derivation has no outputs after a command that should have made them."""
-    said = recorder.failures.get(drv_path)
+    said = recorder.failure_of(drv_path)
     if drv_path in recorder.full_disk or ("" in recorder.full_disk and said != "timed-out"):
         return "disk-full", DISK_FULL
     match said:
@@ -114,9 +114,9 @@ def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Stat
         return "cancelled", CANCELLED
     if recorder.failures:
         return "dependency-failed", "a dependency failed to build"
-    return "not-built", recorder.errors[-1].splitlines()[0].removeprefix(
-        "error: "
-    ) if recorder.errors else "Nix ended without building it and without saying why"
+    said_last = (*recorder.errors, *recorder.unexplained)[-1:]
+    because = said_last[0].splitlines()[0].removeprefix("error: ") if said_last else ""
+    return "not-built", because or "Nix ended without building it and without saying why"
 
 
 def _seconds(started: float, stopped: float | None) -> float | None:

@@ -108,7 +108,9 @@ def decode(line: bytes) -> Event | None:
         case "result" if raw.type == _BUILD_LOG_LINE and raw.fields:
             return LogLine(raw.id, str(raw.fields[0]))
         case "msg":
-            return Message(plain(raw.msg), error=raw.level == _ERROR, warning=raw.level == _WARNING)
+            text = plain(raw.msg)
+            # "note: keeping build directory" comes at the level of errors.
+            return Message(text, error=raw.level == _ERROR and not text.startswith("note:"), warning=raw.level == _WARNING)
         case _:
             return None
 
@@ -137,9 +139,11 @@ _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("dependency-failed", re.compile(rf"[Cc]annot build '{_DRV}'.*?dependenc(?:y|ies) failed", re.DOTALL)),
     ("failed", re.compile(rf"builder for '{_DRV}'[^\n]* failed", re.DOTALL)),
     ("failed", re.compile(rf"[Cc]annot build '{_DRV}'", re.DOTALL)),
-    ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of|build of) '?{_DRV}", re.DOTALL)),
+    ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of) '?{_DRV}", re.DOTALL)),
 )
 _MISMATCH = re.compile(r"derivation '([^']+)' may not be deterministic: output ['\"]([^'\"]+)['\"] differs(?: from ['\"]([^'\"]+)['\"])?")
+_SUMMARY = re.compile(r"(?:error: )?build of '.*' failed")
+_NAMELESS_TIMEOUT = re.compile(r"(?:error: )?timed out after (\d{1,9}) seconds")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|unable to write to file.*ENOSPC|database or disk is full")
 
 
@@ -155,6 +159,17 @@ def mismatch(message: str) -> tuple[str, str, str | None] | None:
     """A failed `--check`: the .drv, the output's path, and where the other side was kept."""
     found = _MISMATCH.search(message)
     return (found.group(1), found.group(2), found.group(3)) if found else None
+
+
+def summary(message: str) -> list[str]:
+    """The .drvs in the last word on a command of which several failed, without saying how."""
+    return re.findall(_DRV, message) if _SUMMARY.match(message) else []
+
+
+def nameless_timeout(message: str) -> int | None:
+    """The limit in seconds, when some build exceeded it and the message does not say which (Nix 2.34)."""
+    found = _NAMELESS_TIMEOUT.match(message)
+    return int(found.group(1)) if found else None
 
 
 def disk_full(text: str) -> bool:

@@ -15,6 +15,8 @@ LOG_LINES = 100
 LOG_WIDTH = 500
 #: Messages kept of one command; a cache that fails says so once per path.
 MESSAGES = 2000
+#: Seconds by which a build that ran into a limit may seem shorter than it: events arrive late.
+CLOCK_SLACK = 0.5
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Recorder:
 
     `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a
     .drv to the differing output and the kept other side, `full_disk` holds the .drvs whose builder ran out of space
-    ("" when Nix itself did).
+    ("" when Nix itself did), `unexplained` the errors that name no derivation.
     """
 
     watcher: Watcher | None = None
@@ -53,7 +55,10 @@ class Recorder:
     mismatches: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     errors: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
     warnings: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    unexplained: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
     full_disk: set[str] = field(default_factory=set)
+    _limit: int | None = None
+    _failed_somehow: set[str] = field(default_factory=set)
     _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)
     _logs: dict[str, deque[str]] = field(default_factory=dict)
     _resolved: dict[str, str] = field(default_factory=dict)
@@ -88,6 +93,19 @@ class Recorder:
         """The last time this derivation's builder was seen at work."""
         return next((a for a in reversed(self.builds) if a.name == drv_path), None)
 
+    def failure_of(self, drv_path: str) -> str | None:
+        """The status that Nix's messages give a derivation, or None when they speak of no failure.
+
+        Nix 2.34 says that a build timed out, but not which: then it was whatever ran as long as the limit.
+        """
+        if (named := self.failures.get(drv_path)) is not None:
+            return named
+        if self._limit is not None:
+            lasted = [a.stopped - a.started for a in (*self.builds, *self.checks) if a.name == drv_path and a.stopped is not None]
+            if lasted and lasted[-1] > self._limit - CLOCK_SLACK:
+                return "timed-out"
+        return "failed" if drv_path in self._failed_somehow else None
+
     def _start(self, number: int, kind: str, into: list[Activity], activity: Activity) -> None:
         into.append(activity)
         self._running[number] = (kind, activity)
@@ -121,6 +139,12 @@ class Recorder:
                 status, drv_path = failed
                 # The first word is about the derivation itself; later ones repeat it for the command.
                 self.failures.setdefault(self._resolved.get(drv_path, drv_path), status)
+            elif together := events.summary(text):
+                self._failed_somehow.update(self._resolved.get(drv_path, drv_path) for drv_path in together)
+            elif (limit := events.nameless_timeout(text)) is not None:
+                self._limit = limit if self._limit is None else min(limit, self._limit)
+            else:
+                self.unexplained.append(text)
             if events.disk_full(text):
                 self.full_disk.add(failed[1] if failed else "")
         elif warning:

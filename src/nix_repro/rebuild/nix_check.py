@@ -42,15 +42,21 @@ class NixCheck:
         checkable = {drv.drv_path: drv for drv in request.targets if not drv.floating}
         realise_inputs(nix, list(checkable.values()), Recorder(watcher=recorder.watcher))
         args = ["--check", "--keep-going", "--keep-failed", *request.limits.args()]
+        doubtful: set[str] = set()
         # A level at a time: in one command a derivation is not checked when one that it depends on differs.
         for level in levels(checkable, checkable):
-            self._alone.stream(recorder.feed, "nix-store", "--realise", *args, *level)
+            done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, *level)
+            # Nix failed, and not only over derivations that it names: then nothing that it does not name is a pass.
+            if done.returncode != 0 and recorder.unexplained:
+                doubtful.update(level)
         trees: dict[tuple[str, str], Tree] = {}
         with nix.processes.shielded():
-            attempts = tuple(self._attempt(drv, request, recorder, trees) for drv in request.targets)
+            attempts = tuple(self._attempt(drv, request, recorder, trees, doubtful) for drv in request.targets)
         return Answer(attempts, trees)
 
-    def _attempt(self, drv: Derivation, request: Request, recorder: Recorder, trees: dict[tuple[str, str], Tree]) -> Attempt:
+    def _attempt(
+        self, drv: Derivation, request: Request, recorder: Recorder, trees: dict[tuple[str, str], Tree], doubtful: set[str]
+    ) -> Attempt:
         first = request.first[drv.drv_path]
         origin = f"round {request.round}, nix --check"
         activity = next((a for a in reversed([*recorder.builds, *recorder.checks]) if a.name == drv.drv_path), None)
@@ -70,7 +76,8 @@ class NixCheck:
             if self._rewrites_paths():
                 return failed(PATH_REWRITING)
             return attempt(*self._mismatch(drv, request, first, mismatch, origin, trees))
-        if drv.drv_path in recorder.failures or activity is None or activity.stopped is None or self._nix.processes.signum is not None:
+        unfinished = activity is None or activity.stopped is None or drv.drv_path in doubtful or self._nix.processes.signum is not None
+        if unfinished or recorder.failure_of(drv.drv_path) is not None:
             status, because = why_not(drv.drv_path, recorder, cancelled=self._nix.processes.signum is not None)
             if activity is None and status == "not-built":
                 because = NO_EVENT
