@@ -8,7 +8,6 @@ ours; the program is chosen by what the JSON looks like, never by a version numb
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -59,14 +58,16 @@ _COMMON = r"""
 def whole: if startswith("/") then . else $dir + . end;
 def outs: if type == "array" then . else .outputs end;
 def env_of: (.env // {}) + (if .structuredAttrs then {"__json": (.structuredAttrs | tojson)} else {} end);
-def output: {path: (if .path then .path | whole else null end),
-             fixed: ((.hash // null) != null),
+# 2.34 leaves out the path of a fixed output, which the builder's environment still has.
+def output($env_path): ((.hash // null) != null) as $fixed |
+    {path: (if .path then .path | whole elif $fixed and ($env_path | type == "string" and startswith("/")) then $env_path else null end),
+             fixed: $fixed,
              floating: ((.hash // null) == null and (.path // null) == null
                         and ((.hashAlgo // .method // null) != null) and (.impure // false | not))};
 def derivation($path; $drvs; $srcs): {drv_path: ($path | whole),
     name: (.name // ($path | split("/") | last | .[33:] | rtrimstr(".drv"))),
     system, builder, args, env: (env_of | with_entries(.value |= tostring)),
-    outputs: (.outputs | map_values(output)),
+    outputs: (.env as $env | .outputs | with_entries(.key as $name | .value |= output($env[$name]))),
     impure: ([.outputs[] | .impure // false] | any),
     input_drvs: ($drvs | with_entries(.key |= whole | .value |= outs)),
     input_srcs: ($srcs | map(whole))};
@@ -74,9 +75,15 @@ def derivation($path; $drvs; $srcs): {drv_path: ($path | whole),
 _FLAT = _COMMON + "[to_entries[] | .key as $p | .value | derivation($p; .inputDrvs; .inputSrcs)]"
 _NESTED = _COMMON + "[.derivations | to_entries[] | .key as $p | .value | derivation($p; .inputs.drvs; .inputs.srcs)]"
 
-# `path-info --json`: a list (2.8), an object by path with null for invalid paths (2.26), or `info` by base name (2.34).
+# `path-info --json`: a list (2.8), an object by path with null for invalid paths (2.26 and 2.34), or `info` by base name
+# (2.34's format 2, announced as the coming default).
 _PATHS_LIST = "[.[] | select(.valid != false)]"
 _PATHS_DICT = "[to_entries[] | select(.value != null) | .value + {path: .key}]"
+_PATHS_NESTED = r"""
+[.storeDir as $dir | .info | to_entries[] | select(.value != null)
+ | .value + {path: "\($dir)/\(.key)", deriver: (.value.deriver | if . then "\($dir)/\(.)" else null end),
+             references: (.value.references | map("\($dir)/\(.)"))}]
+"""
 
 
 @functools.cache
@@ -105,11 +112,11 @@ class PathInfo(msgspec.Struct, frozen=True, rename="camel"):
 
 def parse_path_info(text: str) -> dict[str, PathInfo]:
     """What `nix path-info --json` printed; invalid paths are left out."""
-    program = _PATHS_LIST if text.lstrip().startswith("[") else _PATHS_DICT
-    rows = _program(program, "").input_text(text).first()
+    rows = _program(_path_program(text), "").input_text(text).first()
     return {info.path: info for info in msgspec.convert(rows, list[PathInfo])}
 
 
-def graph_outputs(derivations: Mapping[str, Derivation]) -> dict[str, str]:
-    """Which derivation makes which store path, for outputs whose path is known before building."""
-    return {o.path: drv_path for drv_path, drv in derivations.items() for o in drv.outputs.values() if o.path is not None}
+def _path_program(text: str) -> str:
+    if text.lstrip().startswith("["):
+        return _PATHS_LIST
+    return _PATHS_NESTED if text.lstrip().startswith('{"info"') else _PATHS_DICT
