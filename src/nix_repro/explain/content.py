@@ -122,7 +122,12 @@ def clip(pair: Pair) -> Pair:
         return pair
     (start, end_a), (_, end_b) = pair.changed()
     first = max(0, start - AROUND)
-    return Pair(pair.a[first : min(end_a + AROUND, first + PIECE)], pair.b[first : min(end_b + AROUND, first + PIECE)], pair.offset + first, pair.text)
+    return Pair(
+        pair.a[first : min(end_a + AROUND, first + PIECE)],
+        pair.b[first : min(end_b + AROUND, first + PIECE)],
+        pair.offset + first,
+        pair.text,
+    )
 
 
 def stretches(a: Blob, b: Blob, budget: Budget) -> Iterator[Pair]:
@@ -152,6 +157,8 @@ def _stretch(left: bytes, right: bytes, span: Span, window: int) -> Pair:
         if end - start >= 6:
             return Pair(left[start:end], right[start:end], window + start)
     first, last = max(0, span.start - 16), min(len(left), span.end + 16, span.start + PIECE)
+    while first > 0 and span.start - first < AROUND and _shown(left[first - 1]) and _shown(left[first]):
+        first -= 1
     return Pair(left[first:last], right[first:last], window + first, text=False)
 
 

@@ -8,7 +8,9 @@ from typing import Literal
 from nix_repro.explain.blob import Blob
 from nix_repro.explain.containers import Field
 
-Kind = Literal["content", "container", "wrapper", "field", "order", "name", "missing", "extra", "kind", "executable", "target", "unreadable"]
+Kind = Literal[
+    "content", "container", "wrapper", "field", "order", "name", "missing", "extra", "kind", "executable", "target", "unreadable"
+]
 
 
 @dataclass(frozen=True)

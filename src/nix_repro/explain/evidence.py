@@ -51,7 +51,11 @@ def gather(difference: Difference, context: Context, rules: Sequence[Rule], budg
         case "wrapper":
             found = [_wrapper(difference)]
         case "order":
-            found = [Evidence("ordering", "high", "both archives have the same members in another order", difference.a, difference.b, form="archive")]
+            found = [
+                Evidence(
+                    "ordering", "high", "both archives have the same members in another order", difference.a, difference.b, form="archive"
+                )
+            ]
         case "name":
             found = list(_pair(Pair(difference.a, difference.b, 0), context, rules)) or [_name(difference)]
         case "missing" | "extra":
@@ -59,7 +63,11 @@ def gather(difference: Difference, context: Context, rules: Sequence[Rule], budg
         case "executable":
             found = [Evidence("permissions", "high", "only the executable bit differs", difference.a, difference.b, form="mode")]
         case "target":
-            sure = [item for item in _pair(Pair(difference.a, difference.b, 0), context, rules) if item.confidence == "high"]
+            sure = [
+                item
+                for item in _pair(Pair(difference.a, difference.b, 0), context, rules)
+                if item.confidence == "high" or (item.cause == "randomness" and item.form != "number")
+            ]
             found = sure or [Evidence("permissions", "high", "a symbolic link points elsewhere", difference.a, difference.b, form="link")]
         case "kind":
             found = [Evidence("unknown", "low", "one side has a file system object of another kind", difference.a, difference.b)]
@@ -74,7 +82,7 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
     a, b = difference.blobs
     if difference.inside.endswith(BUILD_ID):
         left, right = a.read(0, 64)[-20:], b.read(0, 64)[-20:]
-        yield Evidence("unknown", "low", "a build-id is a digest of the rest of the file", left, right, text=False, derived=True)
+        yield _build_id(left, right, context)
         return
     part = region(a, b, budget)
     if part is None:
@@ -109,8 +117,23 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
     if unexplained:
         (start, end), (_, end_b) = first.changed()
         begin = max(0, start - MARGIN)
-        words = f"{unexplained} differing places have no cause that can be told from the two sides" if unexplained > 1 else "no cause can be told from the two sides"
-        yield Evidence("unknown", "low", words, first.a[begin : end + MARGIN], first.b[begin : end_b + MARGIN], first.offset + begin, first.text)
+        words = (
+            f"{unexplained} differing places have no cause that can be told from the two sides"
+            if unexplained > 1
+            else "no cause can be told from the two sides"
+        )
+        yield Evidence(
+            "unknown", "low", words, first.a[begin : end + MARGIN], first.b[begin : end_b + MARGIN], first.offset + begin, first.text
+        )
+
+
+def _build_id(left: bytes, right: bytes, context: Context) -> Evidence:
+    """When nothing else differs in the file, what it digested was stripped: debug information, which holds paths."""
+    words = "a build-id is a digest of the file as it was linked"
+    if context.a.build_dir != context.b.build_dir:
+        words += "; if nothing else differs, then of debug information since stripped, with the build directory in it"
+        return Evidence("build-path", "low", words, left, right, text=False, derived=True)
+    return Evidence("unknown", "low", words, left, right, text=False, derived=True)
 
 
 def _shuffled(whole: Pair, context: Context) -> list[Explained] | None:
@@ -165,10 +188,19 @@ def _field(difference: Difference, context: Context, rules: Sequence[Rule]) -> I
     if left.time:
         yield _time_field(difference, context, more)
         return
-    if left.name in ("link target", "original name") and (found := [item for item in _pair(Pair(a, b, 0), context, rules) if item.confidence == "high"]):
+    if left.name in ("link target", "original name") and (
+        found := [item for item in _pair(Pair(a, b, 0), context, rules) if item.confidence == "high"]
+    ):
         yield from found
         return
-    yield Evidence("archive-metadata", "high", f"the {difference.format} header's {left.name} differs{more}: {a.decode()[:80]} and {b.decode()[:80]}", a, b, form=difference.format)
+    yield Evidence(
+        "archive-metadata",
+        "high",
+        f"the {difference.format} header's {left.name} differs{more}: {a.decode()[:80]} and {b.decode()[:80]}",
+        a,
+        b,
+        form=difference.format,
+    )
 
 
 def _time_field(difference: Difference, context: Context, more: str) -> Evidence:
@@ -176,12 +208,17 @@ def _time_field(difference: Difference, context: Context, more: str) -> Evidence
     pairs = [(_instant(x), _instant(y)) for x, y in difference.fields]
     told = [(x, y) for x, y in pairs if x is not None and y is not None]
     answer = verdict(told, context) if len(told) == len(pairs) else None
-    shown = [utc(float(field.value)) if isinstance(field.value, int) and 0 <= field.value < 1 << 40 else str(field.value) for field in (left, right)]
+    shown = [
+        utc(float(field.value)) if isinstance(field.value, int) and 0 <= field.value < 1 << 40 else str(field.value)
+        for field in (left, right)
+    ]
     a, b = (text.encode() for text in shown)
     if answer is None:
         words = f"the {left.name} differs{more}: {shown[0]} and {shown[1]}, which are not the times of the builds"
         return Evidence("archive-metadata", "high" if context.a.window and context.b.window else "low", words, a, b, form=difference.format)
-    return Evidence("timestamp", answer, f"the {left.name} differs{more}: {because('header', shown[0], shown[1], answer)}", a, b, form=difference.format)
+    return Evidence(
+        "timestamp", answer, f"the {left.name} differs{more}: {because('header', shown[0], shown[1], answer)}", a, b, form=difference.format
+    )
 
 
 def _instant(field: Field) -> Instant | None:
@@ -197,13 +234,12 @@ def _wrapper(difference: Difference) -> Evidence:
 
 def _presence(difference: Difference, context: Context) -> Evidence:
     side = "build" if difference.kind == "missing" else "rebuild"
-    counts, cores = (int(difference.a), int(difference.b)), (context.a.cores, context.b.cores)
-    if counts == cores and counts[0] != counts[1]:
-        words = f"there are as many entries as the build had cores: {counts[0]} and {counts[1]}"
-        return Evidence("parallelism", "high", words, difference.a, difference.b, form="cores")
+    counts = difference.a, difference.b
+    if counts == tuple(str(side.cores).encode() for side in (context.a, context.b)):
+        words = f"there are as many entries of this name as the build had cores: {difference.a.decode()} and {difference.b.decode()}"
+        return Evidence("parallelism", "high", words, *counts, form="cores")
     return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
 
 
 def _name(difference: Difference) -> Evidence:
     return Evidence("unknown", "low", "its name differs, and no cause can be told from the two names", difference.a, difference.b)
-

@@ -42,10 +42,10 @@ def _compare_members(path: str, a: Container, b: Container, budget: Budget, insi
     common = [key for key in a.keys if key in of_b]
     for key in a.keys:
         if key not in of_b:
-            yield Difference(_join(path, of_a[key], key), "missing", _count(a), _count(b), inside=inside, format=a.format)
+            yield Difference(_join(path, of_a[key], key), "missing", inside=inside, format=a.format)
     for key in b.keys:
         if key not in of_a:
-            yield Difference(_join(path, of_b[key], key), "extra", _count(a), _count(b), inside=inside, format=a.format)
+            yield Difference(_join(path, of_b[key], key), "extra", inside=inside, format=a.format)
     order = [key for key in b.keys if key in of_a]
     if common != order:
         yield Difference(path, "order", "\n".join(common).encode(), "\n".join(order).encode(), inside=inside, format=a.format)
@@ -63,7 +63,7 @@ def _compare_members(path: str, a: Container, b: Container, budget: Budget, insi
                 yield difference
 
 
-def _fields(path: str, members: list[tuple[str, Member, Member]], inside: str, format: str) -> Iterator[Difference]:
+def _fields(path: str, members: list[tuple[str, Member, Member]], inside: str, kind: str) -> Iterator[Difference]:
     """One difference per header field, told of the first file concerned: an archive's members mostly share it."""
     differing: dict[str, list[tuple[str, Member, Field, Field]]] = {}
     for key, a, b in members:
@@ -75,12 +75,8 @@ def _fields(path: str, members: list[tuple[str, Member, Member]], inside: str, f
     for rows in differing.values():
         key, member, _, _ = min(rows, key=lambda row: (row[1].blob is None, row[0]))
         pairs = tuple((left, right) for _, _, left, right in rows)
-        yield Difference(_join(path, member, key), "field", fields=pairs, inside=inside, format=format)
+        yield Difference(_join(path, member, key), "field", fields=pairs, inside=inside, format=kind)
 
 
 def _join(path: str, member: Member, key: str) -> str:
     return path if member.inside else f"{path}!{key}"
-
-
-def _count(container: Container) -> bytes:
-    return str(len(container.members)).encode()

@@ -8,7 +8,11 @@ SNIPPET = 160
 def escape(text: str) -> str:
     """Control characters, bidirectional overrides and undecodable bytes become visible escapes."""
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "replace").decode() if not 0xDC80 <= ord(char) <= 0xDCFF else f"\\x{ord(char) - 0xDC00:02x}"
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape", "replace").decode()
+        if not 0xDC80 <= ord(char) <= 0xDCFF
+        else f"\\x{ord(char) - 0xDC00:02x}"
         for char in text
     )
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 
 from nix_repro.explain import printable
 from nix_repro.explain.blob import open_file
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.difference import Difference
+from nix_repro.explain.difference import Difference, Kind
 from nix_repro.explain.members import compare_contents
 
 KINDS = {stat.S_IFREG: b"file", stat.S_IFDIR: b"directory", stat.S_IFLNK: b"symlink"}
 
 #: What may change in a name that is otherwise the same: runs of digits, and long runs of letters and digits.
-VARIABLE = re.compile(rb"[0-9A-Za-z_]{8,}|[0-9]+|(?<=\.)[0-9A-Za-z]{6}(?![0-9A-Za-z])")
+VARIABLE = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4,12}){4}|[0-9A-Za-z_]{8,}|[0-9]+|(?<=\.)[0-9A-Za-z]{6}(?![0-9A-Za-z])")
 
 
 def compare_trees(a: bytes, b: bytes, budget: Budget) -> Iterator[Difference]:
@@ -42,7 +43,10 @@ def compare_trees(a: bytes, b: bytes, budget: Budget) -> Iterator[Difference]:
             if stat.S_ISDIR(kinds[0]):
                 below = _names(left, budget), _names(right, budget)
                 pairs = yield from _entries(below, path)
-                waiting.extend((left + b"/" + name_a, right + b"/" + name_b, (path + b"/" if path else b"") + name_a) for name_a, name_b in reversed(pairs))
+                waiting.extend(
+                    (left + b"/" + name_a, right + b"/" + name_b, (path + b"/" if path else b"") + name_a)
+                    for name_a, name_b in reversed(pairs)
+                )
             elif stat.S_ISLNK(kinds[0]):
                 targets = os.readlink(left), os.readlink(right)
                 if targets[0] != targets[1]:
@@ -75,13 +79,16 @@ def _entries(names: tuple[list[bytes], list[bytes]], path: bytes) -> Generator[D
     for old, new in renamed:
         yield Difference(printable.name(prefix + old), "name", old, new)
     gone, come = {old for old, _ in renamed}, {new for _, new in renamed}
-    counts = str(len(names[0])).encode(), str(len(names[1])).encode()
-    for name in missing:
-        if name not in gone:
-            yield Difference(printable.name(prefix + name), "missing", *counts)
-    for name in extra:
-        if name not in come:
-            yield Difference(printable.name(prefix + name), "extra", *counts)
+    shapes = [Counter(VARIABLE.sub(b"*", name) for name in side) for side in names]
+    groups: tuple[tuple[Kind, list[bytes]], ...] = (
+        ("missing", [name for name in missing if name not in gone]),
+        ("extra", [name for name in extra if name not in come]),
+    )
+    for kind, lonely in groups:
+        for name in lonely:
+            shape = VARIABLE.sub(b"*", name)
+            counts = [str(side[shape]).encode() if b"*" in shape else b"" for side in shapes]
+            yield Difference(printable.name(prefix + name), kind, counts[0], counts[1])
     return sorted([(name, name) for name in common] + renamed)
 
 
@@ -91,7 +98,10 @@ def renames(missing: Sequence[bytes], extra: Sequence[bytes]) -> list[tuple[byte
     for side, names in enumerate((missing, extra)):
         for name in names:
             shapes.setdefault(VARIABLE.sub(b"*", name), ([], []))[side].append(name)
-    return [pair for old, new in shapes.values() if len(old) == len(new) for pair in zip(old, new, strict=True)]
+    pairs = [pair for old, new in shapes.values() if len(old) == len(new) for pair in zip(old, new, strict=True)]
+    if not pairs and len(missing) == len(extra) == 1 and missing[0].rpartition(b".")[2] == extra[0].rpartition(b".")[2]:
+        return [(missing[0], extra[0])]
+    return pairs
 
 
 def _files(left: bytes, right: bytes, shown: str, here: tuple[os.stat_result, os.stat_result], budget: Budget) -> Iterator[Difference]:

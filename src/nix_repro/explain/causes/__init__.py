@@ -11,7 +11,7 @@ from nix_repro.explain.causes.layout import large_number, named_number, pointer_
 from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
 from nix_repro.explain.causes.model import EXPLAINED, Match, Pair, Place, Rule, erase
 from nix_repro.explain.causes.ordering import ordering
-from nix_repro.explain.causes.randomness import random_bytes, random_token
+from nix_repro.explain.causes.randomness import random_bytes, random_numbers, random_token
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
 from nix_repro.explain.context import Context
 
@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     named_number,
     random_token,
     random_bytes,
+    random_numbers,
     large_number,
 )
 ROUNDS = 32

@@ -15,7 +15,7 @@ from nix_repro.report import Cause
 POINTER = re.compile(rb"(?i)0x0{0,4}(?:7f|7e|55|56|60|aaaa|ffff)[0-9a-f]{8,10}(?![0-9a-z])|(?<= at )0x[0-9a-f]{6,16}(?![0-9a-z])")
 
 
-def pointer_text(pair: Pair, context: Context) -> Match | None:
+def pointer_text(pair: Pair, _context: Context) -> Match | None:
     found = paired(POINTER, pair) if pair.text else []
     if not found:
         return None
@@ -23,7 +23,7 @@ def pointer_text(pair: Pair, context: Context) -> Match | None:
     return Match("address-layout", "high", words, spans(found), form="text")
 
 
-def pointer_bytes(pair: Pair, context: Context) -> Match | None:
+def pointer_bytes(pair: Pair, _context: Context) -> Match | None:
     """Eight bytes that read as a user-space address on both sides. Pages move as a whole, so the low twelve bits agree."""
     if pair.text or len(pair.a) != len(pair.b):
         return None
@@ -47,13 +47,34 @@ class Kind(NamedTuple):
 
 
 NAMED = (
-    Kind("timestamp", "a duration", re.compile(rb"(?i)\d+(?:\.\d+)?(?= ?(?:m?s(?:ec(?:ond)?s?)?|seconds?|min(?:ute)?s?|[\xb5u]s|ns)\b)|(?<=time=[\"'])[\d.]+|(?:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"), "duration"),
-    Kind("address-layout", "a process's number", re.compile(rb"(?i)(?:\bp?pid\b|\bprocess(?:[ _]id)?|/proc|\bthread[ _-]?id|\btid\b)[\"']?[^0-9A-Za-z]{0,4}\d{1,10}\b|\[\d{2,7}\](?=:)"), "pid"),
-    Kind("randomness", "a number drawn at random", re.compile(rb"(?i)(?:port|seed|salt|nonce|rand(?:om)?|cookie|token|session|secret|key|guid|serial)[\w-]*[\"']?[^0-9A-Za-z]{1,4}\d{2,20}\b"), "number"),
+    Kind(
+        "timestamp",
+        "a duration",
+        re.compile(
+            rb"(?i)\d+(?:\.\d+)?(?= ?(?:m?s(?:ec(?:ond)?s?)?|seconds?|min(?:ute)?s?|[\xb5u]s|ns)\b)|(?<=time=[\"'])[\d.]+|(?:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"
+        ),
+        "duration",
+    ),
+    Kind(
+        "address-layout",
+        "a process's number",
+        re.compile(
+            rb"(?i)(?:\bp?pid\b|\bprocess(?:[ _]id)?|/proc|\bthread[ _-]?id|\btid\b)[\"']?[^0-9A-Za-z]{0,4}\d{1,10}\b|\[\d{2,7}\](?=:)"
+        ),
+        "pid",
+    ),
+    Kind(
+        "randomness",
+        "a number drawn at random",
+        re.compile(
+            rb"(?i)(?:port|seed|salt|nonce|rand(?:om)?|cookie|token|session|secret|key|guid|serial)[\w-]*[\"']?[^0-9A-Za-z]{1,4}\d{2,20}\b"
+        ),
+        "number",
+    ),
 )
 
 
-def named_number(pair: Pair, context: Context) -> Match | None:
+def named_number(pair: Pair, _context: Context) -> Match | None:
     """Numbers said to be a duration, a process or a draw. They show nothing of where they come from: never sure."""
     if not pair.text:
         return None
@@ -67,11 +88,22 @@ def named_number(pair: Pair, context: Context) -> Match | None:
 DECIMAL = re.compile(rb"(?<![\w.])\d{4,20}(?![\w.]*\w)|(?<=[_-])\d{4,20}(?![A-Za-z0-9])")
 
 
-def large_number(pair: Pair, context: Context) -> Match | None:
+def large_number(pair: Pair, _context: Context) -> Match | None:
     """Large numbers with nothing in common, which counters and sizes seldom are."""
     if not pair.text:
         return None
-    found = [(left, right) for left, right in paired(DECIMAL, pair) if abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))]
+    found = [
+        (left, right)
+        for left, right in paired(DECIMAL, pair)
+        if abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
+    ]
     if not found:
         return None
-    return Match("randomness", "low", "both sides have a large number in the same place, and the two are far apart", spans(found), form="number", opaque=True)
+    return Match(
+        "randomness",
+        "low",
+        "both sides have a large number in the same place, and the two are far apart",
+        spans(found),
+        form="number",
+        opaque=True,
+    )

@@ -70,16 +70,54 @@ class Shape(NamedTuple):
 
 
 SHAPES = (
-    Shape("build-path", "a build directory of Nix", re.compile(rb"(?:/private)?/tmp/nix-build-[A-Za-z0-9+._?=-]+?\.drv-\d+|/nix/var/nix/builds/[A-Za-z0-9+._?=-]+|/build\d*(?![A-Za-z0-9])"), "high"),
-    Shape("host", "a kernel's release", re.compile(rb"(?<=Linux )(?:[^\s\"']+ )?\d+\.\d+\.\d+[A-Za-z0-9.+_-]*|(?<=Darwin )\d+\.\d+\.\d+"), "low", "kernel"),
-    Shape("cpu", "a processor's speed or model", re.compile(rb"(?im)^.*(?:\bMHz|bogomips|model name|stepping|microcode|-march=|-mtune=|\bcpu family).*$"), "low"),
-    Shape("host", "the machine's memory, load or disk", re.compile(rb"(?im)^.*(?:MemTotal|MemFree|MemAvailable|load average|loadavg|uptime|inode|free space|disk space).*$"), "low", "host"),
-    Shape("locale", "a time zone", re.compile(rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"), "low", "zone"),
-    Shape("locale", "a locale", re.compile(rb"(?<![A-Za-z0-9])(?:C|POSIX|[a-z]{2}_[A-Z]{2})(?:\.(?:UTF-8|utf8|ISO-?8859-\d+))?(?![A-Za-z0-9])"), "low", "locale"),
+    Shape(
+        "build-path",
+        "a build directory of Nix",
+        re.compile(
+            rb"(?:/private)?/tmp/nix-build-[A-Za-z0-9+._?=-]+?\.drv-\d+|/nix/var/nix/builds/[A-Za-z0-9+._?=-]+|(?<![\w.-])/build\d*(?![\w.-])"
+        ),
+        "high",
+    ),
+    Shape(
+        "host",
+        "a kernel's release",
+        re.compile(rb"(?<=Linux )(?:[^\s\"']+ )?\d+\.\d+\.\d+[A-Za-z0-9.+_-]*|(?<=Darwin )\d+\.\d+\.\d+"),
+        "low",
+        "kernel",
+    ),
+    Shape(
+        "cpu",
+        "a processor's speed or model",
+        re.compile(rb"(?im)^.*(?:\bMHz|bogomips|model name|stepping|microcode|-march=|-mtune=|\bcpu family).*$"),
+        "low",
+    ),
+    Shape(
+        "host",
+        "the machine's memory, load or disk",
+        re.compile(
+            rb"(?im)^.*(?:MemTotal|MemFree|MemAvailable|load average|loadavg|uptime|inode|free space|disk space).*$|\d+\.\d\d \d+\.\d\d \d+\.\d\d(?: \d+/\d+ \d+)?"
+        ),
+        "low",
+        "host",
+    ),
+    Shape(
+        "locale",
+        "a time zone",
+        re.compile(rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"),
+        "low",
+        "zone",
+    ),
+    Shape(
+        "locale",
+        "a locale",
+        re.compile(rb"(?<![A-Za-z0-9])(?:C|POSIX|[a-z]{2}_[A-Z]{2})(?:\.(?:UTF-8|utf8|ISO-?8859-\d+))?(?![A-Za-z0-9])"),
+        "low",
+        "locale",
+    ),
 )
 
 
-def machine_shapes(pair: Pair, context: Context) -> Match | None:
+def machine_shapes(pair: Pair, _context: Context) -> Match | None:
     for shape in SHAPES:
         if found := paired(shape.pattern, pair):
             a, b = (found[0][side][0].decode("latin-1").strip()[:80] for side in (0, 1))
@@ -116,7 +154,10 @@ def cores(pair: Pair, context: Context) -> Match | None:
     found = [
         (left, right)
         for left, right in paired(NUMBER, pair)
-        if any(int(re.sub(rb"\D", b"", left[0])) == x and int(re.sub(rb"\D", b"", right[0])) == y and x != y for x, y in zip(*counts, strict=True))
+        if any(
+            int(re.sub(rb"\D", b"", left[0])) == x and int(re.sub(rb"\D", b"", right[0])) == y and x != y
+            for x, y in zip(*counts, strict=True)
+        )
     ]
     if not found:
         return None

@@ -12,9 +12,12 @@ from nix_repro.explain.context import Context
 
 #: Elements of a line: words and paths, and strings in quotes as a whole.
 TOKEN = re.compile(rb"[A-Za-z0-9_.+/@$~-]+|\x1a+")
+WORD = re.compile(rb"[A-Za-z0-9_.-]{4,}")
 NUMBER = re.compile(rb"(\d+)")
 #: What logs of jobs that run side by side say of themselves.
-JOB = re.compile(rb"(?i)\b(?:done|finish\w*|start\w*|complet\w*|compil\w*|build\w*|worker|thread|job|task|process\w*|passed|ok)\b")
+JOB = re.compile(
+    rb"(?i)^\s*(?:\[\s*\d+(?:%|/\d+)\]|(?:HOST)?(?:CC|CXX|LD|AR|AS|GEN|LINK)\b)|\b(?:done|finish\w*|start\w*|complet\w*|compil\w*|build\w*|worker|thread|job|task|process\w*|passed|ok)\b"
+)
 #: Beyond this many, quadratic work is not worth its answer.
 MANY = 2000
 
@@ -56,7 +59,9 @@ def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context
         inversions = disorder(a, b)
         jobs = sum(bool(JOB.search(element)) for element in a) * 2 >= len(a)
         if (len(a) >= 6 and inversions <= 0.2) or (jobs and inversions < 0.9):
-            words = f"the same {what} with a few of them changing places, as jobs do that run side by side; it may be an unsorted listing too"
+            words = (
+                f"the same {what} with a few of them changing places, as jobs do that run side by side; it may be an unsorted listing too"
+            )
             return Match("parallelism", "low", words, changed, form="race")
     return Match("ordering", "high", _because(what, len(a)), changed, form="text")
 
@@ -94,6 +99,22 @@ def _binary(pair: Pair, length: int) -> Match | None:
             records = [[side[at : at + size] for at in range(first, end, size)] for side in (pair.a, pair.b)]
             if Counter(records[0]) == Counter(records[1]) and len(set(records[0])) > 3:
                 return Match("ordering", "high", _because(f"records of {size} bytes", count), [((first, end), (first, end))], form="binary")
+    return _same_bytes(pair)
+
+
+#: Fewer bytes, or fewer kinds of them, may be an anagram by chance.
+LONG, VARIED = 12, 6
+
+
+def _same_bytes(pair: Pair) -> Match | None:
+    """Records of no fixed size: every byte is on both sides equally often, and so is every word."""
+    (start, end), (start_b, end_b) = changed = pair.changed()
+    a, b = pair.a[start:end], pair.b[start_b:end_b]
+    if len(a) >= LONG and len(set(a)) >= VARIED and Counter(a) == Counter(b):
+        return Match("ordering", "high", f"both sides have the same {len(a)} bytes in another order", [changed], form="binary")
+    words = WORD.findall(pair.a), WORD.findall(pair.b)
+    if words[0] != words[1] and Counter(words[0]) == Counter(words[1]) and len(set(words[0])) >= 4:
+        return Match("ordering", "high", _because("words", len(words[0])), [changed], form="binary")
     return None
 
 

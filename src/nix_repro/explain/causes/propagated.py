@@ -12,7 +12,9 @@ from nix_repro.explain.causes.model import Match, Pair, paired, spans
 from nix_repro.explain.context import Context
 from nix_repro.explain.trees import compare_trees
 
-STORE_PATH = re.compile(rb"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>[0-9abcdfghijklmnpqrsvwxyz]{32})-(?P<name>[A-Za-z0-9+._?=-]+)")
+STORE_PATH = re.compile(
+    rb"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>[0-9abcdfghijklmnpqrsvwxyz]{32})-(?P<name>[A-Za-z0-9+._?=-]+)"
+)
 WORD = re.compile(rb"[A-Za-z0-9_.:+-]")
 SHORTEST = 5
 KEPT = 16 << 20
@@ -70,7 +72,11 @@ def _to_words(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _store_paths(pair: Pair, context: Context) -> Match | None:
-    found = [(left, right) for left, right in paired(STORE_PATH, pair) if left["name"].split(b"/")[0] == right["name"].split(b"/")[0] and left["hash"] != right["hash"]]
+    found = [
+        (left, right)
+        for left, right in paired(STORE_PATH, pair)
+        if left["name"].split(b"/")[0] == right["name"].split(b"/")[0] and left["hash"] != right["hash"]
+    ]
     own = (context.store_path or "").encode()
     found = [(left, right) for left, right in found if left["hash"] not in own and right["hash"] not in own]
     if not found:

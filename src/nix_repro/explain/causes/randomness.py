@@ -22,21 +22,37 @@ class Shape(NamedTuple):
 
 
 SHAPES = (
-    Shape("a random UUID (version 4)", re.compile(rb"(?i)(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-z])"), "high"),
+    Shape(
+        "a random UUID (version 4)",
+        re.compile(rb"(?i)(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-z])"),
+        "high",
+    ),
     Shape("a UUID", re.compile(rb"(?i)(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])"), "low"),
     Shape("the name of a temporary file", re.compile(rb"(?<![A-Za-z0-9])tmp\.[A-Za-z0-9]{6,12}(?![A-Za-z0-9])"), "high", form="mktemp"),
     Shape("the name of a temporary file", re.compile(rb"(?<=/)(?:tmp|cc|te?mp-)[A-Za-z0-9_]{6,8}(?![A-Za-z0-9_])"), "high", form="mktemp"),
-    Shape("the name of a temporary file", re.compile(rb"(?<=/tmp/)[A-Za-z0-9_.-]*[._-]?[A-Za-z0-9]{6,12}(?![A-Za-z0-9])"), "low", form="mktemp"),
+    Shape(
+        "the name of a temporary file",
+        re.compile(rb"(?<=/tmp/)[A-Za-z0-9_.-]*[._-]?[A-Za-z0-9]{6,12}(?![A-Za-z0-9])"),
+        "low",
+        form="mktemp",
+    ),
     Shape("a hexadecimal token", re.compile(rb"(?i)(?<![0-9a-z])(?:0x)?(?=[a-f0-9]*[0-9])[0-9a-f]{6,256}(?![0-9a-z])"), "low", opaque=True),
-    Shape("a base64 token", re.compile(rb"(?<![A-Za-z0-9+/=_-])(?=[A-Za-z0-9+/_-]*[0-9A-Z+/])[A-Za-z0-9+/_-]{16,4096}={0,2}(?![A-Za-z0-9+/=])"), "low", opaque=True),
-    Shape("a floating-point number of many digits", re.compile(rb"(?<![\w.])-?\d{1,3}\.\d{9,20}(?:e-?\d+)?(?![\w.])"), "low", form="number"),
+    Shape(
+        "a base64 token",
+        re.compile(rb"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_-]*[0-9A-Z+/])[A-Za-z0-9+/_-]{16,4096}={0,2}(?![A-Za-z0-9+/=])"),
+        "low",
+        opaque=True,
+    ),
+    Shape(
+        "a floating-point number of many digits", re.compile(rb"(?<![\w.])-?\d{1,3}\.\d{9,20}(?:e-?\d+)?(?![\w.])"), "low", form="number"
+    ),
 )
 
 #: Tokens of letters and digits mixed as no language mixes them.
 MIXED = re.compile(rb"(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{6,64}(?![A-Za-z0-9])")
 
 
-def random_token(pair: Pair, context: Context) -> Match | None:
+def random_token(pair: Pair, _context: Context) -> Match | None:
     if not pair.text:
         return None
     for shape in SHAPES:
@@ -49,8 +65,26 @@ def random_token(pair: Pair, context: Context) -> Match | None:
             return Match("randomness", shape.confidence, words, spans(found), form=shape.form, opaque=shape.opaque)
     found = [(left, right) for left, right in paired(MIXED, pair) if len(left[0]) == len(right[0]) and unlike(left[0], right[0])]
     if found:
-        return Match("randomness", "low", "both sides have a token of mixed letters and digits in the same place", spans(found), opaque=True)
+        return Match(
+            "randomness", "low", "both sides have a token of mixed letters and digits in the same place", spans(found), opaque=True
+        )
     return None
+
+
+#: Numbers of a series, and a fraction of one: what is drawn from a distribution looks so, and what is measured too.
+NUMBERS = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?!\.?\w)")
+FRACTION = re.compile(rb"(?<![\w.])-?0?\.\d{3,8}(?!\.?\w)")
+SERIES = 4
+
+
+def random_numbers(pair: Pair, _context: Context) -> Match | None:
+    if not pair.text:
+        return None
+    found = paired(NUMBERS, pair)
+    if len(found) < SERIES:
+        found = paired(FRACTION, pair)
+    words = "both sides have numbers in the same places that have nothing in common"
+    return Match("randomness", "low", words, spans(found), form="number") if found else None
 
 
 def unlike(a: bytes, b: bytes) -> bool:
@@ -59,7 +93,7 @@ def unlike(a: bytes, b: bytes) -> bool:
     return agree <= max(len(a), len(b)) * 0.6
 
 
-def random_bytes(pair: Pair, context: Context) -> Match | None:
+def random_bytes(pair: Pair, _context: Context) -> Match | None:
     """Stretches of at least eight bytes in which nearly every byte differs and no structure shows."""
     if pair.text or len(pair.a) != len(pair.b):
         return None
@@ -73,7 +107,9 @@ def random_bytes(pair: Pair, context: Context) -> Match | None:
             if _uuid4(pair.a[at : at + 16]) and _uuid4(pair.b[at : at + 16]) and end <= at + 16:
                 return Match("randomness", "high", "both sides have a random UUID (version 4) in the same place", places, form="binary")
         everything = start == 0 and pair.offset == 0 and end == len(pair.a) and end > 64
-        words = "the whole content is noise on both sides" if everything else f"{end - start} bytes in the same place are noise on both sides"
+        words = (
+            "the whole content is noise on both sides" if everything else f"{end - start} bytes in the same place are noise on both sides"
+        )
         return Match("randomness", "high" if everything else "low", words, places, form="binary", opaque=True)
     return None
 

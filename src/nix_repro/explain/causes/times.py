@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 DAY = 86400
 YEAR = 366 * DAY
-MONTHS = {name: number for number, name in enumerate((b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1)}
+MONTHS = {
+    name: number
+    for number, name in enumerate((b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1)
+}
 UTC = (b"z", b"utc", b"gmt")
 
 
@@ -52,10 +55,7 @@ _PARTS = {
 def _date(match: re.Match[bytes]) -> Instant | None:
     """The instant that the named groups of a match spell; groups that are absent lower the resolution."""
     parts = {key: value for key, value in match.groupdict().items() if value is not None}
-    if "b" in parts:
-        month = MONTHS[parts["b"][:3].lower()]
-    else:
-        month = int(parts.get("m", b"1"))
+    month = MONTHS[parts["b"][:3].lower()] if "b" in parts else int(parts.get("m", b"1"))
     year = int(parts["Y"]) if "Y" in parts else 2000 + int(parts["y"]) if "y" in parts else 1972
     day = int(parts.get("d", b"1"))
     if day > calendar.monthrange(year, month)[1]:
@@ -80,7 +80,9 @@ def _date(match: re.Match[bytes]) -> Instant | None:
 
 def _year_day(match: re.Match[bytes]) -> Instant | None:
     day = int(match["j"])
-    return Instant(calendar.timegm((int(match["Y"]), 1, 1, 0, 0, 0, 0, 0, 0)) + (day - 1) * DAY, DAY, local=True) if 1 <= day <= 366 else None
+    return (
+        Instant(calendar.timegm((int(match["Y"]), 1, 1, 0, 0, 0, 0, 0, 0)) + (day - 1) * DAY, DAY, local=True) if 1 <= day <= 366 else None
+    )
 
 
 def _number(base: int, unit: float, resolution: float = 1) -> Callable[[re.Match[bytes]], Instant]:
@@ -95,7 +97,19 @@ def _uuid1(match: re.Match[bytes]) -> Instant:
 
 def _pattern(template: str) -> re.Pattern[bytes]:
     """A pattern from a template in which {Y} and the like stand for the parts of a date."""
-    return re.compile(re.sub(r"\{([A-Za-z]2?)\}", lambda part: _PARTS[part[1]].decode("latin-1"), template).encode("latin-1"), re.IGNORECASE)
+    return re.compile(
+        re.sub(r"\{([A-Za-z]2?)\}", lambda part: _PARTS[part[1]].decode("latin-1"), template).encode("latin-1"), re.IGNORECASE
+    )
+
+
+_CROCKFORD = {char: number for number, char in enumerate(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
+
+
+def _ulid(match: re.Match[bytes]) -> Instant:
+    number = 0
+    for char in match[0][:10]:
+        number = number << 5 | _CROCKFORD[char]
+    return Instant(number / 1e3, 1)
 
 
 def _format(name: str, template: str, before: str = r"(?<![0-9A-Za-z])(?<!\d[.:])", after: str = r"(?![0-9A-Za-z])(?!:\d)") -> Format:
@@ -127,11 +141,18 @@ TEXT: tuple[Format, ...] = (
     _count("epoch in milliseconds", rb"(?<![\d.])(?P<n>\d{13})(?:\.\d+)?(?!\d)", _number(10, 1e-3)),
     _count("epoch in microseconds", rb"(?<![\d.])(?P<n>\d{16})(?!\d)", _number(10, 1e-6)),
     _count("epoch in nanoseconds", rb"(?<![\d.])(?P<n>\d{19})(?!\d)", _number(10, 1e-9)),
-    _count("UUID of version 1", rb"(?i)(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])", _uuid1),
-    _count("UUID of version 7", rb"(?i)(?<![0-9a-f])(?P<n>[0-9a-f]{8}-[0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])", lambda match: Instant(int(match["n"].replace(b"-", b""), 16) / 1e3, 1)),
+    _count(
+        "UUID of version 1", rb"(?i)(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])", _uuid1
+    ),
+    _count(
+        "UUID of version 7",
+        rb"(?i)(?<![0-9a-f])(?P<n>[0-9a-f]{8}-[0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])",
+        lambda match: Instant(int(match["n"].replace(b"-", b""), 16) / 1e3, 1),
+    ),
     _count("epoch in hexadecimal", _HEX + rb"(?P<n>[0-9A-Fa-f]{8})(?![0-9A-Fa-f])", _number(16, 1)),
     _count("epoch in hexadecimal milliseconds", _HEX + rb"(?P<n>[0-9A-Fa-f]{11,12})(?![0-9A-Fa-f])", _number(16, 1e-3)),
     _count("object id with a time", rb"(?<![0-9a-f])(?P<n>[0-9a-f]{8})[0-9a-f]{16}(?![0-9a-f])", _number(16, 1)),
+    _count("ULID", rb"(?<![0-9A-Z])[0-7][0-9A-HJKMNP-TV-Z]{25}(?![0-9A-Z])", _ulid),
     _count("epoch in octal", rb"(?<!\d)(?P<n>0?[12][0-7]{10})(?!\d)", _number(8, 1)),
     _format("date", r"{a}{d}[ -]{b}[ -]{Y}"),
     _format("date", r"{a}{b}\s+{d},?\s+{Y}"),
@@ -182,7 +203,9 @@ def _dos(data: bytes) -> Instant | None:
 
 def _png(data: bytes) -> Instant | None:
     fields = struct.unpack(">HBBBBB", data)
-    if not (1980 <= fields[0] < 2200 and 1 <= fields[1] <= 12 and 1 <= fields[2] <= 31 and fields[3] < 24 and fields[4] < 60 and fields[5] < 61):
+    if not (
+        1980 <= fields[0] < 2200 and 1 <= fields[1] <= 12 and 1 <= fields[2] <= 31 and fields[3] < 24 and fields[4] < 60 and fields[5] < 61
+    ):
         return None
     return Instant(calendar.timegm((*fields, 0, 0, 0)), 1)
 

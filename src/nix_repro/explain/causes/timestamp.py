@@ -59,8 +59,6 @@ def because(form: str, a: str, b: str, confidence: Confidence, count: int = 1) -
 
 
 def text_timestamp(pair: Pair, context: Context) -> Match | None:
-    if not pair.text:
-        return None
     for form in TEXT:
         found: list[tuple[re.Match[bytes], re.Match[bytes]]] = []
         confidence: Confidence = "high"
@@ -91,7 +89,9 @@ def binary_timestamp(pair: Pair, context: Context) -> Match | None:
             a, b = form.decode(left), form.decode(right)
             if a is not None and b is not None and verdict([(a, b)], context) == "high":
                 place: Place = position, position + form.size
-                return Match("timestamp", "high", because(form.name, utc(a.seconds), utc(b.seconds), "high"), [(place, place)], form="binary")
+                return Match(
+                    "timestamp", "high", because(form.name, utc(a.seconds), utc(b.seconds), "high"), [(place, place)], form="binary"
+                )
     return None
 
 

@@ -6,12 +6,12 @@ name, so what the names say is harmless.
 
 from __future__ import annotations
 
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
 from lzma import LZMAError
-from struct import error as StructError
 
 from nix_repro.explain.blob import Blob
 from nix_repro.explain.budget import Budget
@@ -43,7 +43,23 @@ MAGIC: tuple[tuple[int, bytes, Opener], ...] = (
 )
 
 #: What hostile bytes make the libraries raise.
-BROKEN = (NotThis, tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, StructError, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, OverflowError, KeyError, IndexError, MemoryError)
+BROKEN = (
+    NotThis,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    KeyError,
+    IndexError,
+    MemoryError,
+)
 
 
 def open_container(a: Blob, b: Blob, budget: Budget) -> tuple[Container, Container] | None:

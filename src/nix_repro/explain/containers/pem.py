@@ -12,10 +12,12 @@ from nix_repro.explain.containers.model import Container, Member, NotThis
 BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----\r?\n([A-Za-z0-9+/=\r\n]{1,1000000})-----END \1-----\s*")
 
 
-def open_pem(blob: Blob, budget: Budget) -> Container:
+def open_pem(blob: Blob, _budget: Budget) -> Container:
     data = blob.read(0, 1 << 20)
     blocks = list(BLOCK.finditer(data))
     if sum(len(block[0]) for block in blocks) != blob.size:
         raise NotThis
-    members = [Member("", MemoryBlob(base64.b64decode(block[2])), inside=f"in the {block[1].decode('latin-1').lower()}") for block in blocks]
+    members = [
+        Member("", MemoryBlob(base64.b64decode(block[2])), inside=f"in the {block[1].decode('latin-1').lower()}") for block in blocks
+    ]
     return Container("pem", members)

@@ -7,7 +7,7 @@ from nix_repro.explain.budget import Budget
 from nix_repro.explain.containers.model import Container, Field, Member, NotThis
 
 
-def open_pyc(blob: Blob, budget: Budget) -> Container:
+def open_pyc(blob: Blob, _budget: Budget) -> Container:
     head = blob.read(0, 17)
     if len(head) < 17 or head[16] & 0x7F != ord("c"):
         raise NotThis
