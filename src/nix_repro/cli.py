@@ -61,6 +61,16 @@ def _settings(command: Any) -> Any:
             click.option("--timeout", help="Limit for one build, such as 90s or 7m"),
             click.option("--option", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A Nix setting; may be repeated"),
             click.option("--fail-on", help="Comma-separated: divergence, overrun, build-failure, unverified; or none"),
+            click.option(
+                "--target", "targets", multiple=True, metavar="NAME=LIMIT", help="build=7m, total=90s, hit-rate=95%; may be repeated"
+            ),
+            click.option("--scenario", help="auto | cold | warm | first-time | cached: which default targets apply"),
+            click.option("--fail-when", multiple=True, metavar="JQ", help="Fail when this jq expression over the report is true"),
+            click.option("--base", metavar="REF", help="Git revision to compare with: why was anything built, what should have been a hit"),
+            click.option("--base-report", metavar="FILE", help="JSON report of an earlier run to compare with, instead of --base"),
+            click.option("--since", metavar="REF", help="Check only derivations that differ from this Git revision"),
+            click.option("--test", help="After the build: checks (the flake's) | none | a command"),
+            click.option("--history", metavar="FILE", help="Compare with the runs in this file, and add this one"),
             click.option("--upstream-caches", help="Caches whose paths are not the repository's own [default: https://cache.nixos.org]"),
         )
     ):

@@ -5,15 +5,19 @@ Every value knows where it came from, so that a bad one gets one error that name
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
+from nix_repro import entries
 from nix_repro.errors import UsageError
 from nix_repro.judge import DEFAULT_FAIL_ON, FAIL_ON
 from nix_repro.report import Scope
+from nix_repro.targets import SCENARIOS, Limit
+from nix_repro.timing import ScenarioName
 
 FILE_NAME = ".nix-repro.yml"
 REBUILDERS = ("auto", "shadow", "replace", "nix-check")
@@ -21,7 +25,11 @@ REBUILDERS = ("auto", "shadow", "replace", "nix-check")
 
 @dataclass(frozen=True)
 class Config:
-    """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL."""
+    """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL.
+
+    `base` is the Git revision to compare the derivations with, `since` one whose derivations are left out, `test` is
+    `checks`, `none` or a command.
+    """
 
     installables: tuple[str, ...] = (".#default",)
     scope: Scope = "own"
@@ -33,6 +41,14 @@ class Config:
     options: tuple[tuple[str, str], ...] = ()
     fail_on: tuple[str, ...] = DEFAULT_FAIL_ON
     upstream_caches: tuple[str, ...] | None = None
+    targets: tuple[Limit, ...] = ()
+    scenario: ScenarioName | None = None
+    fail_when: tuple[entries.Expression, ...] = ()
+    base: str | None = None
+    base_report: Path | None = None
+    since: str | None = None
+    test: str | tuple[str, ...] = "none"
+    history: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -49,9 +65,12 @@ Layer = Mapping[str, Setting]
 def load(layers: Iterable[Layer]) -> Config:
     """The configuration, later layers winning. Raises `UsageError` that names the place of what is wrong."""
     merged: dict[str, Setting] = {}
+    targets: list[Limit] = []
     for layer in layers:
         merged |= layer
-    return Config(**{key: _PARSERS[key](setting) for key, setting in merged.items()})
+        # A limit in a flag replaces that one limit of the file, not all of them.
+        targets += _targets(layer["targets"]) if "targets" in layer else ()
+    return Config(**{key: _PARSERS[key](setting) for key, setting in merged.items()} | {"targets": tuple(targets)})
 
 
 def layer(values: Mapping[str, Any], where: str) -> Layer:
@@ -89,11 +108,19 @@ def read_file(path: Path) -> Layer:
         if name in found:
             raise UsageError(f"{path}:{line}: {key}: given twice")
         try:
-            value = constructor.construct_object(value_node, deep=True)
+            if name in _LOCATED:
+                construct = functools.partial(constructor.construct_object, deep=True)
+                value = entries.located(value_node, construct, functools.partial(_place, path, key))
+            else:
+                value = constructor.construct_object(value_node, deep=True)
         except (yaml.YAMLError, RecursionError) as error:
             raise UsageError(f"{path}:{line}: {key}: {getattr(error, 'problem', None) or 'not a plain value'}") from None
         found[name] = Setting(value, f"{path}:{value_node.start_mark.line + 1}: {key}")
     return found
+
+
+def _place(path: Path, key: str, node: Any) -> str:
+    return f"{path}:{node.start_mark.line + 1}: {key}"
 
 
 def parse_duration(text: str) -> int | None:
@@ -205,6 +232,38 @@ def _options(setting: Setting) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+#: Settings whose entries are named by line when one is wrong.
+_LOCATED = ("targets", "fail_when")
+
+
+def _entries(setting: Setting) -> tuple[entries.Entry, ...]:
+    value = setting.value
+    return value if value and isinstance(value[0], entries.Entry) else entries.given(value, setting.where)
+
+
+def _targets(setting: Setting) -> tuple[Limit, ...]:
+    return entries.limits(_entries(setting), parse_duration)
+
+
+def _scenario(setting: Setting) -> ScenarioName | None:
+    found: ScenarioName | None = _one_of(("auto", *SCENARIOS))(setting)
+    return None if setting.value == "auto" else found
+
+
+def _revision(setting: Setting) -> str:
+    value = setting.value
+    # What Git takes for a revision, without anything it would take for an option or a path.
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][\w./@{}~^+-]{0,250}", value):
+        raise _fail(setting, "a Git revision")
+    return value
+
+
+def _path(setting: Setting) -> Path:
+    if not isinstance(setting.value, str | Path) or not str(setting.value):
+        raise _fail(setting, "a file's path")
+    return Path(setting.value)
+
+
 _PARSERS: Mapping[str, Callable[[Setting], Any]] = {
     "installables": _installables,
     "scope": _one_of(get_args(Scope)),
@@ -216,5 +275,13 @@ _PARSERS: Mapping[str, Callable[[Setting], Any]] = {
     "options": _options,
     "fail_on": _some_of(FAIL_ON),
     "upstream_caches": _words,
+    "targets": _targets,
+    "scenario": _scenario,
+    "fail_when": lambda setting: entries.expressions(_entries(setting)),
+    "base": _revision,
+    "base_report": _path,
+    "since": _revision,
+    "test": lambda setting: entries.command(setting.value, setting.where),
+    "history": _path,
 }
 assert set(_PARSERS) == {field.name for field in fields(Config)}
