@@ -110,6 +110,7 @@ for script in pathlib.Path(os.fsdecode(new), "bin").iterdir():
         text = script.read_bytes()
         if new in text and not text.startswith(b"\x7fELF"):
             script.write_bytes(text.replace(new, final))
+os.chmod(new, 0o755)  # mktemp closes it to others; a command that sudo runs as somebody else must be able to use it
 try:
     os.rename(new, final)
 except OSError:
