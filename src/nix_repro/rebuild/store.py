@@ -72,7 +72,7 @@ class Store:
         to.parent.mkdir(parents=True, exist_ok=True)
         nar = to.with_name(f"{to.name}.nar")
         with nar.open("wb") as file:
-            self._there.run_to(file, "nix-store", "--dump", path)
+            self._there.run_to(file, "nix", "store", "dump-path", path)
         with nar.open("rb") as file:
             self._nix.run_from(file, "nix-store", "--restore", str(to))
         nar.unlink()
