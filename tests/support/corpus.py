@@ -17,7 +17,9 @@ from nix_repro.explain import Context, Input, Side
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "fixtures/corpus"
 SANDBOX = "/bin/sh=/usr/bin/dash /usr /lib /lib64"
-CONFIG = "experimental-features = nix-command flakes\nsubstituters =\nsandbox = true\nsandbox-fallback = false\nbuild-users-group = nixbld\n"
+CONFIG = (
+    "experimental-features = nix-command flakes\nsubstituters =\nsandbox = true\nsandbox-fallback = false\nbuild-users-group = nixbld\n"
+)
 #: The store is mounted over /nix for one command; user ids are locked where everybody locks them.
 PRIVATE = """
 mkdir -p /nix/var/nix/userpool "$1/var/nix/userpool"
@@ -64,7 +66,17 @@ def _private(root: Path, command: list[str], **more: str) -> str:
 
 
 def _instantiate(root: Path) -> dict[str, str]:
-    mounted = _private(root, ["nix-instantiate", "--eval", "--strict", "--json", "-E", f"builtins.mapAttrs (_: p: [p.drvPath p.outPath]) (import {CORPUS} {{}})"])
+    mounted = _private(
+        root,
+        [
+            "nix-instantiate",
+            "--eval",
+            "--strict",
+            "--json",
+            "-E",
+            f"builtins.mapAttrs (_: p: [p.drvPath p.outPath]) (import {CORPUS} {{}})",
+        ],
+    )
     # Evaluation alone writes no .drv file for what it prints: this does.
     _private(root, ["nix-instantiate", "--quiet", str(CORPUS)])
     rows: dict[str, list[str]] = json.loads(mounted)
@@ -97,7 +109,22 @@ def _build(root: Path, drvs: list[str], vary: tuple[str, ...], scratch: Path, *,
     cores = 2 if "cores" in changed else 1
     kernel = subprocess.run([*prefix, "uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
     started = time.time()
-    command = [*prefix, "nix-store", "-r", "-k", "--quiet", "-j2", "--cores", str(cores), "--option", "sandbox-paths", paths, "--option", "sandbox-build-dir", build_dir]
+    command = [
+        *prefix,
+        "nix-store",
+        "-r",
+        "-k",
+        "--quiet",
+        "-j2",
+        "--cores",
+        str(cores),
+        "--option",
+        "sandbox-paths",
+        paths,
+        "--option",
+        "sandbox-build-dir",
+        build_dir,
+    ]
     _private(root, [*command, *drvs], **environment)
     shift = LATER if "clock" in changed else 0
     return Side(window=(started + shift, time.time() + shift), cores=cores, build_dir=build_dir, kernel=kernel, zone=zone)
@@ -134,4 +161,6 @@ def context_of(case: Case, a: Built, b: Built) -> Context:
     inputs: tuple[Input, ...] = ()
     if (name := INPUTS.get(case.name)) is not None:
         inputs = (Input(store_path=f"/nix/store/{a.outputs[name].name}", a=a.outputs[name], b=b.outputs[name]),)
-    return Context(a=a.sides[case.name], b=b.sides[case.name], name=case.name, store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs)
+    return Context(
+        a=a.sides[case.name], b=b.sides[case.name], name=case.name, store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs
+    )

@@ -17,6 +17,8 @@ from nix_repro.explain.spans import GAP, Span, common_prefix, differing_spans, f
 REGION = 2 << 20
 #: Bytes of a pair that rules see, and of what surrounds the difference in it.
 PIECE, AROUND = 32 << 10, 160
+#: Bytes of equal text kept around what differs: whether a few lines changed places or all shows beside those that did not.
+KEPT = 4096
 MANY_LINES = 4000
 SPANS = 128
 STRING = re.compile(rb"[\t\x20-\x7e\x80-\xff]{4,}")
@@ -37,13 +39,13 @@ def region(a: Blob, b: Blob, budget: Budget) -> Region | None:
     first = first_difference(a, b, budget)
     if first is None:
         return None
-    start = max(0, first - 4096)
+    start = max(0, first - KEPT)
     left, right = a.read(start, REGION), b.read(start, REGION)
     if max(a.size, b.size) - start > REGION:
         budget.say("of files that differ, the first 2 MiB from the first difference on are looked at")
     text = is_text(left) and is_text(right)
     shared = left[: first - start]
-    skip = shared.rfind(b"\n") + 1 if text else max(0, len(shared) - 64)
+    skip = (shared.find(b"\n") + 1 if start else 0) if text else max(0, len(shared) - 64)
     if text and not skip and start:
         skip = max(0, len(shared) - AROUND)
     left, right = left[skip:], right[skip:]
@@ -52,10 +54,12 @@ def region(a: Blob, b: Blob, budget: Budget) -> Region | None:
 
 
 def _common_end(left: bytes, right: bytes, text: bool) -> int:
-    """How much to leave off the end of both: whole lines of text that are equal; nothing of binary data."""
+    """How much to leave off the end of both: whole lines of text that are equal, but for some; nothing of binary data."""
     if not text:
         return 0
-    equal = common_prefix(left[::-1], right[::-1])
+    equal = common_prefix(left[::-1], right[::-1]) - KEPT
+    if equal <= 0:
+        return 0
     tail = left[len(left) - equal :]
     line = tail.find(b"\n")
     return len(tail) - line if line >= 0 else 0

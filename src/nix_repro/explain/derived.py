@@ -17,6 +17,8 @@ ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
 SHORTEST = 6
 DIGEST_LENGTHS = (32, 40, 56, 64, 96, 128)
 NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
+#: What stands before a digest and tells the algorithm, as in SRI.
+PREFIX = re.compile(r"^(?:sha\d{1,3}|md5)[-_:]")
 LARGEST = 256 << 20
 
 
@@ -73,7 +75,7 @@ def digests(blob: Blob) -> tuple[str, ...]:
 def _spellings(token: bytes) -> list[str]:
     """A token as hexadecimal digits in each encoding it can be read in, in a fixed order."""
     out = []
-    text = token.decode("latin-1")
+    text = PREFIX.sub("", token.decode("latin-1"))
     bare = text.lower().removeprefix("0x")
     out.append(bare if re.fullmatch(rf"[0-9a-f]{{{SHORTEST},128}}", bare) else "-")
     try:

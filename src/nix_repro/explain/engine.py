@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nix_repro.explain import printable
@@ -13,9 +13,9 @@ from nix_repro.explain.causes import RULES
 from nix_repro.explain.causes.propagated import propagated, read_inputs
 from nix_repro.explain.context import Context
 from nix_repro.explain.derived import DIGEST_LENGTHS, Sources
-from nix_repro.explain.evidence import Evidence, gather
+from nix_repro.explain.evidence import PARTS, Evidence, gather
 from nix_repro.explain.fixes import DERIVED, fix_for
-from nix_repro.explain.trees import compare_trees
+from nix_repro.explain.trees import VARIABLE, compare_trees
 from nix_repro.report import Cause, Confidence, Finding
 
 MOST = 200
@@ -91,11 +91,22 @@ def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
                 draft.source, draft.words = draft.path, draft.best.because
             elif draft.tokens and all(len(a) == len(b) and len(a) in DIGEST_LENGTHS for a, b in draft.tokens):
                 draft.source, draft.words = draft.path, "it has the length of a digest, perhaps over what else differs in the file"
-            elif draft.best.cause == "unknown" or (draft.best.confidence == "low" and not draft.best.text):
+            elif draft.best.confidence == "low" and not draft.best.text:
                 main.places += draft.places
                 continue
         kept.append(draft)
-    return [_inherited(draft, kept) for draft in kept]
+    return [_inherited(_part(draft, kept), kept) for draft in kept]
+
+
+def _part(draft: Draft, drafts: Sequence[Draft]) -> Draft:
+    """Parts of something that was cut into as many as there were cores differ in content too."""
+    shape = VARIABLE.sub(b"*", draft.path.encode())
+    if draft.best.cause != "unknown" or not any(
+        other.best.form == PARTS and VARIABLE.sub(b"*", other.path.encode()) == shape for other in drafts
+    ):
+        return draft
+    words = "it is one of the parts of which there are as many as the build had cores"
+    return replace(draft, best=replace(draft.best, cause="parallelism", because=words, form=PARTS))
 
 
 def _inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:

@@ -19,6 +19,8 @@ from nix_repro.report import Cause, Confidence
 
 #: Bytes shown on either side of what differs.
 MARGIN = 24
+#: The form of parts as many as cores.
+PARTS = "parts"
 #: Header fields that say something about another file, by which they are explained if that differs.
 FROM_SOURCE = ("source hash", "source size")
 BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
@@ -237,7 +239,7 @@ def _presence(difference: Difference, context: Context) -> Evidence:
     counts = difference.a, difference.b
     if counts == tuple(str(side.cores).encode() for side in (context.a, context.b)):
         words = f"there are as many entries of this name as the build had cores: {difference.a.decode()} and {difference.b.decode()}"
-        return Evidence("parallelism", "high", words, *counts, form="cores")
+        return Evidence("parallelism", "high", words, *counts, form=PARTS)
     return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
 
 

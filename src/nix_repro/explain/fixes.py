@@ -50,6 +50,10 @@ RACE = Fix(
     "Jobs race for the same file: collect their output per job and join it in a fixed order, or build with one job.",
     "enableParallelBuilding = false;",
 )
+CORES = Fix(
+    "Don't let the number of cores reach the output.",
+    "# pass a constant where $NIX_BUILD_CORES or nproc is written down or decides how work is cut",
+)
 DERIVED = Fix("It follows from another difference: mend that one.")
 
 #: By cause and form; an empty form is what holds for the rest.
@@ -77,10 +81,8 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ),
     ("build-path", ""): BUILD_PATH,
     ("parallelism", ""): RACE,
-    ("parallelism", "cores"): Fix(
-        "Don't let the number of cores reach the output.",
-        "# pass a constant where $NIX_BUILD_CORES or nproc is written down or decides how work is cut",
-    ),
+    ("parallelism", "cores"): CORES,
+    ("parallelism", "parts"): CORES,
     ("host", ""): Fix("Don't record the machine that built it.", "export KBUILD_BUILD_HOST=nix KBUILD_BUILD_USER=nix"),
     ("host", "kernel"): Fix(
         "Don't record the running kernel; what needs a kernel version takes it from an input.",

@@ -51,7 +51,8 @@ NAMED = (
         "timestamp",
         "a duration",
         re.compile(
-            rb"(?i)\d+(?:\.\d+)?(?= ?(?:m?s(?:ec(?:ond)?s?)?|seconds?|min(?:ute)?s?|[\xb5u]s|ns)\b)|(?<=time=[\"'])[\d.]+|(?:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"
+            rb"\d+(?:\.\d+)?(?= ?(?:m?s|secs?|seconds?|min|minutes?|us|\xc2?\xb5s|ns)\b)|(?<=time=[\"'])[\d.]+"
+            rb"|(?i:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"
         ),
         "duration",
     ),
@@ -95,7 +96,7 @@ def large_number(pair: Pair, _context: Context) -> Match | None:
     found = [
         (left, right)
         for left, right in paired(DECIMAL, pair)
-        if abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
+        if 1000 <= min(int(left[0]), int(right[0])) and abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
     ]
     if not found:
         return None

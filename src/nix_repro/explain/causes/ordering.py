@@ -51,19 +51,29 @@ def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context
     """
     changed = [pair.changed()]
     cores = context.a.cores, context.b.cores
-    serial = [_ascending(side) for side in (a, b)]
-    if 4 <= len(a) <= MANY:
-        if cores[0] != cores[1] and 1 in cores and serial == [cores[0] == 1, cores[1] == 1]:
-            words = f"the same {what}, in order where the build had one core and out of order where it had {max(filter(None, cores))}"
-            return Match("parallelism", "low", words, changed, form="race")
-        inversions = disorder(a, b)
-        jobs = sum(bool(JOB.search(element)) for element in a) * 2 >= len(a)
-        if (len(a) >= 6 and inversions <= 0.2) or (jobs and inversions < 0.9):
-            words = (
-                f"the same {what} with a few of them changing places, as jobs do that run side by side; it may be an unsorted listing too"
-            )
-            return Match("parallelism", "low", words, changed, form="race")
-    return Match("ordering", "high", _because(what, len(a)), changed, form="text")
+    moved = _moved(a, b)
+    count = len(moved[0])
+    if not 2 <= count <= MANY:
+        return Match("ordering", "high", _because(what, len(a)), changed, form="text")
+    serial = [_ascending(side) for side in moved]
+    if count >= 4 and cores[0] != cores[1] and 1 in cores and serial == [cores[0] == 1, cores[1] == 1]:
+        words = f"the same {what}, in order where the build had one core and out of order where it had {max(filter(None, cores))}"
+        return Match("parallelism", "low", words, changed, form="race")
+    disordered = disorder(*moved)
+    jobs = sum(bool(JOB.search(element)) for element in moved[0]) * 2 >= count
+    if (count >= 6 and disordered <= 0.2) or (jobs and disordered < 0.9) or (jobs and count < 4):
+        words = f"the same {what} with some changing places, as jobs do that run side by side; it may be an unsorted listing too"
+        return Match("parallelism", "low", words, changed, form="race")
+    # Of two or three, a race may have swapped any.
+    return Match("ordering", "high" if count >= 4 else "low", _because(what, len(a)), changed, form="text")
+
+
+def _moved(a: Sequence[bytes], b: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """The elements that are there once, from the first to the last that is not where it was."""
+    counts = Counter(a)
+    left, right = ([element for element in side if counts[element] == 1] for side in (a, b))
+    places = [index for index, (x, y) in enumerate(zip(left, right, strict=True)) if x != y]
+    return (left[places[0] : places[-1] + 1], right[places[0] : places[-1] + 1]) if places else ([], [])
 
 
 def disorder(a: Sequence[bytes], b: Sequence[bytes]) -> float:
