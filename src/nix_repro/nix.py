@@ -87,7 +87,7 @@ class Nix:
     def run_bytes(self, command: str, *args: str, stdin: bytes | None = None, cwd: Path | None = None) -> bytes:
         done = self.processes.communicate(self.argv(command, *args), env=self.env, cwd=cwd, stdin=stdin)
         if done.returncode != 0:
-            raise NixError(plain(done.stderr.decode("utf-8", "replace")).strip() or f"{command} ended with {done.returncode}")
+            raise _error(done.stderr, f"{command} ended with {done.returncode}")
         return done.stdout
 
     def run_to(self, output: IO[bytes], command: str, *args: str) -> None:
@@ -96,14 +96,14 @@ class Nix:
             assert child.stderr is not None
             said = child.stderr.read()
         if child.returncode != 0:
-            raise NixError(plain(said.decode("utf-8", "replace")).strip())
+            raise _error(said, f"{command} ended with {child.returncode}")
 
     def run_from(self, source: IO[bytes], command: str, *args: str) -> str:
         """Run with standard input from a file."""
         with self.processes.child(self.argv(command, *args), env=self.env, stdin=source) as child:
             out, said = child.communicate()
         if child.returncode != 0:
-            raise NixError(plain(said.decode("utf-8", "replace")).strip())
+            raise _error(said, f"{command} ended with {child.returncode}")
         return out.decode("utf-8", "replace")
 
     def stream(self, on_line: Callable[[bytes], None], command: str, *args: str) -> CompletedProcess[bytes]:
@@ -196,6 +196,13 @@ class Nix:
         be built or fetched to answer."""
         no_work = ["--max-jobs", "0", "--option", "substitute", "false", "--option", "builders", ""]
         return self.run("nix-store", "--query", "--outputs", "--force-realise", *no_work, drv_path).split()
+
+
+def _error(said: bytes, otherwise: str) -> NixError:
+    """What Nix said from its first error on: before that it tells of its progress."""
+    text = plain(said.decode("utf-8", "replace")).strip()
+    start = re.search(r"^error:", text, re.MULTILINE)
+    return NixError(text[start.start() :] if start else text or otherwise)
 
 
 def _batches(items: Iterable[str]) -> Iterable[list[str]]:

@@ -22,7 +22,7 @@ from nix_repro.rebuild.copying import copy_tree
 from nix_repro.recorder import Recorder
 from nix_repro.report import Variation
 
-_ALIVE = re.compile(r"cannot delete path '([^']+)'|path '([^']+)' is (?:still )?alive")
+_ALIVE = re.compile(r"[Cc]annot delete path '([^']+)'")
 
 
 class Replace:
@@ -55,6 +55,7 @@ class Replace:
         else:
             for path in doomed:
                 copy_tree(path, aside / Path(path).name)
+        free: tuple[Derivation, ...] = ()
         try:
             stuck = self._delete(doomed)
             free = tuple(drv for drv in request.targets if not stuck & self._paths(drv, request))
@@ -98,7 +99,7 @@ class Replace:
                 self._nix.run("nix-store", "--delete", *rest)
             except NixError as error:
                 found = _ALIVE.search(str(error))
-                alive = (found.group(1) or found.group(2)) if found else None
+                alive = found.group(1) if found else None
                 if alive is None or alive in stuck:
                     raise
                 stuck |= set(self._nix.requisites([alive])) | {alive}
