@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,8 +84,18 @@ class Act:
     ) -> ActResult:
         """Run one job that uses the action with these inputs; `job` is merged over it."""
         warm = {"run": f'ln -s "{self.warm}" "$RUNNER_TEMP/nix-repro"'}
-        uses = {"id": "repro", "uses": "org/nix-repro-action@v1", "with": {"cache": "none", "github-token": "", "scope": "closure", **(with_ or {})}}
-        self.commit({"name": "test", "on": ["push", "pull_request"], "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, warm, uses], **(job or {})}}})
+        uses = {
+            "id": "repro",
+            "uses": "org/nix-repro-action@v1",
+            "with": {"cache": "none", "github-token": "", "scope": "closure", **(with_ or {})},
+        }
+        self.commit(
+            {
+                "name": "test",
+                "on": ["push", "pull_request"],
+                "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, warm, uses], **(job or {})}},
+            }
+        )
         command = [str(Path(sysconfig.get_path("scripts")) / "act"), event_name, "--json", "-P", "ubuntu-latest=-self-hosted"]
         command += ["--no-cache-server", "--action-cache-path", str(self.record / "actions"), "-s", f"GITHUB_TOKEN={TOKEN}"]
         for reference in nested_actions():
@@ -101,10 +110,7 @@ class Act:
             command += ["--env", f"{name}={value}"]
         clean = {"PATH": self.path, "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
         done = subprocess.run(command, cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False)
-        lines = []
-        for line in done.stdout.splitlines():
-            if line.startswith("{"):
-                lines.append(json.loads(line))
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return ActResult(done.returncode, lines, self.record, done.stdout + done.stderr)
 
 
@@ -123,10 +129,10 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def act(tmp_path: Path, warm: Path) -> Iterator[Act]:
+def act(tmp_path: Path, warm: Path) -> Act:
     repository, record = tmp_path / "consumer", tmp_path / "record"
     shutil.copytree(HERE / "flake", repository)
     record.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=repository, check=True)
     subprocess.run(["git", "remote", "add", "origin", "https://github.com/acme/widgets.git"], cwd=repository, check=True)
-    yield Act(repository, record, warm)
+    return Act(repository, record, warm)

@@ -28,7 +28,7 @@ _LOG_CHARS = 12_000
 
 def _head_lines(value: str, count: int) -> list[str]:
     lines = value.strip("\n").split("\n")
-    return [*lines[:count], *(["…"] if len(lines) > count else [])]
+    return lines if len(lines) <= count else [*lines[: count - 1], "…"]
 
 
 def _snippet(value: str) -> str:

@@ -20,6 +20,8 @@ SYMBOLS: dict[Verdict, str] = {
 
 def seconds(value: float) -> str:
     """A duration as people say it: `0.4 s`, `38 s`, `1m 12s`, `2h 03m`."""
+    if value < 0.05:
+        return "0 s"
     if value < 9.95:
         return f"{value:.1f} s"
     whole = round(value)

@@ -110,10 +110,12 @@ def render_summary(report: Report, *, limit_bytes: int = SUMMARY_LIMIT) -> str:
 
 def _parts(head: str, sections: dict[str, str], left_out: list[str], limit_bytes: int) -> list[str]:
     parts = [head]
+    headed = not sections.keys() <= _FOLDED
     for name, section in sections.items():
-        # A reader takes folded lines under a heading for a part of it.
-        if name in _FOLDED and len(parts) > 1 and _DETAILS not in parts:
+        if headed and name in _FOLDED:
+            # A reader takes folded lines under a heading for a part of it.
             parts.append(_DETAILS)
+            headed = False
         parts.append(section)
     if left_out:
         parts.append(f"> **Left out** to stay under {phrases.size(limit_bytes)}: {', '.join(left_out)}. The JSON report has everything.\n")
@@ -121,4 +123,4 @@ def _parts(head: str, sections: dict[str, str], left_out: list[str], limit_bytes
 
 
 def _bytes(head: str, sections: dict[str, str], left_out: list[str], limit_bytes: int) -> int:
-    return sum(len(part.encode()) + 1 for part in _parts(head, sections, left_out, limit_bytes))
+    return len("\n".join(_parts(head, sections, left_out, limit_bytes)).encode())

@@ -1,0 +1,265 @@
+"""Statuses and the sticky comment through the real client, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from nix_repro.github import Destination, destination, publish
+from nix_repro.report import Report
+
+HEAD = "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
+MERGE = "77cc7a9e0a1e5d2b3c4d5e6f708192a3b4c5d6e7"
+TOKEN = "ghs_0123456789abcdefghijABCDEFGHIJ012345"
+
+
+def to(environ: dict[str, str], run_id: str = "test-0-Linux-X64") -> Destination:
+    found = destination(environ, token=TOKEN, run_id=run_id)
+    assert found is not None
+    return found
+
+
+class Answers:
+    """The ways in which a server says no, made with the Answer class of conftest.py."""
+
+    def __init__(self, github: Any) -> None:
+        self._answer = type(github.answer("GET", "/repos/a/b/pulls", {}, None))
+
+    def __call__(self, status: int, **fields: Any) -> Any:
+        return self._answer(status, **fields)
+
+
+@pytest.fixture
+def say(github: Any) -> Answers:
+    return Answers(github)
+
+
+def test_a_pull_request_gets_its_status_on_the_head_commit(github: Any, environ: Any, diverged: Report) -> None:
+    assert publish(diverged, to(environ("pull_request"))) == []
+    [status] = github.statuses
+    assert status["sha"] == HEAD
+    assert status["state"] == "failure"
+    assert status["context"] == "nix-repro (test-0-Linux-X64)"
+    assert status["target_url"] == "https://github.example/acme/widgets/actions/runs/30433642"
+    assert github.comments == []
+    assert github.requests == [f"POST /repos/acme/widgets/statuses/{HEAD}"]
+
+
+def test_a_push_gets_it_on_its_own_commit_and_no_comment(github: Any, environ: Any, diverged: Report) -> None:
+    assert publish(diverged, to(environ("push")), statuses="all", comment="always") == []
+    assert {status["sha"] for status in github.statuses} == {MERGE}
+    assert len(github.statuses) == 1 + len({attr for d in diverged.derivations for attr in d.attrs})
+    assert github.comments == []
+
+
+def test_no_token_or_no_github_means_nothing_to_send(environ: Any) -> None:
+    assert destination(environ("push"), token="", run_id="x") is None
+    assert destination({}, token=TOKEN, run_id="x") is None
+
+
+def test_a_broken_event_file_falls_back_to_the_commit(environ: Any, tmp_path: Any) -> None:
+    for text in ("", "[]", "{", '{"pull_request": 3}', '{"pull_request": {"head": [], "number": "7"}}'):
+        (tmp_path / "event").write_text(text)
+        found = to(environ("push", GITHUB_EVENT_PATH=str(tmp_path / "event")))
+        assert (found.sha, found.pull_request) == (MERGE, None)
+
+
+def test_enterprise_addresses_have_a_path(github: Any, environ: Any, diverged: Report) -> None:
+    github.prefix = "/api/v3"
+    github.url += "/api/v3"
+    assert publish(diverged, to(environ("pull_request")), comment="always") == []
+    assert publish(diverged, to(environ("pull_request")), comment="always") == []
+    assert len(github.statuses) == 2
+    assert len(github.comments) == 1
+
+
+def test_the_comment_is_made_once_and_edited_in_place(github: Any, environ: Any, diverged: Report, clean: Report) -> None:
+    for _ in range(120):
+        github.add_comment("somebody else's words", login="octocat", kind="User")
+    for report, sentence in ((diverged, "1 of 15 derivations"), (clean, "No difference found"), (diverged, "1 of 15 derivations")):
+        assert publish(report, to(environ("pull_request")), comment="always") == []
+        ours = [comment for comment in github.comments if comment["body"].startswith("<!-- nix-repro")]
+        assert len(ours) == 1
+        assert sentence in ours[0]["body"]
+
+
+def test_legs_of_a_matrix_keep_apart(github: Any, environ: Any, diverged: Report) -> None:
+    for leg in ("a", "b", "a"):
+        assert publish(diverged, to(environ("pull_request"), leg), comment="always") == []
+    assert len(github.comments) == 2
+    assert {status["context"] for status in github.statuses} == {"nix-repro (a)", "nix-repro (b)"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "first", "then", "made", "edited"),
+    [
+        ("off", "diverged", "clean", False, False),
+        ("failures", "clean", "clean", False, False),
+        ("failures", "diverged", "clean", True, True),
+        ("changes", "clean", "clean", False, False),
+        ("changes", "diverged", "diverged", True, False),
+        ("changes", "diverged", "clean", True, True),
+        ("always", "clean", "clean", True, True),
+    ],
+)
+def test_when_to_comment(
+    github: Any, environ: Any, request: pytest.FixtureRequest, mode: Any, first: str, then: str, made: bool, edited: bool
+) -> None:
+    assert publish(request.getfixturevalue(first), to(environ("pull_request")), comment=mode) == []
+    assert (len(github.comments) == 1) is made
+    assert publish(request.getfixturevalue(then), to(environ("pull_request")), comment=mode) == []
+    assert any(line.startswith("PATCH") for line in github.requests) is edited
+
+
+def test_a_strangers_imitation_is_not_edited(github: Any, environ: Any, diverged: Report, clean: Report) -> None:
+    publish(diverged, to(environ("pull_request")), comment="always")
+    copied = github.comments.pop()["body"]
+    github.add_comment(copied, login="mallory", kind="User")
+    publish(clean, to(environ("pull_request")), comment="always")
+    assert github.comments[0]["body"] == copied
+    assert len(github.comments) == 2
+    # With a personal token the author is a person, a member of the repository.
+    github.comments[:] = []
+    github.add_comment(copied, login="maintainer", kind="User", association="MEMBER")
+    publish(clean, to(environ("pull_request")), comment="always")
+    assert len(github.comments) == 1
+    assert github.comments[0]["body"] != copied
+
+
+def test_a_deleted_account_is_no_obstacle(github: Any, environ: Any, diverged: Report) -> None:
+    github.add_comment("x")["user"] = None
+    assert publish(diverged, to(environ("pull_request")), comment="always") == []
+    assert len(github.comments) == 2
+
+
+def test_a_fork_costs_one_warning(github: Any, environ: Any, diverged: Report) -> None:
+    github.permissions = set()
+    [warning] = publish(diverged, to(environ("pull_request_fork")), statuses="all", comment="always")
+    assert "Resource not accessible by integration" in warning
+    assert "commit statuses and pull request comment not sent" in warning
+    assert "forks" in warning
+    assert github.statuses == []
+    # The first refusal settles it: no request for each installable, no second try.
+    assert sum("statuses" in line for line in github.requests) == 1
+
+
+def test_one_missing_permission_leaves_the_other_alone(github: Any, environ: Any, diverged: Report) -> None:
+    github.permissions = {"pull-requests"}
+    [warning] = publish(diverged, to(environ("pull_request")), comment="always")
+    assert warning.startswith("commit statuses not sent: not permitted")
+    assert len(github.comments) == 1
+
+
+def test_an_unknown_commit_is_one_warning(github: Any, environ: Any, diverged: Report) -> None:
+    github.commits = set()
+    [warning] = publish(diverged, to(environ("push")))
+    assert "No commit found for SHA" in warning
+
+
+def test_a_bad_token_is_one_warning_without_the_token(github: Any, environ: Any, diverged: Report) -> None:
+    bad = destination(environ("pull_request"), token="wrong-token", run_id="x")
+    assert bad is not None
+    [warning] = publish(diverged, bad, comment="always")
+    assert "401 Bad credentials" in warning
+    assert "wrong-token" not in warning
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_passing_fault_is_tried_again(github: Any, environ: Any, diverged: Report, say: Answers, status: int) -> None:
+    github.faults = [("POST", "statuses", say(status)), ("GET", "comments", say(status))]
+    assert publish(diverged, to(environ("pull_request")), comment="always") == []
+    assert len(github.statuses) == len(github.comments) == 1
+
+
+def test_a_comment_whose_answer_was_lost_is_not_made_twice(github: Any, environ: Any, diverged: Report, say: Answers) -> None:
+    github.faults = [("POST", "comments", say(502, after=True))]
+    assert publish(diverged, to(environ("pull_request")), comment="always") == []
+    assert len(github.comments) == 1
+
+
+def test_a_lasting_fault_is_one_warning(github: Any, environ: Any, diverged: Report, say: Answers) -> None:
+    github.faults = [("POST", "statuses", say(500)) for _ in range(9)]
+    [warning] = publish(diverged, to(environ("pull_request")), statuses="all")
+    assert "GitHub answered 500" in warning
+    assert len(github.requests) == 3
+
+
+def test_a_secondary_limit_is_waited_for_when_it_is_short(github: Any, environ: Any, diverged: Report, say: Answers) -> None:
+    body = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
+    github.faults = [("POST", "statuses", say(403, body=body, headers={"retry-after": "1"}))]
+    assert publish(diverged, to(environ("pull_request"))) == []
+    github.faults = [("POST", "statuses", say(429, body=body, headers={"retry-after": "120"}))]
+    before = len(github.requests)
+    [warning] = publish(diverged, to(environ("pull_request")))
+    assert "rate limit reached" in warning
+    assert len(github.requests) == before + 1
+    assert len(github.statuses) == 1
+
+
+def test_a_used_up_allowance_is_not_waited_for(github: Any, environ: Any, diverged: Report) -> None:
+    github.allowance = 2
+    [warning] = publish(diverged, to(environ("pull_request")), statuses="all", comment="always")
+    assert "rate limit reached" in warning
+    assert len(github.statuses) == 2
+    assert len(github.requests) == 4
+
+
+@pytest.mark.parametrize("fault", [{"delay": 30.0}, {"trickle": 1.0}])
+def test_nothing_is_waited_for_longer_than_the_limit(github: Any, environ: Any, diverged: Report, say: Answers, fault: Any) -> None:
+    github.faults = [("POST", "statuses", say(201, **fault)) for _ in range(5)]
+    warnings = publish(diverged, to(environ("pull_request")), total_seconds=2)
+    assert warnings == ["reporting to GitHub was given up after 2 s"]
+
+
+def test_nobody_there_is_one_warning(environ: Any, diverged: Report) -> None:
+    [warning] = publish(diverged, to(environ("pull_request", GITHUB_API_URL="http://127.0.0.1:9")), comment="always")
+    assert "no answer from GitHub" in warning
+
+
+@pytest.mark.parametrize("body", [[], "text", {"unexpected": []}])
+def test_an_answer_of_another_shape_is_one_warning(github: Any, environ: Any, diverged: Report, say: Answers, body: Any) -> None:
+    github.faults = [("GET", "comments", say(200, body={"not": "a list"}))]
+    github.faults += [("POST", "statuses", say(400, body=body))]
+    warnings = publish(diverged, to(environ("pull_request")), comment="always")
+    assert 1 <= len(warnings) <= 2
+
+
+def test_after_workflow_run_the_pull_request_is_found_by_branch_and_commit(github: Any, environ: Any, diverged: Report) -> None:
+    other = {"number": 6, "state": "open", "head": {"label": "stranger:topic", "sha": MERGE}}
+    ours = {"number": 7, "state": "open", "head": {"label": "stranger:topic", "sha": HEAD}}
+    github.pulls = [other, ours]
+    assert publish(diverged, to(environ("workflow_run_fork")), comment="always") == []
+    assert {status["sha"] for status in github.statuses} == {HEAD}
+    assert "POST /repos/acme/widgets/issues/7/comments" in github.requests
+
+
+def test_a_pull_request_that_has_moved_on_gets_no_comment(github: Any, environ: Any, diverged: Report) -> None:
+    github.pulls = [{"number": 7, "state": "open", "head": {"label": "stranger:topic", "sha": MERGE}}]
+    assert publish(diverged, to(environ("workflow_run_fork")), comment="always") == []
+    assert github.comments == []
+
+
+def test_the_worst_report_is_accepted(github: Any, environ: Any, diverged: Report) -> None:
+    names = ["x" * 400, "|" * 300, "\u202e" * 300, "\udc80" * 50, "a\nb"]
+    derivations = tuple(msgspec.structs.replace(diverged.derivations[0], name=name, attrs=(name,), reason=name) for name in names * 50)
+    report = msgspec.structs.replace(diverged, derivations=derivations)
+    assert publish(report, to(environ("pull_request"), "\udc80" * 400), statuses="all", comment="always") == []
+    assert len(github.comments) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/repos/a/b/statuses/x", {"state": "green"}),
+        ("POST", "/repos/a/b/statuses/x", {"state": "success", "colour": "green"}),
+        ("POST", "/repos/a/b/issues/1/comments", {}),
+        ("POST", "/repos/a/b/issues/one/two/comments", {"body": "x"}),
+        ("DELETE", "/repos/a/b/issues/comments/1", None),
+    ],
+)
+def test_the_server_knows_a_wrong_request(github: Any, method: str, path: str, body: Any) -> None:
+    github.validate(method, path, {}, body)
+    assert len(github.violations) == 1
+    github.violations.clear()
