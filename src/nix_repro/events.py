@@ -132,7 +132,6 @@ def _start(raw: _Raw) -> Event | None:
 # What Nix's error messages say about a derivation. The wording differs between versions; the path does not.
 _DRV = r"(/[^\s'\"!^]+?\.drv)"
 _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("timed-out", re.compile(rf"{_DRV}[^\n]*'? ?(?:from \.drv file)?[^\n]*timed out after", re.DOTALL)),
     ("timed-out", re.compile(rf"[Cc]annot build '{_DRV}'.*?timed out", re.DOTALL)),
     ("timed-out", re.compile(rf"{_DRV}[^\n]*(?:timed out|silent)", re.DOTALL)),
     ("dependency-failed", re.compile(rf"dependenc(?:y|ies) of (?:derivation )?'{_DRV}[^\n]* failed", re.DOTALL)),
@@ -142,6 +141,7 @@ _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of) '?{_DRV}", re.DOTALL)),
 )
 _MISMATCH = re.compile(r"derivation '([^']+)' may not be deterministic: output ['\"]([^'\"]+)['\"] differs(?: from ['\"]([^'\"]+)['\"])?")
+_BUILDERS_WORDS = re.compile(r"[Ll]ast \d+ log lines:")
 _SUMMARY = re.compile(r"(?:error: )?build of '.*' failed")
 _NAMELESS_TIMEOUT = re.compile(r"(?:error: )?timed out after (\d{1,9}) seconds")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|unable to write to file.*ENOSPC|database or disk is full")
@@ -149,8 +149,10 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|unable to 
 
 def failure(message: str) -> tuple[str, str] | None:
     """What an error message says happened, and to which .drv: ("failed" | "timed-out" | "dependency-failed", path)."""
+    # What follows is the builder's, who may say anything.
+    words = _BUILDERS_WORDS.split(message, maxsplit=1)[0]
     for status, pattern in _FAILURES:
-        if found := pattern.search(message):
+        if found := pattern.search(words):
             return status, found.group(1)
     return None
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Protocol
 
 from nix_repro import events
@@ -13,8 +14,11 @@ from nix_repro import events
 #: The end of a builder's log that is kept: lines, and characters of one line.
 LOG_LINES = 100
 LOG_WIDTH = 500
-#: Messages kept of one command; a cache that fails says so once per path.
+#: Bytes of logs kept in all; the log of the build that spoke first goes first.
+LOGS_TOTAL = 16_000_000
+#: Messages kept of one command (a cache that fails says so once per path), and characters looked at of one.
 MESSAGES = 2000
+MESSAGE_WIDTH = 4000
 #: Seconds by which a build that ran into a limit may seem shorter than it: events arrive late.
 CLOCK_SLACK = 0.5
 
@@ -61,6 +65,7 @@ class Recorder:
     _failed_somehow: set[str] = field(default_factory=set)
     _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)
     _logs: dict[str, deque[str]] = field(default_factory=dict)
+    _logs_size: int = 0
     _resolved: dict[str, str] = field(default_factory=dict)
 
     def feed(self, line: bytes) -> None:
@@ -124,11 +129,16 @@ class Recorder:
         _, activity = self._running.get(number, (None, None))
         if activity is not None:
             lines = self._logs.setdefault(activity.name, deque(maxlen=LOG_LINES))
-            lines.append(text[:LOG_WIDTH])
+            line = text[:LOG_WIDTH]
+            self._logs_size += getsizeof(line) - (getsizeof(lines[0]) if len(lines) == LOG_LINES else 0)
+            lines.append(line)
+            while self._logs_size > LOGS_TOTAL and len(self._logs) > 1:
+                self._logs_size -= sum(map(getsizeof, self._logs.pop(next(iter(self._logs)))))
             if events.disk_full(text):
                 self.full_disk.add(activity.name)
 
-    def _message(self, text: str, error: bool, warning: bool) -> None:
+    def _message(self, whole: str, error: bool, warning: bool) -> None:
+        text = whole[:MESSAGE_WIDTH]
         if found := events.mismatch(text):
             drv_path, output, other = found
             self.mismatches.setdefault(self._resolved.get(drv_path, drv_path), (output, other))
@@ -139,7 +149,7 @@ class Recorder:
                 status, drv_path = failed
                 # The first word is about the derivation itself; later ones repeat it for the command.
                 self.failures.setdefault(self._resolved.get(drv_path, drv_path), status)
-            elif together := events.summary(text):
+            elif together := events.summary(whole):
                 self._failed_somehow.update(self._resolved.get(drv_path, drv_path) for drv_path in together)
             elif (limit := events.nameless_timeout(text)) is not None:
                 self._limit = limit if self._limit is None else min(limit, self._limit)
