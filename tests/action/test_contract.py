@@ -1,0 +1,159 @@
+"""What no linter sees in action.yml: that every part of it is connected to the others."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "action.yml").read_text("utf-8")
+ACTION: dict[str, Any] = yaml.safe_load(TEXT)
+STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+def expressions(value: Any) -> list[str]:
+    """Every expression in a step: in `${{ }}`, and the whole of an `if`."""
+    if isinstance(value, dict):
+        return [found for key, inner in value.items() for found in ([str(inner)] if key == "if" else expressions(inner))]
+    if isinstance(value, list):
+        return [found for inner in value for found in expressions(inner)]
+    return re.findall(r"\$\{\{(.*?)\}\}", str(value))
+
+
+def test_every_input_reaches_a_step_and_none_is_undeclared() -> None:
+    used = {name for expression in expressions(STEPS) for name in re.findall(r"inputs\.([\w-]+)", expression)}
+    assert used == set(ACTION["inputs"])
+
+
+def test_what_the_check_reads_is_what_it_is_given() -> None:
+    source = (ROOT / "src" / "nix_repro" / "action.py").read_text("utf-8")
+    read = set(re.findall(r'(?:_input|_choice)\("(\w+)"', source)) | set(
+        re.findall(r'"(\w+)"', re.search(r"for name in \((.*?)\)", source)[1])
+    )  # type: ignore[index]
+    check = next(step for step in STEPS if step["id"] == "check")
+    given = {name.removeprefix("INPUT_").lower() for name in check["env"] if name.startswith("INPUT_")}
+    assert read == given
+    timed = {name for name in check["env"] if name.startswith("NIX_REPRO_")} | {"NIX_REPRO_CALLED"}
+    assert set(re.findall(r'"(NIX_REPRO_\w+)"', source)) == timed
+
+
+def test_every_input_of_the_check_is_mapped_from_its_own_name() -> None:
+    check = next(step for step in STEPS if step["id"] == "check")
+    for name, value in check["env"].items():
+        if name.startswith("INPUT_") and name != "INPUT_ID":
+            assert value == "${{ inputs." + name.removeprefix("INPUT_").lower().replace("_", "-") + " }}"
+
+
+def test_every_step_that_is_referred_to_comes_earlier() -> None:
+    seen: set[str] = set()
+    for step in STEPS:
+        for expression in expressions(step):
+            for name in re.findall(r"steps\.([\w-]+)\.", expression):
+                assert name in seen, f"{step['id']} refers to {name}"
+        assert step["id"] not in seen
+        seen.add(step["id"])
+    for entry in ACTION["outputs"].values():
+        for name in re.findall(r"steps\.([\w-]+)\.", entry["value"]):
+            assert name in seen
+
+
+def test_every_output_of_a_step_is_one_that_it_sets() -> None:
+    start = (ROOT / "bin" / "lib" / "action-start").read_text("utf-8")
+    runner = (ROOT / "src" / "nix_repro" / "annotations.py").read_text("utf-8") + (ROOT / "src" / "nix_repro" / "action.py").read_text(
+        "utf-8"
+    )
+    sets = {
+        "start": set(re.findall(r'echo "(\w+)=', start)),
+        "installed": {"at"},
+        "check": set(re.findall(r'"([a-z-]+)": ', runner)) | {"exit-code"},
+    }
+    for step, name in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", TEXT):
+        assert name in sets[step], f"{step} never sets {name}"
+
+
+def test_no_expression_is_part_of_a_script() -> None:
+    for step in STEPS:
+        assert "${{" not in step.get("run", "")
+        assert ("shell" in step) == ("run" in step)
+
+
+def test_nested_actions_are_pinned_and_cannot_fail_the_job_once_nix_is_there() -> None:
+    for step in STEPS:
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
+            assert re.search(re.escape(step["uses"]) + r" # \S+", TEXT), "the version belongs beside the sha"
+            assert step.get("continue-on-error") is (None if step["id"] in {"determinate", "upstream"} else True)
+
+
+def test_nested_actions_neither_report_home_nor_write_summaries() -> None:
+    given = {step["id"]: step["with"] for step in STEPS if "uses" in step}
+    assert given["determinate"] == {"summarize": False, "diagnostic-endpoint": ""}
+    assert given["magic"] == {"use-flakehub": "disabled", "diagnostic-endpoint": ""}
+
+
+def test_the_outcome_is_last_and_the_artifact_is_always_kept() -> None:
+    assert [step["id"] for step in STEPS][-3:] == ["check", "artifact", "outcome"]
+    assert STEPS[-2]["if"].startswith("always()")
+
+
+def test_every_nested_action_has_a_stub_with_its_inputs() -> None:
+    for step in STEPS:
+        if "uses" in step:
+            name = step["uses"].partition("@")[0].rpartition("/")[2]
+            stub = yaml.safe_load((Path(__file__).parent / "stubs" / name / "action.yml").read_text("utf-8"))
+            assert set(step["with"]) <= set(stub["inputs"])
+
+
+def test_the_readme_is_in_step() -> None:
+    spec = importlib.util.spec_from_file_location("readme_tables", ROOT / "tools" / "readme_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    assert tables.main(["--check"]) == 0, "run tools/readme_tables.py"
+    readme = (ROOT / "README.md").read_text("utf-8")
+    fewer = {**ACTION, "inputs": dict(list(ACTION["inputs"].items())[1:])}
+    assert tables.updated(readme, fewer) != readme
+    with pytest.raises(ValueError, match="inputs"):
+        tables.updated(readme.replace("<!-- inputs -->", ""), ACTION)
+
+
+def run(*command: str) -> str:
+    done = subprocess.run([str(SCRIPTS / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    return f"{done.returncode}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("persona", ["regular", "pedantic"])
+def test_zizmor_finds_nothing(persona: str) -> None:
+    said = run("zizmor", "--offline", "--no-progress", f"--persona={persona}", "action.yml", ".github")
+    assert said.startswith("0\n"), said
+
+
+def test_actionlint_finds_nothing() -> None:
+    said = run("actionlint", *(str(path) for path in WORKFLOWS))
+    assert said == "0\n"
+
+
+def test_the_structure_is_what_github_describes() -> None:
+    said = run("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml")
+    assert said.startswith("0\n"), said
+    said = run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *(str(path) for path in WORKFLOWS))
+    assert said.startswith("0\n"), said
+
+
+def test_workflows_pin_what_they_use_and_ask_for_little() -> None:
+    assert {path.stem for path in WORKFLOWS} >= {"ci", "release", "self-test"}
+    for path in WORKFLOWS:
+        text = path.read_text("utf-8")
+        for used in re.findall(r"uses: (\S+)", text):
+            assert used.startswith("./") or re.search(r"@[0-9a-f]{40}$", used), f"{path.name}: {used}"
+        assert yaml.safe_load(text)["permissions"] == {}, path.name
