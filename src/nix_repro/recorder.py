@@ -89,6 +89,16 @@ class Recorder:
             case None:
                 pass
 
+    def ended(self) -> None:
+        """The command is over: whatever still ran was stopped with it."""
+        for number in list(self._running):
+            self._stop(number)
+
+    def forget_failures(self) -> None:
+        """The command will run once more: what it failed at is open again. What was built and fetched stays recorded."""
+        for gone in (self.failures, self.full_disk, self.errors, self.unexplained, self._failed_somehow):
+            gone.clear()
+
     def log(self, drv_path: str) -> str | None:
         """The end of what the builder printed, or None when it printed nothing."""
         lines = self._logs.get(drv_path)
