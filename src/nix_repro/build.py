@@ -101,7 +101,8 @@ def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
 def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
     """Why a derivation has no outputs after a command that should have made them."""
     said = recorder.failure_of(drv_path)
-    if drv_path in recorder.full_disk or ("" in recorder.full_disk and said != "timed-out"):
+    # One builder says "No space left", the next one fails for the same reason in other words.
+    if recorder.full_disk and said in (None, "failed"):
         return "disk-full", DISK_FULL
     match said:
         case "failed":
