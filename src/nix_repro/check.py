@@ -4,79 +4,30 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from nix_repro import __version__, verdict
+from nix_repro import verdict
+from nix_repro.assemble import assemble
 from nix_repro.build import CANCELLED, Limits, build, observe_build, present_outputs
-from nix_repro.checkout import Checkout, flake_ref, read_checkout, reproduce_line
 from nix_repro.config import Config
-from nix_repro.environment import describe_environment
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.evaluate import add_roots, evaluate
-from nix_repro.judge import judge
+from nix_repro.explaining import explain_all
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
-from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan, built_here, levels, make_plan
+from nix_repro.plan import Plan, built_here, levels, make_plan
 from nix_repro.processes import Processes
 from nix_repro.rebuild.choose import choose
 from nix_repro.rebuild.common import Answer, Rebuilder, Request
-from nix_repro.recorder import Recorder, Watcher
-from nix_repro.report import Build, DerivationReport, Phase, PhaseName, Report, Skipped, Variation
+from nix_repro.recorder import Recorder
+from nix_repro.report import Phase, PhaseName, Report
+from nix_repro.run import TIME_GAP, Display, Run
 from nix_repro.timing import covered
 from nix_repro.upstream import Caches, normal
 
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
-#: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
-TIME_GAP = 2.0
-
-
-class Display(Watcher, Protocol):
-    """What the run says while it works."""
-
-    def phase(self, text: str) -> None: ...
-    def warn(self, text: str) -> None: ...
-
-
-@dataclass
-class Run:
-    """What the run has come to know; the report is made from it at any point, also after an interruption."""
-
-    config: Config
-    nix: Nix
-    cwd: Path
-    environ: Mapping[str, str]
-    display: Display
-    began: float = field(default_factory=time.time)
-    plan: Plan | None = None
-    seen: Observations = field(default_factory=Observations)
-    rebuilder: Rebuilder | None = None
-    phases: list[Phase] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    recorder: Recorder = field(default_factory=Recorder)
-    unfinished: str = verdict.NOT_REBUILT
-    work: Path = Path()
-
-    def warn(self, text: str) -> None:
-        """Something the user should know that changes no verdict: once, in the report and now."""
-        if text not in self.warnings:
-            self.warnings.append(text)
-            self.display.warn(text)
-
-    @contextmanager
-    def phase(self, name: PhaseName, text: str) -> Iterator[None]:
-        """Time a part of the run."""
-        self.display.phase(text)
-        started = time.time()
-        try:
-            yield
-        finally:
-            self.phases.append(Phase(name=name, started=round(started - self.began, 3), seconds=round(time.time() - started, 3)))
 
 
 @dataclass(frozen=True)
@@ -111,7 +62,7 @@ def check(
             run.warn(f"Nix failed: {error}")
             run.unfinished = str(error).splitlines()[-1].removeprefix("error: ")
         with processes.shielded():
-            report = _report(run, signum)
+            report = assemble(run, signum)
             use(Outcome(report, run.seen))
         return report
 
@@ -140,6 +91,7 @@ def _work(run: Run) -> None:
     run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
     _build(run)
     _rebuild(run)
+    _explain(run)
 
 
 def _plan(run: Run) -> None:
@@ -278,78 +230,11 @@ def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
             run.seen.trees[key] = tree
 
 
-def _report(run: Run, signum: int | None) -> Report:
-    checkout = read_checkout(run.cwd)
-    derivations = _derivations(run, checkout)
-    conclusion, exit_code = judge(derivations, (), run.config.fail_on, signum=signum)
-    total = round(time.time() - run.began, 3)
-    return Report(
-        tool=f"nix-repro {__version__}",
-        started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
-        system=run.nix.settings()["system"],
-        commit=checkout.commit,
-        nix_version=run.nix.version(),
-        environment=describe_environment(run.nix, run.environ),
-        conclusion=conclusion,
-        exit_code=exit_code,
-        fail_on=run.config.fail_on,
-        scope=run.config.scope,
-        rebuilder=run.rebuilder.name if run.rebuilder else None,
-        rounds=run.config.rounds,
-        variations=_variations(run),
-        derivations=tuple(derivations),
-        skipped=_skipped(run.plan) if run.plan else (),
-        phases=(*run.phases, Phase(name="total", seconds=total)),
-        warnings=tuple(run.warnings),
-    )
-
-
-def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
+def _explain(run: Run) -> None:
     plan = run.plan
-    if plan is None:
-        return []
-    judged = verdict.judge_all(plan, run.seen, run.unfinished)
-    named = set(plan.installables.values())
-    for drv_path, reason in plan.skipped.items():
-        if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM):
-            judged[drv_path] = verdict.unverified(plan.derivations[drv_path], reason)
-    ref = flake_ref(checkout, run.environ)
-    return [_derivation(run, plan, drv_path, result, ref) for drv_path, result in judged.items()]
-
-
-def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, ref: str) -> DerivationReport:
-    builds = tuple(
-        Build(
-            round=a.round,
-            status=a.status,
-            started=round(a.started - run.began, 3) if a.started else None,
-            seconds=a.seconds,
-            log=a.log,
-            isolated=a.isolated,
-        )
-        for a in run.seen.attempts.get(drv_path, ())
-    )
-    return DerivationReport(
-        drv_path=drv_path,
-        name=plan.derivations[drv_path].name,
-        attrs=plan.attrs(drv_path),
-        verdict=judged.verdict,
-        marks=judged.marks,
-        reason=judged.reason,
-        outputs=dict(judged.outputs),
-        builds=builds,
-        reproduce=reproduce_line(ref, plan.top_of(drv_path)) if judged.verdict in ("divergent", "rebuild-failed") else None,
-    )
-
-
-def _skipped(plan: Plan) -> tuple[Skipped, ...]:
-    counts = Counter(plan.skipped.values())
-    return tuple(
-        Skipped(reason=reason, count=count, examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5])
-        for reason, count in counts.most_common()
-    )
-
-
-def _variations(run: Run) -> tuple[Variation, ...]:
-    time_gap = Variation(name="time", applied=True, reason=f"at least {TIME_GAP:g} s between a build and its rebuild")
-    return (time_gap, *(run.rebuilder.variations if run.rebuilder else ()))
+    assert plan is not None
+    roots = [path for path, judged in verdict.judge_all(plan, run.seen).items() if judged.verdict == "divergent"]
+    if not roots:
+        return
+    with run.phase("explain", f"explaining {len(roots)} divergent derivations"):
+        run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), run.config.cores, run.warn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from nix_repro.drv import Derivation
 from nix_repro.report import Scope
@@ -29,7 +30,14 @@ class Plan:
 
     def attrs(self, drv_path: str) -> tuple[str, ...]:
         """The installables that name this derivation."""
-        return tuple(attr for attr, path in self.installables.items() if path == drv_path)
+        return self._attrs.get(drv_path, ())
+
+    @cached_property
+    def _attrs(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for attr, path in self.installables.items():
+            found[path] = (*found.get(path, ()), attr)
+        return found
 
     def top_of(self, drv_path: str) -> str:
         """An installable that names this derivation or depends on it."""
@@ -92,12 +100,9 @@ def _own(installables: Mapping[str, str], roots: Sequence[str], show: Show, avai
             # Nobody can say what is ours: the build will show it, as far as it builds anything.
             return replace(_finish(installables, show(roots, True), {}), upstream_unreachable=True)
         level = []
-        for drv_path, drv in shown.items():
-            if paths[drv_path] and not drv.fixed_output and all(path in have for path in paths[drv_path]):
-                skipped[drv_path] = UPSTREAM
-                continue
-            if drv.fixed_output:
-                continue
+        # First what upstream has, then what is followed: that may want more of what upstream has.
+        skipped |= {path: UPSTREAM for path, found in paths.items() if found and not shown[path].fixed_output and have.issuperset(found)}
+        for drv in [drv for path, drv in shown.items() if path not in skipped and not drv.fixed_output]:
             for input_drv, outputs in drv.input_drvs.items():
                 # Asked again when another derivation wants more of its outputs than an upstream cache has.
                 new = set(outputs) - wanted.setdefault(input_drv, set())

@@ -1,0 +1,94 @@
+"""A run → its report. Works on whatever has been found so far: an interrupted run has a report too."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+
+from nix_repro import __version__, verdict
+from nix_repro.checkout import Checkout, flake_ref, read_checkout, reproduce_line
+from nix_repro.environment import describe_environment
+from nix_repro.judge import judge
+from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
+from nix_repro.report import Build, DerivationReport, Phase, Report, Skipped, Variation
+from nix_repro.run import TIME_GAP, Run
+
+
+def assemble(run: Run, signum: int | None) -> Report:
+    """The report, with `signum` when the run was interrupted."""
+    checkout = read_checkout(run.cwd)
+    derivations = _derivations(run, checkout)
+    conclusion, exit_code = judge(derivations, (), run.config.fail_on, signum=signum)
+    total = round(time.time() - run.began, 3)
+    return Report(
+        tool=f"nix-repro {__version__}",
+        started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
+        system=run.nix.settings()["system"],
+        commit=checkout.commit,
+        nix_version=run.nix.version(),
+        environment=describe_environment(run.nix, run.environ),
+        conclusion=conclusion,
+        exit_code=exit_code,
+        fail_on=run.config.fail_on,
+        scope=run.config.scope,
+        rebuilder=run.rebuilder.name if run.rebuilder else None,
+        rounds=run.config.rounds,
+        variations=_variations(run),
+        derivations=tuple(derivations),
+        skipped=_skipped(run.plan) if run.plan else (),
+        phases=(*run.phases, Phase(name="total", seconds=total)),
+        warnings=tuple(run.warnings),
+    )
+
+
+def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
+    plan = run.plan
+    if plan is None:
+        return []
+    judged = verdict.judge_all(plan, run.seen, run.unfinished)
+    named = set(plan.installables.values())
+    for drv_path, reason in plan.skipped.items():
+        if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM):
+            judged[drv_path] = verdict.unverified(plan.derivations[drv_path], reason)
+    ref = flake_ref(checkout, run.environ)
+    return [_derivation(run, plan, drv_path, result, ref) for drv_path, result in judged.items()]
+
+
+def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, ref: str) -> DerivationReport:
+    builds = tuple(
+        Build(
+            round=a.round,
+            status=a.status,
+            started=round(a.started - run.began, 3) if a.started else None,
+            seconds=a.seconds,
+            log=a.log,
+            isolated=a.isolated,
+        )
+        for a in run.seen.attempts.get(drv_path, ())
+    )
+    return DerivationReport(
+        drv_path=drv_path,
+        name=plan.derivations[drv_path].name,
+        attrs=plan.attrs(drv_path),
+        verdict=judged.verdict,
+        marks=judged.marks,
+        reason=judged.reason,
+        outputs=dict(judged.outputs),
+        builds=builds,
+        findings=run.findings.get(drv_path, ()) if judged.verdict == "divergent" else (),
+        reproduce=reproduce_line(ref, plan.top_of(drv_path)) if judged.verdict in ("divergent", "rebuild-failed") else None,
+    )
+
+
+def _skipped(plan: Plan) -> tuple[Skipped, ...]:
+    counts = Counter(plan.skipped.values())
+    return tuple(
+        Skipped(reason=reason, count=count, examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5])
+        for reason, count in counts.most_common()
+    )
+
+
+def _variations(run: Run) -> tuple[Variation, ...]:
+    time_gap = Variation(name="time", applied=True, reason=f"at least {TIME_GAP:g} s between a build and its rebuild")
+    return (time_gap, *(run.rebuilder.variations if run.rebuilder else ()))

@@ -1,0 +1,97 @@
+"""Hands the divergent roots' trees to the explain engine, with all that the run knows of the two builds."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nix_repro.explain import Budget, Context, Input, Side, explain_output
+from nix_repro.observe import Attempt, Observations, Tree
+from nix_repro.plan import Plan
+from nix_repro.report import Finding
+
+#: Seconds for all explanations of a run; what is left over is named in a warning.
+TOTAL = 120.0
+
+
+def explain_all(
+    plan: Plan,
+    roots: Sequence[str],
+    seen: Observations,
+    settings: Mapping[str, Any],
+    cores: int | None,
+    warn: Callable[[str], None],
+) -> dict[str, tuple[Finding, ...]]:
+    """Findings by .drv path for the divergent derivations whose trees were kept."""
+    deadline = time.monotonic() + TOTAL
+    found: dict[str, tuple[Finding, ...]] = {}
+    late: list[str] = []
+    trees: dict[str, dict[str, Tree]] = {}
+    for (drv_path, output), tree in seen.trees.items():
+        trees.setdefault(drv_path, {})[output] = tree
+    for drv_path in roots:
+        for output, tree in trees.get(drv_path, {}).items():
+            if time.monotonic() > deadline:
+                late.append(f"{plan.derivations[drv_path].name} ({output})")
+                continue
+            context = _context(plan, drv_path, output, trees, seen, settings, cores)
+            found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, Budget()))
+    if late:
+        warn(f"{len(late)} differing outputs were not explained, the time for it was up: {', '.join(late[:5])}")
+    return found
+
+
+def _context(
+    plan: Plan,
+    drv_path: str,
+    output: str,
+    trees: Mapping[str, Mapping[str, Tree]],
+    seen: Observations,
+    settings: Mapping[str, Any],
+    cores: int | None,
+) -> Context:
+    drv = plan.derivations[drv_path]
+    first = seen.first(drv_path)
+    again = [a for a in seen.attempts[drv_path] if a.round == trees[drv_path][output].round and a is not first]
+    # Both sides ran on this machine and with these settings, as far as the first build was seen here at all.
+    here = _here(settings, cores)
+    return Context(
+        a=_side(first if first and first.status == "built" else None, here),
+        b=_side(again[-1] if again else None, here),
+        name=drv.name,
+        system=drv.system,
+        store_path=first.outputs[output].path if first and output in first.outputs else None,
+        inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for (path, _), kept in seen.trees.items() if path in drv.input_drvs),
+    )
+
+
+def _here(settings: Mapping[str, Any], cores: int | None) -> dict[str, Any]:
+    build_cores = int(cores if cores is not None else settings.get("cores", 0)) or os.cpu_count()
+    sandboxed = str(settings.get("sandbox")).lower() == "true"
+    return {
+        "cores": build_cores,
+        "cpus": os.cpu_count(),
+        "build_dir": str(settings.get("sandbox-build-dir", "/build")) if sandboxed else None,
+        "kernel": platform.release(),
+        "host": "localhost" if sandboxed else platform.node(),
+        "cpu": _cpu_model(),
+    }
+
+
+def _side(attempt: Attempt | None, here: Mapping[str, Any]) -> Side:
+    """What is known of a build that was seen; nothing of one that was not."""
+    if attempt is None or attempt.started is None:
+        return Side()
+    return Side(window=(attempt.started, attempt.started + (attempt.seconds or 0.0)), **here)
+
+
+def _cpu_model() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

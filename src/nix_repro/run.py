@@ -1,0 +1,66 @@
+"""What one run has come to know. The flow in check.py fills it, assemble.py makes the report from it at any point."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from nix_repro import verdict
+from nix_repro.config import Config
+from nix_repro.nix import Nix
+from nix_repro.observe import Observations
+from nix_repro.plan import Plan
+from nix_repro.rebuild.common import Rebuilder
+from nix_repro.recorder import Recorder, Watcher
+from nix_repro.report import Finding, Phase, PhaseName
+
+#: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
+TIME_GAP = 2.0
+
+
+class Display(Watcher, Protocol):
+    """What the run says while it works."""
+
+    def phase(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+
+
+@dataclass
+class Run:
+    """What the run has come to know; the report is made from it at any point, also after an interruption."""
+
+    config: Config
+    nix: Nix
+    cwd: Path
+    environ: Mapping[str, str]
+    display: Display
+    began: float = field(default_factory=time.time)
+    plan: Plan | None = None
+    seen: Observations = field(default_factory=Observations)
+    rebuilder: Rebuilder | None = None
+    phases: list[Phase] = field(default_factory=list)
+    findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    recorder: Recorder = field(default_factory=Recorder)
+    unfinished: str = verdict.NOT_REBUILT
+    work: Path = Path()
+
+    def warn(self, text: str) -> None:
+        """Something the user should know that changes no verdict: once, in the report and now."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.display.warn(text)
+
+    @contextmanager
+    def phase(self, name: PhaseName, text: str) -> Iterator[None]:
+        """Time a part of the run."""
+        self.display.phase(text)
+        started = time.time()
+        try:
+            yield
+        finally:
+            self.phases.append(Phase(name=name, started=round(started - self.began, 3), seconds=round(time.time() - started, 3)))
