@@ -105,7 +105,7 @@ def test_an_interrupted_first_start_leaves_nothing_that_is_used(clone: Path, env
     while not list(cache.glob(".making.*")) and process.poll() is None:
         pass
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode != 7
     assert not list(cache.glob("env-*"))
     assert run(clone / "bin/nix-repro", environment)[0] == 7
