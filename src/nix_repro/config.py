@@ -93,7 +93,7 @@ def read_file(path: Path) -> Layer:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
-    if root is None:
+    if root is None or root.tag == "tag:yaml.org,2002:null":
         return {}
     if not isinstance(root, yaml.MappingNode):
         raise UsageError(f"{path}:{root.start_mark.line + 1}: expected `key: value` lines")
@@ -125,7 +125,7 @@ def _place(path: Path, key: str, node: Any) -> str:
 
 def parse_duration(text: str) -> int | None:
     """Seconds in `90s`, `7m`, `1m30s`, `1h`, or a plain number of seconds; None when it is none of these."""
-    found = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", text.strip())
+    found = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", text.strip(), re.ASCII)
     if found is None or not any(found.groups()):
         return None
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
@@ -181,7 +181,7 @@ def _some_of(allowed: Sequence[str]) -> Callable[[Setting], tuple[str, ...]]:
 def _whole(least: int, most: int) -> Callable[[Setting], int]:
     def parse(setting: Setting) -> int:
         value = setting.value
-        if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _fail(setting, f"a whole number from {least} to {most}")
