@@ -109,7 +109,7 @@ def _check(inputs: Inputs, environ: MutableMapping[str, str]) -> Report:
     # Names and messages in this output are the flake's. It all goes to one stream, so that the order holds.
     with runner.commands_stopped(), processes.handling_signals():
         with Progress(sys.stdout) as display:
-            report = check(inputs.config, processes, environ, inputs.directory, display, lambda _: None)
+            report = check(inputs.config, processes, environ, inputs.directory, display, lambda outcome: outcome.report)
         print_report(report)
     return report
 

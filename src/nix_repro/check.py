@@ -39,9 +39,10 @@ class Outcome:
 
 
 def check(
-    config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display, use: Callable[[Outcome], None]
+    config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display, use: Callable[[Outcome], Report]
 ) -> Report:
-    """Run the check and hand its outcome to `use` while the differing trees are still there.
+    """Run the check and hand its outcome to `use` while the differing trees are still there; it returns the report, with
+    what it has to add to it.
 
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
@@ -63,8 +64,7 @@ def check(
             run.unfinished = str(error).splitlines()[-1].removeprefix("error: ")
         with processes.shielded():
             report = assemble(run, signum)
-            use(Outcome(report, run.seen))
-        return report
+            return use(Outcome(report, run.seen))
 
 
 def plan_only(

@@ -11,11 +11,12 @@ import click
 
 from nix_repro import __version__
 from nix_repro.errors import Interrupted, UsageError
-from nix_repro.judge import USAGE
+from nix_repro.judge import DIVERGENCE, USAGE
 
 if TYPE_CHECKING:
     from nix_repro.check import Outcome
     from nix_repro.config import Config
+    from nix_repro.report import Report
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
@@ -78,17 +79,27 @@ def _settings(command: Any) -> Any:
     return command
 
 
+def _results(command: Any) -> Any:
+    """The options that say where results go."""
+    for name, help_text in (
+        ("--keep", "Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}"),
+        ("--report-dir", "Write the report in every form, and what differs, into this directory"),
+        ("--report-json", "Write the report here (docs/report.md)"),
+    ):
+        command = click.option(name, type=click.Path(path_type=Path), help=help_text)(command)
+    return command
+
+
 @cli.command()
 @click.argument("installables", nargs=-1)
 @_settings
-@click.option("--report-json", type=click.Path(path_type=Path), help="Write the report here (docs/report.md)")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}")
-def check(installables: tuple[str, ...], report_json: Path | None, keep: Path | None, **flags: Any) -> None:
+@_results
+def check(installables: tuple[str, ...], report_json: Path | None, report_dir: Path | None, keep: Path | None, **flags: Any) -> None:
     """Build, build again, compare every output.
 
     INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check of this system.
     """
-    sys.exit(_check(_config(installables, flags), Path.cwd(), report_json, keep))
+    sys.exit(_check(_config(installables, flags), Path.cwd(), report_json, report_dir, keep))
 
 
 @cli.command()
@@ -110,22 +121,28 @@ def plan(installables: tuple[str, ...], **flags: Any) -> None:
 
 @cli.command()
 @_settings
-@click.option("--report-json", type=click.Path(path_type=Path), help="Write the report here")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep both sides of what differs")
-def demo(report_json: Path | None, keep: Path | None, **flags: Any) -> None:
-    """Check the flake in fixtures/demo, where one package diverges on purpose."""
-    directory = Path(__file__).parents[2] / "fixtures" / "demo"
-    if not (directory / "flake.nix").is_file():
-        raise UsageError("demo: fixtures/demo is part of a clone of the repository; run bin/nix-repro there")
-    click.echo(f"nix-repro: checking {directory.name}, a flake with several packages of which one diverges on purpose", err=True)
-    code = _check(
-        _config((f"path:{directory}#all",), {"config_file": None, **_for_demo(flags)}, defaults=False), directory, report_json, keep
-    )
-    if code == 1:
-        click.echo(
-            "\nnix-repro: that is the demo: one package diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True
-        )
+@_results
+def demo(report_json: Path | None, report_dir: Path | None, keep: Path | None, **flags: Any) -> None:
+    """Check a flake of several packages, one of which diverges on purpose."""
+    package = Path(__file__).parent
+    directory = next(d for d in (package / "demo", package.parents[1] / "fixtures" / "demo") if d.is_dir())
+    click.echo("nix-repro: checking a flake of several packages, one of which diverges on purpose", err=True)
+    # Everything in it is its own: no cache need be asked.
+    given = {**flags, "config_file": None, "scope": flags["scope"] or "closure"}
+    code = _check(_config((f"path:{directory}#all",), given, defaults=False), directory, report_json, report_dir, keep)
+    if code == DIVERGENCE:
+        click.echo("\nnix-repro: one package of the demo diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True)
     sys.exit(code)
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def explain(directory: Path) -> None:
+    """Explain what differs in a report directory from another machine, such as a job's artifact. Needs no Nix."""
+    from nix_repro.explain_again import explain_directory
+    from nix_repro.render.terminal import print_report
+
+    print_report(explain_directory(directory))
 
 
 @cli.command(hidden=True)
@@ -134,11 +151,6 @@ def action() -> None:
     from nix_repro.action import run
 
     sys.exit(run(os.environ))
-
-
-def _for_demo(flags: dict[str, Any]) -> dict[str, Any]:
-    # Everything in the demo is its own: no cache need be asked.
-    return {**flags, "upstream_caches": flags["upstream_caches"], "scope": flags["scope"] or "closure"}
 
 
 def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: bool = True) -> Config:
@@ -151,27 +163,40 @@ def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: b
     return load([read_file(file) if file is not None else {}, given])
 
 
-def _check(config: Config, cwd: Path, report_json: Path | None, keep: Path | None) -> int:
+def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path | None, keep: Path | None) -> int:
     from nix_repro.check import check as run_check
-    from nix_repro.files import write_whole
-    from nix_repro.keeping import keep_trees
+    from nix_repro.keeping import keep_trees, write_renderings, write_report, write_trees
     from nix_repro.processes import Processes
     from nix_repro.render.terminal import Progress, print_report
 
-    if report_json is not None and report_json.is_dir():
-        raise UsageError(f"--report-json: {report_json} is a directory")
+    _writable(report_json, report_dir, keep)
 
-    def use(outcome: Outcome) -> None:
+    def use(outcome: Outcome) -> Report:
         if keep is not None:
             keep_trees(outcome, keep)
+        return write_trees(outcome, report_dir) if report_dir is not None else outcome.report
 
     processes = Processes()
     with processes.handling_signals():
         with Progress() as display:
             report = run_check(config, processes, os.environ, cwd, display, use)
         if report_json is not None:
-            import msgspec
-
-            write_whole(report_json, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+            write_report(report, report_json)
+        if report_dir is not None:
+            write_renderings(report, report_dir)
         print_report(report)
     return report.exit_code
+
+
+def _writable(report_json: Path | None, report_dir: Path | None, keep: Path | None) -> None:
+    """Find out before the work, not after it, that its results cannot be written."""
+    if report_json is not None and report_json.is_dir():
+        raise UsageError(f"--report-json: {report_json} is a directory")
+    for option, directory in (("--report-json", report_json and report_json.parent), ("--report-dir", report_dir), ("--keep", keep)):
+        if directory is not None:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{option}: {directory}: {error.strerror}") from None
+            if not os.access(directory, os.W_OK):
+                raise UsageError(f"{option}: {directory} cannot be written")

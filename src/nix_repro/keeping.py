@@ -1,31 +1,78 @@
-"""Keep both sides of what differs where the user asked for them."""
+"""What of a run is kept: both sides of what differs, and the report directory."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
+from nix_repro import archive
 from nix_repro.check import Outcome
 from nix_repro.errors import UsageError
+from nix_repro.files import write_whole
+from nix_repro.observe import Tree
 from nix_repro.rebuild.copying import copy_tree
+from nix_repro.report import Report
+
+REPORT = "report.json"
+
+
+def divergent_trees(outcome: Outcome) -> dict[str, Tree]:
+    """The trees of divergent outputs by `NAME/OUTPUT`. Derivations that share a name get their hash behind it."""
+    names = {d.drv_path: d.name for d in outcome.report.derivations if d.verdict == "divergent"}
+    shared = Counter(names.values())
+    found: dict[str, Tree] = {}
+    for (drv_path, output), tree in outcome.seen.trees.items():
+        if (name := names.get(drv_path)) is not None:
+            found[f"{name if shared[name] == 1 else f'{name}-{Path(drv_path).name[:8]}'}/{output}"] = tree
+    return found
 
 
 def keep_trees(outcome: Outcome, directory: Path) -> None:
-    """`DIR/NAME/OUTPUT/{a,b}`: a is the build, b the rebuild. Derivations that share a name get their hash behind it.
-
-    Raises `UsageError` when the directory cannot be written.
-    """
-    names = {d.drv_path: d.name for d in outcome.report.derivations if d.verdict == "divergent"}
-    shared = Counter(names.values())
+    """`DIR/NAME/OUTPUT/{a,b}`: a is the build, b the rebuild. Raises `UsageError` when that cannot be written."""
     try:
-        for (drv_path, output), tree in outcome.seen.trees.items():
-            if (name := names.get(drv_path)) is None:
-                continue
-            unique = name if shared[name] == 1 else f"{name}-{Path(drv_path).name[:8]}"
+        for name, tree in divergent_trees(outcome).items():
             for side, source in (("a", tree.a), ("b", tree.b)):
-                to = directory / unique / output / side
+                to = directory / name / side
                 if to.exists() or to.is_symlink():
                     raise UsageError(f"--keep: {to} is already there")
                 copy_tree(source, to)
     except OSError as error:
         raise UsageError(f"--keep: {error.filename}: {error.strerror}") from None
+
+
+def write_report(report: Report, file: Path) -> None:
+    """The report as JSON (docs/report.md). Raises `UsageError` when the file cannot be written."""
+    write_whole(file, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+
+
+def read_report(file: Path) -> Report:
+    """A report that was written before. Raises `UsageError` when it is none."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Report)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not a report: {error}") from None
+
+
+def write_trees(outcome: Outcome, directory: Path) -> Report:
+    """Pack the differing trees into the report directory; the report says which ones were too large for it."""
+    trees = divergent_trees(outcome)
+    left_out = archive.write_trees(directory / archive.NAME, trees) if trees else []
+    if not left_out:
+        return outcome.report
+    room = archive.LIMIT >> 20
+    warning = f"{len(left_out)} differing outputs are not in {archive.NAME}, which takes {room} MiB: {', '.join(left_out[:5])}"
+    return msgspec.structs.replace(outcome.report, warnings=(*outcome.report.warnings, warning))
+
+
+def write_renderings(report: Report, directory: Path) -> None:
+    """The report in every form that stands by itself."""
+    from nix_repro.render.junit import render_junit
+    from nix_repro.render.summary import render_summary
+
+    write_report(report, directory / REPORT)
+    write_whole(directory / "summary.md", render_summary(report).encode())
+    write_whole(directory / "junit.xml", render_junit(report).encode())
