@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import corpus
 import pytest
 
+import corpus
 from nix_repro.explain import explain_output
 
 if TYPE_CHECKING:

@@ -28,6 +28,13 @@ class FileBlob:
         self.descriptor = descriptor
         self.size = os.fstat(descriptor).st_size
 
+    def duplicate(self) -> FileBlob:
+        """The same file, to be closed by whoever asked."""
+        return FileBlob(os.dup(self.descriptor))
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.descriptor, length, offset)
 

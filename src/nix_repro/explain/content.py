@@ -35,10 +35,7 @@ class Region(NamedTuple):
     text: bool
 
 
-def region(a: Blob, b: Blob, budget: Budget) -> Region | None:
-    first = first_difference(a, b, budget)
-    if first is None:
-        return None
+def region(a: Blob, b: Blob, first: int, budget: Budget) -> Region:
     start = max(0, first - KEPT)
     left, right = a.read(start, REGION), b.read(start, REGION)
     if max(a.size, b.size) - start > REGION:
@@ -134,10 +131,11 @@ def clip(pair: Pair) -> Pair:
     )
 
 
-def stretches(a: Blob, b: Blob, budget: Budget) -> Iterator[Pair]:
+def stretches(a: Blob, b: Blob, first: int, budget: Budget) -> Iterator[Pair]:
     """Pairs for the differing spans of binary data of equal length: the string around a span, or its bytes and a few
     around them."""
-    count, offset = 0, first_difference(a, b, budget)
+    count = 0
+    offset: int | None = first
     while offset is not None and count < SPANS:
         window = max(0, offset - 256)
         left, right = a.read(window, CHUNK // 4), b.read(window, CHUNK // 4)

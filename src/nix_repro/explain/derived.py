@@ -7,9 +7,10 @@ import binascii
 import hashlib
 import re
 import zlib
-from typing import NamedTuple
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-from nix_repro.explain.blob import Blob, chunks
+from nix_repro.explain.blob import Blob, FileBlob, chunks
 from nix_repro.explain.budget import Budget
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
@@ -19,33 +20,49 @@ DIGEST_LENGTHS = (32, 40, 56, 64, 96, 128)
 NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
 #: What stands before a digest and tells the algorithm, as in SRI.
 PREFIX = re.compile(r"^(?:sha\d{1,3}|md5)[-_:]")
-LARGEST = 256 << 20
+#: Differing files that are remembered (two descriptors each), and bytes of them that may be read.
+MOST, READ = 256, 512 << 20
 
 
-class Source(NamedTuple):
-    """Something that differs: its path, and per side the digests in hexadecimal and the size."""
+@dataclass
+class Source:
+    """Something that differs: its path, the sizes, and per side the digests in hexadecimal, once they were asked for."""
 
     path: str
-    digests: tuple[tuple[str, ...], tuple[str, ...]]
     sizes: tuple[int, int]
+    files: tuple[FileBlob, FileBlob] | None = None
+    found: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    def digests(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if self.found is None and self.files is not None:
+            self.found = digests(self.files[0]), digests(self.files[1])
+        return self.found or ((), ())
 
 
 class Sources:
-    """What differs, to look tokens up in."""
+    """What differs, to look tokens up in. Files are read only when there is a token; members of archives, which are gone
+    by then, at once."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, open_files: ExitStack) -> None:
         self.budget = budget
+        self.open_files = open_files
         self.sources: list[Source] = []
-        self.left = 512 << 20
+        self.left = READ
+        self.left_out = False
 
     def add(self, path: str, a: Blob, b: Blob) -> None:
-        """Remembers both contents; large ones only while that stays cheap."""
-        size = a.size + b.size
-        if size > self.left or max(a.size, b.size) > LARGEST or self.budget.expired():
-            self.budget.say("digests of very large files are not computed, so checksums of them may go unrecognised")
+        sizes = a.size, b.size
+        if len(self.sources) >= MOST or sum(sizes) > self.left or self.budget.expired():
+            self.left_out = True
             return
-        self.left -= size
-        self.sources.append(Source(path, (digests(a), digests(b)), (a.size, b.size)))
+        self.left -= sum(sizes)
+        if isinstance(a, FileBlob) and isinstance(b, FileBlob):
+            files = a.duplicate(), b.duplicate()
+            for file in files:
+                self.open_files.callback(file.close)
+            self.sources.append(Source(path, sizes, files=files))
+        else:
+            self.sources.append(Source(path, sizes, found=(digests(a), digests(b))))
 
     def find(self, a: bytes, b: bytes, path: str) -> tuple[str, str] | None:
         """The path of what both tokens are a digest or the size of, and which it is."""
@@ -53,11 +70,13 @@ class Sources:
         for source in self.sources:
             if source.path == path:
                 continue
-            for number, (left, right) in enumerate(zip(*source.digests, strict=True)):
+            for number, (left, right) in enumerate(zip(*source.digests(), strict=True)):
                 if left != right and any(left.startswith(x) and right.startswith(y) for x, y in zip(*spelled, strict=False)):
                     return source.path, (*ALGORITHMS, "crc32", "git blob")[number]
             if a.isdigit() and b.isdigit() and (int(a), int(b)) == source.sizes and source.sizes[0] != source.sizes[1]:
                 return source.path, "size"
+        if self.left_out:
+            self.budget.say("digests of very many or very large files are not computed, so checksums of them may go unrecognised")
         return None
 
 

@@ -17,8 +17,8 @@ Kind = Literal[
 class Difference:
     """`path` is relative to the output, printable, with members of archives after `!`.
 
-    `content` has both `blobs`; so has `container`, which stands before the differences found inside it, and `wrapper`,
-    which says that the inside is equal and only the packing differs. `field` has the differing header `fields`, one
+    `content` has both `blobs` and the offset of the `first` byte that differs. `container` has both blobs too and stands
+    before the differences found inside; so has `wrapper`, which says that the inside is equal and only the packing differs. `field` has the differing header `fields`, one
     pair per member concerned. The others have `a` and `b`: names, targets, kinds, or names in order, one per line.
     """
 
@@ -27,6 +27,7 @@ class Difference:
     a: bytes = b""
     b: bytes = b""
     blobs: tuple[Blob, Blob] | None = None
+    first: int = 0
     fields: tuple[tuple[Field, Field], ...] = ()
     inside: str = ""
     format: str = ""

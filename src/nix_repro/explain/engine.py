@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,17 +47,18 @@ def explain_output(output: str, a: Path, b: Path, context: Context, budget: Budg
     budget = budget or Budget()
     rules = (propagated(read_inputs(context, budget)), *RULES)
     drafts: dict[tuple[str, Cause, bool], Draft] = {}
-    sources = Sources(budget)
-    for difference in compare_trees(os.fsencode(a), os.fsencode(b), budget):
-        if difference.blobs and not difference.inside:
-            sources.add(difference.path, *difference.blobs)
-        if difference.kind == "container":
-            continue
-        if not budget.one_difference():
-            break
-        for evidence in gather(difference, context, rules, budget):
-            _collect(drafts, difference.path, evidence)
-    settled = _settle(list(drafts.values()), sources)
+    with ExitStack() as open_files:
+        sources = Sources(budget, open_files)
+        for difference in compare_trees(os.fsencode(a), os.fsencode(b), budget):
+            if difference.blobs and not difference.inside:
+                sources.add(difference.path, *difference.blobs)
+            if difference.kind == "container":
+                continue
+            if not budget.one_difference():
+                break
+            for evidence in gather(difference, context, rules, budget):
+                _collect(drafts, difference.path, evidence)
+        settled = _settle(list(drafts.values()), sources)
     findings = [_finding(output, draft) for draft in sorted(settled, key=_order)]
     if len(findings) > MOST:
         budget.say(f"{len(findings) - MOST} more findings are not listed")

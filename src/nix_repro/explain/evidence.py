@@ -51,7 +51,7 @@ def gather(difference: Difference, context: Context, rules: Sequence[Rule], budg
         case "field":
             found = _field(difference, context, rules)
         case "wrapper":
-            found = [_wrapper(difference)]
+            found = [_wrapper(difference, budget)]
         case "order":
             found = [
                 Evidence(
@@ -86,9 +86,7 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
         left, right = a.read(0, 64)[-20:], b.read(0, 64)[-20:]
         yield _build_id(left, right, context)
         return
-    part = region(a, b, budget)
-    if part is None:
-        return
+    part = region(a, b, difference.first, budget)
     whole = Pair(part.a, part.b, part.offset, part.text)
     shuffled = _shuffled(whole, context)
     if shuffled is not None:
@@ -106,7 +104,7 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
         if not pairs and not unexplained and moved[0] == moved[1]:
             unexplained = 1
     else:
-        pairs, unexplained = list(stretches(a, b, budget)), 0
+        pairs, unexplained = list(stretches(a, b, difference.first, budget)), 0
     first = whole
     for pair in pairs:
         if budget.expired():
@@ -227,7 +225,9 @@ def _instant(field: Field) -> Instant | None:
     return Instant(field.value, 2 if field.local else 1, local=field.local) if isinstance(field.value, int) else None
 
 
-def _wrapper(difference: Difference) -> Evidence:
+def _wrapper(difference: Difference, budget: Budget) -> Evidence:
+    if budget.cut:
+        return Evidence("unknown", "low", "the content is equal as far as it was unpacked")
     if difference.format == "elf":
         return Evidence("unknown", "low", "every section is equal; what differs is the ELF file's layout")
     words = f"the content is equal; only the {difference.format} packing differs: another level, version or number of threads of the packer"

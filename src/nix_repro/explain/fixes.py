@@ -22,7 +22,8 @@ COMPILED = Fix(
 )
 TAR = Fix(
     "Give tar's members a fixed order, time, owner and mode.",
-    'tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \\\n  --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime -cf …',
+    'tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \\\n'
+    "  --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime -cf …",
 )
 ZIP = Fix(
     "Set the files' times first, add them in a fixed order, and leave extra fields out.",

@@ -16,21 +16,22 @@ from nix_repro.explain.spans import first_difference
 def compare_contents(path: str, a: Blob, b: Blob, budget: Budget, inside: str = "", depth: int = 0) -> Iterator[Difference]:
     if isinstance(a, Deferred) and isinstance(b, Deferred) and a.checksum == b.checksum:
         return
-    if first_difference(a, b, budget) is None:
+    first = first_difference(a, b, budget)
+    if first is None:
         return
     found = open_container(a, b, budget) if depth < budget.nesting else None
     if depth >= budget.nesting:
         budget.say("containers are nested deeper than is unpacked for a comparison")
     if found is None:
-        yield Difference(path, "content", blobs=(a, b), inside=inside)
+        yield Difference(path, "content", blobs=(a, b), first=first, inside=inside)
         return
     yield Difference(path, "container", blobs=(a, b), inside=inside)
     differences = _compare_members(path, *found, budget, inside, depth)
-    first = next(differences, None)
-    if first is None:
+    one = next(differences, None)
+    if one is None:
         yield Difference(path, "wrapper", blobs=(a, b), inside=inside, format=found[0].format)
         return
-    yield first
+    yield one
     yield from differences
 
 

@@ -8,9 +8,9 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from sides import A, B, BUILDS, STARTED, UNKNOWN, Tree, explain
 
 from nix_repro.explain import Context, Input, Side
+from sides import BUILDS, STARTED, UNKNOWN, A, B, Tree, explain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from sides import BUILDS, STARTED, UNKNOWN, explain
 
 from nix_repro.explain import Context, Side
+from sides import BUILDS, STARTED, UNKNOWN, explain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,10 @@ def test_without_windows_a_timestamp_is_a_guess_at_most(tmp_path: Path) -> None:
     (finding,) = explain(tmp_path, b"t=%d" % T1, b"t=%d" % T2, UNKNOWN)
     assert (finding.cause, finding.confidence) == ("timestamp", "low")
     assert all(item.cause != "timestamp" for item in explain(tmp_path, b"t=%d" % T2, b"t=%d" % T1, UNKNOWN))
-    assert all(item.cause != "timestamp" for item in explain(tmp_path, b"\0\xff" + struct.pack("<I", T1), b"\0\xff" + struct.pack("<I", T2), UNKNOWN))
+    assert all(
+        item.cause != "timestamp"
+        for item in explain(tmp_path, b"\0\xff" + struct.pack("<I", T1), b"\0\xff" + struct.pack("<I", T2), UNKNOWN)
+    )
 
 
 def test_only_the_day_when_the_builds_ran_on_different_days(tmp_path: Path) -> None:

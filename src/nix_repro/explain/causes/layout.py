@@ -96,7 +96,7 @@ def large_number(pair: Pair, _context: Context) -> Match | None:
     found = [
         (left, right)
         for left, right in paired(DECIMAL, pair)
-        if 1000 <= min(int(left[0]), int(right[0])) and abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
+        if min(int(left[0]), int(right[0])) >= 1000 and abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
     ]
     if not found:
         return None

@@ -95,7 +95,8 @@ SHAPES = (
         "host",
         "the machine's memory, load or disk",
         re.compile(
-            rb"(?im)^.*(?:MemTotal|MemFree|MemAvailable|load average|loadavg|uptime|inode|free space|disk space).*$|\d+\.\d\d \d+\.\d\d \d+\.\d\d(?: \d+/\d+ \d+)?"
+            rb"(?im)^.*(?:MemTotal|MemFree|MemAvailable|load average|loadavg|uptime|inode|free space|disk space).*$"
+            rb"|\d+\.\d\d \d+\.\d\d \d+\.\d\d(?: \d+/\d+ \d+)?"
         ),
         "low",
         "host",
@@ -139,7 +140,10 @@ def zones(pair: Pair, context: Context) -> Match | None:
             if 0 < apart <= 26 * 3600 and apart % 900 == 0 and (not a.period or apart < DAY):
                 told = context.a.zone != context.b.zone or bool(paired(SHAPES[4].pattern, pair))
                 sure: Confidence = "high" if told and a.resolution == 1 else "low"
-                words = f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart exactly: one instant in two time zones"
+                words = (
+                    f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart exactly: "
+                    "one instant in two time zones"
+                )
                 return Match("locale", sure, words, [(left.span(), right.span())], form="zone")
     return None
 
