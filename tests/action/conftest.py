@@ -8,17 +8,31 @@ import re
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from github_api import TOKEN, GitHub, serve
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-#: GitHub's own token has 40 characters or more; act masks secrets as substrings, so it must not be a word.
-TOKEN = "ghs_0123456789abcdefghijABCDEFGHIJ012345"
+
+# A store of its own for each test, but the machine's lock on build users: who thinks one free kills what runs as it. With "hide" there is
+# no Nix on the machine.
+_ENTER = """
+for pool in userpool userpool2; do
+  mkdir -p "/nix/var/nix/$pool" "$0/var/nix/$pool"
+  mount --bind "/nix/var/nix/$pool" "$0/var/nix/$pool"
+done
+mkdir -p "$0/store"
+mount --rbind "$0" /nix
+if [ "$1" = hide ]; then for name in /usr/bin/nix*; do mount --bind /dev/null "$name"; done; fi
+shift
+exec "$@"
+"""
 
 
 @dataclass
@@ -29,6 +43,11 @@ class ActResult:
     lines: list[dict[str, Any]]
     record: Path
     text: str
+
+    @property
+    def story(self) -> str:
+        """What the job printed, for the message of a test that fails."""
+        return f"exit code {self.code}, outputs {self.outputs()}\n{self.log[-6000:]}\n{self.commands('error')}"
 
     def commands(self, name: str) -> list[str]:
         """The arguments of each workflow command of that name, as the runner obeyed them."""
@@ -64,7 +83,13 @@ class Act:
     repository: Path
     record: Path
     warm: Path
+    checkout: Path
     path: str = field(default_factory=lambda: os.environ["PATH"])
+    nix: bool = True
+
+    def warm_step(self) -> dict[str, str]:
+        """Puts the launcher's Python environment where it looks for it."""
+        return {"run": f'ln -s "{self.warm}" "$RUNNER_TEMP/nix-repro"'}
 
     def commit(self, workflow: dict[str, Any]) -> None:
         folder = self.repository / ".github" / "workflows"
@@ -83,7 +108,6 @@ class Act:
         env: dict[str, str] | None = None,
     ) -> ActResult:
         """Run one job that uses the action with these inputs; `job` is merged over it."""
-        warm = {"run": f'ln -s "{self.warm}" "$RUNNER_TEMP/nix-repro"'}
         uses = {
             "id": "repro",
             "uses": "org/nix-repro-action@v1",
@@ -93,14 +117,14 @@ class Act:
             {
                 "name": "test",
                 "on": ["push", "pull_request"],
-                "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, warm, uses], **(job or {})}},
+                "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, self.warm_step(), uses], **(job or {})}},
             }
         )
         command = [str(Path(sysconfig.get_path("scripts")) / "act"), event_name, "--json", "-P", "ubuntu-latest=-self-hosted"]
         command += ["--no-cache-server", "--action-cache-path", str(self.record / "actions"), "-s", f"GITHUB_TOKEN={TOKEN}"]
         for reference in nested_actions():
             command += ["--local-repository", f"{reference}={HERE / 'stubs' / reference.partition('@')[0].rpartition('/')[2]}"]
-        command += ["--local-repository", f"org/nix-repro-action@v1={ROOT}"]
+        command += ["--local-repository", f"org/nix-repro-action@v1={self.checkout}"]
         if event is not None:
             payload = self.record / "event.json"
             payload.write_text(json.dumps(event))
@@ -108,7 +132,8 @@ class Act:
         nix = "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false"
         for name, value in {"STUB_RECORD": str(self.record), "NIX_CONFIG": nix, **(env or {})}.items():
             command += ["--env", f"{name}={value}"]
-        clean = {"PATH": self.path, "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
+        clean = {"PATH": self.path, "HOME": str(self.record), "LANG": "C.UTF-8"}
+        command = ["unshare", "--mount", "sh", "-euc", _ENTER, str(self.record.parent / "nix"), "" if self.nix else "hide", *command]
         done = subprocess.run(command, cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return ActResult(done.returncode, lines, self.record, done.stdout + done.stderr)
@@ -117,6 +142,12 @@ class Act:
 def nested_actions() -> list[str]:
     """`owner/name@sha` of every action that action.yml uses."""
     return re.findall(r"uses: ([^\s#]+@[0-9a-f]{40})", (ROOT / "action.yml").read_text())
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with serve() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -128,11 +159,22 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "nix-repro"
 
 
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a consumer gets of this repository, without the tests: act copies it for every job."""
+    directory = tmp_path_factory.mktemp("checkout")
+    for name in ("bin", "src"):
+        shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("action.yml", "requirements.lock"):
+        shutil.copy(ROOT / name, directory / name)
+    return directory
+
+
 @pytest.fixture
-def act(tmp_path: Path, warm: Path) -> Act:
+def act(tmp_path: Path, warm: Path, checkout: Path) -> Act:
     repository, record = tmp_path / "consumer", tmp_path / "record"
     shutil.copytree(HERE / "flake", repository)
     record.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=repository, check=True)
     subprocess.run(["git", "remote", "add", "origin", "https://github.com/acme/widgets.git"], cwd=repository, check=True)
-    return Act(repository, record, warm)
+    return Act(repository, record, warm, checkout)

@@ -36,9 +36,9 @@ def test_every_input_reaches_a_step_and_none_is_undeclared() -> None:
 
 def test_what_the_check_reads_is_what_it_is_given() -> None:
     source = (ROOT / "src" / "nix_repro" / "action.py").read_text("utf-8")
-    read = set(re.findall(r'(?:_input|_choice)\("(\w+)"', source)) | set(
-        re.findall(r'"(\w+)"', re.search(r"for name in \((.*?)\)", source)[1])
-    )  # type: ignore[index]
+    listed = re.search(r"for name in \((.*?)\)", source)
+    assert listed is not None
+    read = set(re.findall(r'(?:_input|_choice)\("(\w+)"', source)) | set(re.findall(r'"(\w+)"', listed[1]))
     check = next(step for step in STEPS if step["id"] == "check")
     given = {name.removeprefix("INPUT_").lower() for name in check["env"] if name.startswith("INPUT_")}
     assert read == given
@@ -68,11 +68,10 @@ def test_every_step_that_is_referred_to_comes_earlier() -> None:
 
 def test_every_output_of_a_step_is_one_that_it_sets() -> None:
     start = (ROOT / "bin" / "lib" / "action-start").read_text("utf-8")
-    runner = (ROOT / "src" / "nix_repro" / "annotations.py").read_text("utf-8") + (ROOT / "src" / "nix_repro" / "action.py").read_text(
-        "utf-8"
-    )
+    sources = [ROOT / "src" / "nix_repro" / name for name in ("annotations.py", "action.py")]
+    runner = "".join(path.read_text("utf-8") for path in sources)
     sets = {
-        "start": set(re.findall(r'echo "(\w+)=', start)),
+        "start": set(re.findall(r'echo "([\w-]+)=', start)),
         "installed": {"at"},
         "check": set(re.findall(r'"([a-z-]+)": ', runner)) | {"exit-code"},
     }

@@ -6,34 +6,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from github_api import HEAD, MERGE, TOKEN, Answer
 
 from nix_repro.github import Destination, destination, publish
 from nix_repro.report import Report
 
-HEAD = "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
-MERGE = "77cc7a9e0a1e5d2b3c4d5e6f708192a3b4c5d6e7"
-TOKEN = "ghs_0123456789abcdefghijABCDEFGHIJ012345"
 
 
 def to(environ: dict[str, str], run_id: str = "test-0-Linux-X64") -> Destination:
     found = destination(environ, token=TOKEN, run_id=run_id)
     assert found is not None
     return found
-
-
-class Answers:
-    """The ways in which a server says no, made with the Answer class of conftest.py."""
-
-    def __init__(self, github: Any) -> None:
-        self._answer = type(github.answer("GET", "/repos/a/b/pulls", {}, None))
-
-    def __call__(self, status: int, **fields: Any) -> Any:
-        return self._answer(status, **fields)
-
-
-@pytest.fixture
-def say(github: Any) -> Answers:
-    return Answers(github)
 
 
 def test_a_pull_request_gets_its_status_on_the_head_commit(github: Any, environ: Any, diverged: Report) -> None:
@@ -167,30 +150,30 @@ def test_a_bad_token_is_one_warning_without_the_token(github: Any, environ: Any,
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_passing_fault_is_tried_again(github: Any, environ: Any, diverged: Report, say: Answers, status: int) -> None:
-    github.faults = [("POST", "statuses", say(status)), ("GET", "comments", say(status))]
+def test_a_passing_fault_is_tried_again(github: Any, environ: Any, diverged: Report, status: int) -> None:
+    github.faults = [("POST", "statuses", Answer(status)), ("GET", "comments", Answer(status))]
     assert publish(diverged, to(environ("pull_request")), comment="always") == []
     assert len(github.statuses) == len(github.comments) == 1
 
 
-def test_a_comment_whose_answer_was_lost_is_not_made_twice(github: Any, environ: Any, diverged: Report, say: Answers) -> None:
-    github.faults = [("POST", "comments", say(502, after=True))]
+def test_a_comment_whose_answer_was_lost_is_not_made_twice(github: Any, environ: Any, diverged: Report) -> None:
+    github.faults = [("POST", "comments", Answer(502, after=True))]
     assert publish(diverged, to(environ("pull_request")), comment="always") == []
     assert len(github.comments) == 1
 
 
-def test_a_lasting_fault_is_one_warning(github: Any, environ: Any, diverged: Report, say: Answers) -> None:
-    github.faults = [("POST", "statuses", say(500)) for _ in range(9)]
+def test_a_lasting_fault_is_one_warning(github: Any, environ: Any, diverged: Report) -> None:
+    github.faults = [("POST", "statuses", Answer(500)) for _ in range(9)]
     [warning] = publish(diverged, to(environ("pull_request")), statuses="all")
     assert "GitHub answered 500" in warning
     assert len(github.requests) == 3
 
 
-def test_a_secondary_limit_is_waited_for_when_it_is_short(github: Any, environ: Any, diverged: Report, say: Answers) -> None:
+def test_a_secondary_limit_is_waited_for_when_it_is_short(github: Any, environ: Any, diverged: Report) -> None:
     body = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
-    github.faults = [("POST", "statuses", say(403, body=body, headers={"retry-after": "1"}))]
+    github.faults = [("POST", "statuses", Answer(403, body=body, headers={"retry-after": "1"}))]
     assert publish(diverged, to(environ("pull_request"))) == []
-    github.faults = [("POST", "statuses", say(429, body=body, headers={"retry-after": "120"}))]
+    github.faults = [("POST", "statuses", Answer(429, body=body, headers={"retry-after": "120"}))]
     before = len(github.requests)
     [warning] = publish(diverged, to(environ("pull_request")))
     assert "rate limit reached" in warning
@@ -207,8 +190,8 @@ def test_a_used_up_allowance_is_not_waited_for(github: Any, environ: Any, diverg
 
 
 @pytest.mark.parametrize("fault", [{"delay": 30.0}, {"trickle": 1.0}])
-def test_nothing_is_waited_for_longer_than_the_limit(github: Any, environ: Any, diverged: Report, say: Answers, fault: Any) -> None:
-    github.faults = [("POST", "statuses", say(201, **fault)) for _ in range(5)]
+def test_nothing_is_waited_for_longer_than_the_limit(github: Any, environ: Any, diverged: Report, fault: Any) -> None:
+    github.faults = [("POST", "statuses", Answer(201, **fault)) for _ in range(5)]
     warnings = publish(diverged, to(environ("pull_request")), total_seconds=2)
     assert warnings == ["reporting to GitHub was given up after 2 s"]
 
@@ -219,9 +202,9 @@ def test_nobody_there_is_one_warning(environ: Any, diverged: Report) -> None:
 
 
 @pytest.mark.parametrize("body", [[], "text", {"unexpected": []}])
-def test_an_answer_of_another_shape_is_one_warning(github: Any, environ: Any, diverged: Report, say: Answers, body: Any) -> None:
-    github.faults = [("GET", "comments", say(200, body={"not": "a list"}))]
-    github.faults += [("POST", "statuses", say(400, body=body))]
+def test_an_answer_of_another_shape_is_one_warning(github: Any, environ: Any, diverged: Report, body: Any) -> None:
+    github.faults = [("GET", "comments", Answer(200, body={"not": "a list"}))]
+    github.faults += [("POST", "statuses", Answer(400, body=body))]
     warnings = publish(diverged, to(environ("pull_request")), comment="always")
     assert 1 <= len(warnings) <= 2
 
