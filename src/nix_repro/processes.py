@@ -59,10 +59,10 @@ class Processes:
     def _terminate(self, child: subprocess.Popen[bytes]) -> None:
         # A helper under sudo cannot be signalled by us: it stops when its standard input closes.
         if child.stdin is not None and not child.stdin.closed:
-            try:
-                child.stdin.close()
-            except BrokenPipeError:
-                pass
+            # Not close(): the signal may have come in the middle of a write. What is left of that goes nowhere.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, child.stdin.fileno(), inheritable=False)
+            os.close(nowhere)
         _signal_group(child, signal.SIGTERM)
         timer = threading.Timer(GRACE, _signal_group, (child, signal.SIGKILL))
         timer.daemon = True
@@ -142,8 +142,8 @@ class Processes:
                 try:
                     child.stdin.write(stdin)
                     child.stdin.flush()
-                except (BrokenPipeError, ValueError):
-                    pass  # the child is gone, or a signal closed the pipe: its exit code says the rest
+                except BrokenPipeError:
+                    pass  # the child is gone: its exit code says the rest
             for line in bounded_lines(child.stderr):
                 on_line(line)
             reader.join()
