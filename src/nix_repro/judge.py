@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM
+from nix_repro.plan import FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM
 from nix_repro.report import Conclusion, DerivationReport, Target
 
 FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
@@ -14,7 +14,7 @@ DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
 
 DIVERGENCE, USAGE, OVERRUN, BUILD_FAILED, UNVERIFIED = 1, 2, 3, 4, 5
 #: Reasons that leave nothing open: such a derivation is not expected to be verified.
-_SETTLED = (FIXED_OUTPUT, IMPURE, UPSTREAM, "budget")
+_SETTLED = (FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM, "budget")
 
 
 def judge(
@@ -28,7 +28,8 @@ def judge(
     verdicts = {derivation.verdict for derivation in derivations}
     open_questions = any(d.verdict == "unverified" and d.reason not in _SETTLED for d in derivations)
     # Nothing at all was compared: that is no evidence either.
-    open_questions = open_questions or not any(d.verdict in ("reproducible", "divergent") for d in derivations)
+    answered = any(d.verdict in ("reproducible", "divergent") or d.reason == UNCHANGED for d in derivations)
+    open_questions = open_questions or not answered
     failures = [
         ("divergence", "divergent" in verdicts, DIVERGENCE),
         ("build-failure", bool(verdicts & {"build-failed", "rebuild-failed"}), BUILD_FAILED),

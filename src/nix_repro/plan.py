@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,6 +13,7 @@ FIXED_OUTPUT = "fixed-output"
 UPSTREAM = "out of scope: an upstream cache has it"
 UNREACHABLE = "upstream unreachable"
 NOT_NAMED = "out of scope: not named"
+UNCHANGED = "unchanged since the revision that was named"
 IMPURE = "impure: it is not meant to give the same output twice"
 
 
@@ -120,6 +121,12 @@ def built_here(plan: Plan, built: set[str]) -> Plan:
     """With the upstream caches out of reach, what this run built is the repository's own, and of the rest nobody knows."""
     rest = {path: UNREACHABLE for path in plan.targets if path not in built}
     return replace(plan, targets=tuple(path for path in plan.targets if path in built), skipped={**plan.skipped, **rest})
+
+
+def since(plan: Plan, known: Collection[str]) -> Plan:
+    """Without what another revision has too."""
+    same = {path: UNCHANGED for path in plan.targets if path in known}
+    return replace(plan, targets=tuple(path for path in plan.targets if path not in same), skipped={**plan.skipped, **same})
 
 
 def _wanted_paths(drv: Derivation, outputs: Iterable[str]) -> list[str]:
