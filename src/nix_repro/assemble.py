@@ -52,10 +52,11 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
         if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM):
             judged[drv_path] = verdict.unverified(plan.derivations[drv_path], reason)
     ref = flake_ref(checkout, run.environ)
-    return [_derivation(run, plan, drv_path, result, ref) for drv_path, result in judged.items()]
+    inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
+    return [_derivation(run, plan, drv_path, result, inputs[drv_path], ref) for drv_path, result in judged.items()]
 
 
-def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, ref: str) -> DerivationReport:
+def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, inputs: tuple[str, ...], ref: str) -> DerivationReport:
     builds = tuple(
         Build(
             round=a.round,
@@ -78,6 +79,7 @@ def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, ref
         builds=builds,
         findings=run.findings.get(drv_path, ()) if judged.verdict == "divergent" else (),
         reproduce=reproduce_line(ref, plan.top_of(drv_path)) if judged.verdict in ("divergent", "rebuild-failed") else None,
+        inputs=inputs,
     )
 
 

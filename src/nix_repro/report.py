@@ -108,7 +108,8 @@ class DerivationReport(Base, frozen=True, kw_only=True):
     """What was found about one derivation in scope.
 
     `attrs` are the installables that name it, empty for dependencies. `reason` is never null when the verdict is
-    `unverified`. `reproduce` is one shell line that repeats the check at this commit.
+    `unverified`. `reproduce` is one shell line that repeats the check at this commit. `inputs` are the .drv paths of
+    the direct inputs that are in the report themselves.
     """
 
     drv_path: str
@@ -121,6 +122,7 @@ class DerivationReport(Base, frozen=True, kw_only=True):
     builds: tuple[Build, ...] = ()
     findings: tuple[Finding, ...] = ()
     reproduce: str | None = None
+    inputs: tuple[str, ...] = ()
 
 
 class Skipped(Base, frozen=True, kw_only=True):
