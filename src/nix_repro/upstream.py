@@ -53,9 +53,10 @@ class Caches:
         # One question first: a dead cache then costs one time limit, not one for every worker.
         deadline = time.monotonic() + BUDGET
         answers = [lookup(paths[0])]
-        if answers[0] is not None:
-            with ThreadPoolExecutor(WORKERS) as pool:
-                answers += pool.map(lambda path: lookup(path) if time.monotonic() < deadline else None, paths[1:])
+        if answers[0] is None:
+            return []
+        with ThreadPoolExecutor(WORKERS) as pool:
+            answers += pool.map(lambda path: lookup(path) if time.monotonic() < deadline else None, paths[1:])
         if None in answers:
             self.unreachable.setdefault(url, "did not answer within its time limit")
         return [path for path, answer in zip(paths, answers, strict=True) if answer]
