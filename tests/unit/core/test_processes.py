@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import signal
@@ -102,18 +103,15 @@ def test_who_cannot_be_signalled_stops_when_its_input_closes(tmp_path: Path) -> 
     assert ended.exists()
 
 
-def test_a_signal_while_a_large_question_is_being_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_signal_while_a_large_question_is_being_asked(tmp_path: Path, streaming: bool) -> None:
     """The child never reads: the write hangs in a full pipe."""
     running = Processes()
     ready = tmp_path / "ready"
-    for call in (
-        lambda: running.communicate(["sh", "-c", f"touch {ready}; sleep 300"], env=ENV, stdin=b"x" * 1_000_000),
-        lambda: running.lines(["sh", "-c", f"touch {ready}; sleep 300"], lambda _line: None, env=ENV, stdin=b"x" * 1_000_000),
-    ):
-        running.signum = None
-        ready.unlink(missing_ok=True)
-        with running.handling_signals(), signalled_when(ready), pytest.raises(Interrupted):
-            call()
+    argv, question = ["sh", "-c", f"touch {ready}; sleep 300"], b"x" * 1_000_000
+    ask = functools.partial(running.lines, on_line=lambda _line: None) if streaming else running.communicate
+    with running.handling_signals(), signalled_when(ready), pytest.raises(Interrupted):
+        ask(argv, env=ENV, stdin=question)
 
 
 def test_shielded_work_is_finished_and_the_signal_counts_afterwards(tmp_path: Path) -> None:
