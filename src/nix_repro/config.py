@@ -178,6 +178,16 @@ def _some_of(allowed: Sequence[str]) -> Callable[[Setting], tuple[str, ...]]:
     return parse
 
 
+def _caches(setting: Setting) -> tuple[str, ...]:
+    words = _words(setting)
+    if words == ("none",):
+        return ()
+    for word in words:
+        if "://" not in word:
+            raise UsageError(f"{setting.where}: {word!r} is not the URL of a cache (or none)")
+    return words
+
+
 def _whole(least: int, most: int) -> Callable[[Setting], int]:
     def parse(setting: Setting) -> int:
         value = setting.value
@@ -274,7 +284,7 @@ _PARSERS: Mapping[str, Callable[[Setting], Any]] = {
     "timeout": _duration,
     "options": _options,
     "fail_on": _some_of(FAIL_ON),
-    "upstream_caches": _words,
+    "upstream_caches": _caches,
     "targets": _targets,
     "scenario": _scenario,
     "fail_when": lambda setting: entries.expressions(_entries(setting)),
