@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from nix_repro import __version__, verdict
 from nix_repro.checkout import Checkout, flake_ref, read_checkout, reproduce_line
+from nix_repro.ci import Parts
 from nix_repro.environment import describe_environment
 from nix_repro.judge import judge
 from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
@@ -19,8 +20,10 @@ def assemble(run: Run, signum: int | None) -> Report:
     """The report, with `signum` when the run was interrupted."""
     checkout = read_checkout(run.cwd)
     derivations = _derivations(run, checkout)
-    conclusion, exit_code = judge(derivations, (), run.config.fail_on, signum=signum)
     total = round(time.time() - run.began, 3)
+    phases = (*run.phases, Phase(name="total", seconds=total))
+    parts = run.books.parts(run.plan, run.recorder, phases) if run.plan is not None else Parts()
+    conclusion, exit_code = judge(derivations, parts.targets, run.config.fail_on, signum=signum)
     return Report(
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
@@ -37,7 +40,10 @@ def assemble(run: Run, signum: int | None) -> Report:
         variations=_variations(run),
         derivations=tuple(derivations),
         skipped=_skipped(run.plan) if run.plan else (),
-        phases=(*run.phases, Phase(name="total", seconds=total)),
+        phases=phases,
+        scenario=parts.scenario,
+        targets=parts.targets,
+        caches=parts.caches,
         warnings=tuple(run.warnings),
     )
 

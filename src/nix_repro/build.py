@@ -10,6 +10,7 @@ from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Attempt, Seen
 from nix_repro.recorder import Recorder
 from nix_repro.report import Source, Status
+from nix_repro.robust import Robust
 
 DISK_FULL = "disk full"
 TIMED_OUT = "timed out"
@@ -35,9 +36,9 @@ def present_outputs(nix: Nix, derivations: Sequence[Derivation]) -> set[str]:
     return set(paths) - nix.invalid(paths)
 
 
-def build(nix: Nix, targets: Sequence[str], limits: Limits, recorder: Recorder) -> None:
+def build(robust: Robust, targets: Sequence[str], limits: Limits, recorder: Recorder) -> None:
     """Realise every output of the targets; a failure takes its dependants out, the others go on."""
-    nix.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *limits.args(), *targets)
+    robust.realise(["--keep-going", *limits.args(), *targets], recorder)
 
 
 def output_paths(nix: Nix, drv: Derivation) -> dict[str, str]:

@@ -17,14 +17,14 @@ from nix_repro.evaluate import add_roots, evaluate
 from nix_repro.explaining import explain_all
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
-from nix_repro.plan import Plan, built_here, levels, make_plan
+from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
 from nix_repro.processes import Processes
 from nix_repro.rebuild.choose import choose
 from nix_repro.rebuild.common import Answer, Rebuilder, Request
 from nix_repro.recorder import Recorder
 from nix_repro.report import Phase, PhaseName, Report
 from nix_repro.run import TIME_GAP, Display, Run
-from nix_repro.timing import covered
+from nix_repro.timing import covered, job_phases
 from nix_repro.upstream import Caches, normal
 
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
@@ -46,10 +46,10 @@ def check(
 
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
-    began = time.time()
+    began, before = job_phases(environ.get("NIX_REPRO_STARTED"), environ.get("NIX_REPRO_INSTALLED"), time.time())
     with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
         nix = Nix(processes, environ, config.options)
-        run = Run(config, nix, cwd, environ, display, began=began, work=Path(directory))
+        run = Run(config, nix, cwd, environ, display, began=began, phases=before, work=Path(directory))
         signum: int | None = None
         try:
             _work(run)
@@ -105,6 +105,8 @@ def _plan(run: Run) -> None:
             lambda paths, recursive: run.nix.derivations(paths, recursive=recursive),
             caches.available if urls else None,
         )
+        run.books.expect(urls, caches.unreachable)
+        run.plan = run.books.compare(run.plan)
     _refuse_other_systems(run, run.plan)
     for url, why in caches.unreachable.items():
         run.warn(f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them")
@@ -140,14 +142,15 @@ def _limits(run: Run) -> Limits:
 def _build(run: Run) -> None:
     plan = run.plan
     assert plan is not None
-    wanted = list(dict.fromkeys([*plan.installables.values(), *(() if plan.upstream_unreachable else plan.targets)]))
+    named = [path for path in plan.installables.values() if plan.skipped.get(path) != UNCHANGED]
+    wanted = list(dict.fromkeys([*named, *(() if plan.upstream_unreachable else plan.targets)]))
     derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
     present = present_outputs(run.nix, derivations)
     run.recorder.watcher = run.display
     run.display.phase(f"building {len(wanted)} derivations")
     started = time.time()
     try:
-        build(run.nix, wanted, _limits(run), run.recorder)
+        build(run.books.robust, wanted, _limits(run), run.recorder)
     finally:
         with run.nix.processes.shielded():
             if plan.upstream_unreachable:
@@ -156,6 +159,7 @@ def _build(run: Run) -> None:
             cancelled = run.nix.processes.signum is not None
             run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
             run.phases += _build_phases(run, started)
+            run.books.after_build(plan, present, run.recorder, run.seen)
     good = list(run.seen.built())
     if good:
         run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)

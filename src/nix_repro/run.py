@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nix_repro import verdict
+from nix_repro.ci import Books
 from nix_repro.config import Config
 from nix_repro.nix import Nix
 from nix_repro.observe import Observations
@@ -48,6 +49,10 @@ class Run:
     recorder: Recorder = field(default_factory=Recorder)
     unfinished: str = verdict.NOT_REBUILT
     work: Path = Path()
+    books: Books = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.books = Books(self.config, self.nix, self.environ, self.cwd, self.warn)
 
     def warn(self, text: str) -> None:
         """Something the user should know that changes no verdict: once, in the report and now."""

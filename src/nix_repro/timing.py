@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
-from nix_repro.report import ChangeClass, Scenario
+from nix_repro.report import ChangeClass, Phase, Scenario
 
 Interval = tuple[float, float]
 ScenarioName = Literal["cold", "warm", "first-time", "cached"]
@@ -60,6 +60,30 @@ def critical_path(seconds: Mapping[str, float], inputs: Mapping[str, Collection[
         chain.append(at)
         at = before[at]
     return chain[::-1]
+
+
+def job_phases(started: str | None, installed: str | None, now: float) -> tuple[float, list[Phase]]:
+    """When the job began, and what came before this process: installing Nix and switching on the caches.
+
+    The arguments are what the action's own steps noted (seconds since the epoch). Without them the job begins `now`;
+    what lies in the future or more than a day back is no note of this job.
+    """
+    times = [_stamp(started, now), _stamp(installed, now)]
+    if times[0] is None:
+        return now, []
+    if times[1] is None or times[1] < times[0]:
+        return times[0], [Phase(name="install", seconds=round(now - times[0], 3))]
+    begun, ready = times[0], times[1]
+    install = Phase(name="install", seconds=round(ready - begun, 3))
+    return begun, [install, Phase(name="cache", started=round(ready - begun, 3), seconds=round(now - ready, 3))]
+
+
+def _stamp(text: str | None, now: float) -> float | None:
+    try:
+        at = float(text or "")
+    except ValueError:
+        return None
+    return at if now - 86400 < at <= now else None
 
 
 def scenario(

@@ -1,0 +1,148 @@
+"""Run Nix so that a binary cache can neither fail nor stall the job.
+
+Nix takes some answers of a cache (418, 500 to a question; a damaged archive) for the failure of the whole command, and
+2.34 waits minutes after a 429 (measured on 2.8, 2.26 and 2.34). `--fallback` would prevent most of that, but makes 2.8
+abort and builds what a second try would fetch. So Nix keeps its own retries, its messages are watched, and a cache that
+makes it fail or wait too long is left out when the command runs once more: what was built and fetched is not lost.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nix_repro import events
+from nix_repro.incidents import Complaint, Incident, Trouble, cache_of, gather, read
+from nix_repro.nix import Nix
+from nix_repro.recorder import Recorder
+from nix_repro.upstream import normal
+
+#: Seconds for a connection, and without a byte; Nix's own defaults are 0 or 15 (no limit in 2.8) and 300.
+CONNECT, STALLED = 5, 8
+#: One announced wait, and one spell of trouble (that many complaints within that many seconds), that are not waited for.
+PATIENCE = 5.0
+SPELL, COMPLAINTS, WINDOW = 6.0, 5, 15.0
+#: A build that has run for less may be stopped to get rid of a cache: it costs less than the waiting would.
+YOUNG = 60.0
+#: Complaints kept: a cache that fails says so once per path.
+KEPT = 2000
+#: From here on `--fallback` builds what cannot be fetched; 2.8 aborts.
+FALLBACK = (2, 26)
+
+
+class _TooLong(Exception):
+    """A cache makes Nix wait longer than it is worth."""
+
+
+@dataclass
+class _Watch:
+    """Reads along with one command."""
+
+    recorder: Recorder
+    caches: Sequence[str]
+    clock: Callable[[], float]
+    complaints: deque[Complaint]
+    blocked: set[str] = field(default_factory=set)
+    fatal: set[str] = field(default_factory=set)
+
+    def feed(self, line: bytes) -> None:
+        self.recorder.feed(line)
+        if b'"msg"' in line or not line.startswith(b"@nix"):
+            event = events.decode(line)
+            if isinstance(event, events.Message) and (trouble := read(event.text)) is not None:
+                self._take(trouble, fatal=event.error)
+        if self.blocked and self._cheap_to_stop():
+            raise _TooLong
+
+    def _take(self, trouble: Trouble, *, fatal: bool) -> None:
+        cache = cache_of(trouble.url, self.caches) if trouble.url else self._last_cache(trouble.path)
+        if cache is None:
+            return
+        now = self.clock()
+        self.complaints.append(Complaint(cache, trouble, now))
+        if trouble.kind == "untrusted":
+            return
+        if fatal:
+            self.fatal.add(cache)
+        recent = [c.at for c in self.complaints if c.cache == cache and c.at > now - WINDOW and c.trouble.kind != "untrusted"]
+        spell = len(recent) >= COMPLAINTS and now - recent[0] > SPELL
+        if (trouble.delay or 0.0) > PATIENCE or trouble.kind == "slow" or spell:
+            self.blocked.add(cache)
+
+    def _last_cache(self, path: str | None) -> str | None:
+        """Where a path, or whatever came last, was being fetched from: some complaints name no cache."""
+        rows = reversed(self.recorder.substitutions)
+        origin = next((normal(row.origin) for row in rows if path is None or row.name == path), None)
+        return origin if origin in self.caches else None
+
+    def _cheap_to_stop(self) -> bool:
+        now = self.clock()
+        return all(a.stopped is not None or now - a.started < YOUNG for a in self.recorder.builds)
+
+
+@dataclass
+class Robust:
+    """Realises derivations whatever the caches do. Caches left out once stay out; `incidents` tells why."""
+
+    nix: Nix
+    upstream: Sequence[str] = ()
+    clock: Callable[[], float] = time.time
+    dropped: dict[str, float] = field(default_factory=dict)
+    _complaints: deque[Complaint] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _retried: set[str] = field(default_factory=set)
+
+    def leave_out(self, unreachable: Mapping[str, str]) -> None:
+        """Don't ask these caches at all; the values say why."""
+        for url, why in unreachable.items():
+            self.dropped[url] = self.clock()
+            self._complaints.append(Complaint(url, Trouble("dead", url, why), self.clock()))
+
+    def realise(self, args: Sequence[str], recorder: Recorder) -> None:
+        """`nix-store --realise ARGS`, again without the cache at fault as long as one is."""
+        configured = {normal(url): url for url in self.configured()}
+        while True:
+            left = {url: raw for url, raw in configured.items() if url not in self.dropped}
+            watch = _Watch(recorder, list(left), self.clock, self._complaints)
+            failed = self._once(args, watch, list(left.values()))
+            bad = watch.blocked | (watch.fatal if failed else set())
+            if not bad:
+                return
+            # A transient fault of an upstream cache must not make us build the world: with --fallback it is asked again.
+            keep = {u for u in bad & set(self.upstream) if u not in self._retried and self._fallback() and u not in watch.blocked}
+            self._retried |= keep
+            self.dropped |= dict.fromkeys(bad - keep, self.clock())
+            recorder.forget_failures()
+
+    def _once(self, args: Sequence[str], watch: _Watch, substituters: list[str]) -> bool:
+        options = [("substituters", " ".join(substituters))] if self.dropped else []
+        settings = self.nix.settings()
+        if not 0 < settings.get("connect-timeout", 0) <= CONNECT:
+            options.append(("connect-timeout", str(CONNECT)))
+        if settings.get("stalled-download-timeout", 0) > STALLED:
+            options.append(("stalled-download-timeout", str(STALLED)))
+        nix = self.nix.with_options(options) if watch.caches or self.dropped else self.nix
+        fallback = ["--fallback"] if self._retried else []
+        try:
+            return nix.stream(watch.feed, "nix-store", "--realise", *fallback, *args).returncode != 0
+        except _TooLong:
+            return True
+        finally:
+            watch.recorder.ended()
+
+    def configured(self) -> list[str]:
+        """The URLs that Nix is configured to ask, in its order."""
+        settings = self.nix.settings()
+        urls = settings.get("substituters", []) if settings.get("substitute", True) else []
+        given = dict(self.nix.options)
+        return given["substituters"].split() if "substituters" in given else list(urls)
+
+    def _fallback(self) -> bool:
+        found = re.match(r"(\d+)\.(\d+)", self.nix.version())
+        return found is not None and (int(found.group(1)), int(found.group(2))) >= FALLBACK
+
+    def incidents(self) -> list[Incident]:
+        """What went wrong with the caches so far."""
+        return gather(list(self._complaints), self.dropped, self.clock())
