@@ -176,7 +176,7 @@ def _print_notes(console: Console, report: Report) -> None:
     for skipped in report.skipped:
         names = ", ".join(printable(store_name(path)) for path in skipped.examples[:3])
         console.print(
-            Text(f"not rebuilt: {skipped.count} {skipped.reason} ({names}{', …' if skipped.count > 3 else ''})", style="dim"),
+            Text(f"not rebuilt: {skipped.count} {printable(skipped.reason)} ({names}{', …' if skipped.count > 3 else ''})", style="dim"),
             soft_wrap=True,
         )
     varied = ", ".join(v.name for v in report.variations if v.applied)
