@@ -16,7 +16,7 @@ from nix_repro.explain.spans import GAP, Span, common_prefix, differing_spans, f
 #: Bytes of each side that are looked at from the first difference on.
 REGION = 2 << 20
 #: Bytes of a pair that rules see, and of what surrounds the difference in it.
-PIECE, AROUND = 32 << 10, 160
+PIECE, AROUND = 16 << 10, 160
 #: Bytes of equal text kept around what differs: whether a few lines changed places or all shows beside those that did not.
 KEPT = 4096
 MANY_LINES = 4000

@@ -18,7 +18,8 @@ class Difference:
     """`path` is relative to the output, printable, with members of archives after `!`.
 
     `content` has both `blobs` and the offset of the `first` byte that differs. `container` has both blobs too and stands
-    before the differences found inside; so has `wrapper`, which says that the inside is equal and only the packing differs. `field` has the differing header `fields`, one
+    before the differences found inside; so has `wrapper`, which
+    says that the inside is equal and only the packing differs. `field` has the differing header `fields`, one
     pair per member concerned. The others have `a` and `b`: names, targets, kinds, or names in order, one per line.
     """
 

@@ -95,7 +95,7 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
     if part.text or a.size != b.size:
         lines = align(part)
         moved = lines.common
-        if moved[0] != moved[1] and len(set(moved[0])) > 1 and part.text:
+        if part.text and moved[0] != moved[1] and len(moved[0]) >= len(lines.pairs) + lines.alone:
             yield _evidence(Explained(judge(*moved, "lines", whole, context), whole))
         pairs = lines.pairs
         unexplained = lines.alone

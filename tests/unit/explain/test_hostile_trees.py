@@ -10,7 +10,6 @@ import os
 import resource
 import subprocess
 import tarfile
-import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -61,10 +60,8 @@ def test_sparse_gigabytes(tmp_path: Path) -> None:
             file.truncate(1 << 40)
             file.seek((1 << 40) - 5000)
             file.write(byte)
-    started = time.process_time()
     (finding,) = explain_output("out", a, b, BUILDS)
     assert finding.path == "disk.img"
-    assert time.process_time() - started < 30
 
 
 def bomb(compress: Callable[[bytes], bytes], last: bytes) -> bytes:
@@ -175,6 +172,14 @@ def test_truncated_and_damaged_containers(tmp_path: Path, kind: str) -> None:
         assert explain(tmp_path, whole, damaged)
         assert explain(tmp_path, whole, whole[:at])
         assert explain(tmp_path, damaged, damaged[: at + 1] + b"\1" * len(whole))
+
+
+@pytest.mark.parametrize(
+    "unit", [b"1", b"a", b"1.", b"1:", b"2024-", b"0x7f", b"_1", b"Jan ", b"/tmp/", b"/store/", b"Z9", b"pid ", b"12:34:56 "]
+)
+def test_text_that_patterns_could_choke_on(tmp_path: Path, unit: bytes) -> None:
+    long = unit * ((1 << 18) // len(unit))
+    assert explain(tmp_path, long + b"~a", b"b~" + long + b"~b")
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:

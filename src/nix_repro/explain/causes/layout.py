@@ -51,7 +51,7 @@ NAMED = (
         "timestamp",
         "a duration",
         re.compile(
-            rb"\d+(?:\.\d+)?(?= ?(?:m?s|secs?|seconds?|min|minutes?|us|\xc2?\xb5s|ns)\b)|(?<=time=[\"'])[\d.]+"
+            rb"(?<!\d)\d{1,12}(?:\.\d{1,9})?(?= ?(?:m?s|secs?|seconds?|min|minutes?|us|\xc2?\xb5s|ns)\b)|(?<=time=[\"'])[\d.]+"
             rb"|(?i:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"
         ),
         "duration",
