@@ -129,7 +129,7 @@ def _table(rows: Iterable[DerivationReport]) -> Table:
             verdict += f": {derivation.reason}"
         seconds = "/".join(f"{b.seconds:.1f}" if b.seconds is not None else "–" for b in derivation.builds if not b.isolated)
         first = True
-        for name, output in derivation.outputs.items():
+        for name, output in sorted(derivation.outputs.items(), key=lambda item: (SEVERITY.index(item[1].verdict), item[0])):
             hashes = list(dict.fromkeys(short_hash(h.nar_hash) for h in output.hashes))
             again = (
                 ""
