@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 import yaml
+
 from github_api import TOKEN, GitHub, serve
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
-# A store of its own for each test, but the machine's lock on build users: who thinks one free kills what runs as it. With "hide" there is
-# no Nix on the machine.
+# A store of its own for each test, but the machine's lock on build users: who thinks one free kills what runs as it.
 _ENTER = """
 for pool in userpool userpool2; do
   mkdir -p "/nix/var/nix/$pool" "$0/var/nix/$pool"
@@ -29,8 +29,6 @@ for pool in userpool userpool2; do
 done
 mkdir -p "$0/store"
 mount --rbind "$0" /nix
-if [ "$1" = hide ]; then for name in /usr/bin/nix*; do mount --bind /dev/null "$name"; done; fi
-shift
 exec "$@"
 """
 
@@ -71,8 +69,9 @@ class ActResult:
         text = (self.record / "calls").read_text() if (self.record / "calls").exists() else ""
         for block in text.strip().split("\n\n"):
             pairs = dict(line.partition("=")[::2] for line in block.splitlines())
-            if "stub" in pairs:
-                found[pairs.pop("stub")] = {name.removeprefix("INPUT_"): value for name, value in pairs.items()}
+            name_of_stub = pairs.pop("stub", None)
+            if name_of_stub is not None:
+                found[name_of_stub] = {name.removeprefix("INPUT_"): value for name, value in pairs.items()}
         return found
 
 
@@ -85,7 +84,17 @@ class Act:
     warm: Path
     checkout: Path
     path: str = field(default_factory=lambda: os.environ["PATH"])
-    nix: bool = True
+
+    def hide_nix(self) -> None:
+        """From now on PATH has every program of the machine but Nix."""
+        directory = self.record.parent / "programs"
+        directory.mkdir()
+        for folder in reversed(self.path.split(os.pathsep)):
+            for program in Path(folder).iterdir() if Path(folder).is_dir() else ():
+                if not program.name.startswith("nix"):
+                    (directory / program.name).unlink(missing_ok=True)
+                    (directory / program.name).symlink_to(program)
+        self.path = str(directory)
 
     def warm_step(self) -> dict[str, str]:
         """Puts the launcher's Python environment where it looks for it."""
@@ -117,7 +126,9 @@ class Act:
             {
                 "name": "test",
                 "on": ["push", "pull_request"],
-                "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, self.warm_step(), uses], **(job or {})}},
+                "jobs": {
+                    "test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, self.warm_step(), uses], **(job or {})}
+                },
             }
         )
         command = [str(Path(sysconfig.get_path("scripts")) / "act"), event_name, "--json", "-P", "ubuntu-latest=-self-hosted"]
@@ -133,7 +144,7 @@ class Act:
         for name, value in {"STUB_RECORD": str(self.record), "NIX_CONFIG": nix, **(env or {})}.items():
             command += ["--env", f"{name}={value}"]
         clean = {"PATH": self.path, "HOME": str(self.record), "LANG": "C.UTF-8"}
-        command = ["unshare", "--mount", "sh", "-euc", _ENTER, str(self.record.parent / "nix"), "" if self.nix else "hide", *command]
+        command = ["unshare", "--mount", "sh", "-euc", _ENTER, str(self.record.parent / "nix"), *command]
         done = subprocess.run(command, cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return ActResult(done.returncode, lines, self.record, done.stdout + done.stderr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from github_api import HEAD, PAYLOADS, TOKEN
 
 LOCAL = {"installables": ".#good"}
@@ -19,10 +20,10 @@ def nix_elsewhere(tmp_path: Path) -> Path:
     """A directory with a Nix that is not on PATH, as an installer leaves it."""
     directory = tmp_path / "installed"
     directory.mkdir()
-    program = Path(shutil.which("nix") or "").resolve()
-    shutil.copy2(program, directory / "nix")
-    for name in ("nix-store", "nix-build", "nix-instantiate", "nix-env", "nix-hash", "nix-daemon"):
-        (directory / name).symlink_to("nix")
+    nix = shutil.which("nix")
+    assert nix is not None
+    for program in Path(nix).parent.glob("nix*"):
+        (directory / program.name).symlink_to(program)
     return directory
 
 
@@ -34,7 +35,7 @@ def test_nix_that_is_there_is_left_alone(act: Any) -> None:
 
 @pytest.mark.parametrize(("which", "stub"), [("determinate", "nix-installer-action"), ("upstream", "install-nix-action")])
 def test_nix_that_is_not_there_is_installed(act: Any, nix_elsewhere: Path, which: str, stub: str) -> None:
-    act.nix = False
+    act.hide_nix()
     done = act(LOCAL | {"install-nix": which}, env={"STUB_NIX": str(nix_elsewhere)})
     assert done.code == 0, done.story
     assert set(done.calls()) == {stub, "upload-artifact"}
@@ -43,7 +44,7 @@ def test_nix_that_is_not_there_is_installed(act: Any, nix_elsewhere: Path, which
 
 
 def test_never_means_never(act: Any) -> None:
-    act.nix = False
+    act.hide_nix()
     done = act(LOCAL | {"install-nix": "never"})
     assert done.code == 1
     assert set(done.calls()) == set()
@@ -115,8 +116,8 @@ def test_github_out_of_reach_changes_no_verdict(act: Any) -> None:
 def test_the_token_reaches_no_build_and_no_file(act: Any, github: Any) -> None:
     flake = act.repository / "flake.nix"
     flake.write_text(flake.read_text().replace('echo the same every time > "$out"', 'set > "$out"'))
-    inputs = {"installables": ".#good", "github-token": TOKEN, "fail-on": "none"}
-    done = act(inputs, env={"GITHUB_API_URL": github.url})
+    inputs = {"installables": ".#good", "github-token": "${{ secrets.GITHUB_TOKEN }}", "fail-on": "none"}
+    done = act(inputs, event=payload("pull_request"), event_name="pull_request", env={"GITHUB_API_URL": github.url})
     assert len(github.statuses) == 1, done.story
     assert TOKEN not in done.text
     for folder, _, names in os.walk(act.record.parent):

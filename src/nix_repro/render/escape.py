@@ -20,8 +20,8 @@ _INVISIBLE_BUT_NEWLINE_AND_TAB = re.compile(rf"(?![\n\t]){_INVISIBLE.pattern}")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 # Letters beyond ASCII need no escaping in Markdown or HTML; of ASCII only these do not. A dot is safe except after
 # `www`, a dash, plus or equals sign except at the start.
-_MARKUP = re.compile(r"[^A-Za-z0-9 ./+=,\-\u0080-\U0010ffff]|(?<=www)\.|\A[-+=]", re.IGNORECASE)
-_LIST_NUMBER = re.compile(r"\A([0-9]{1,9})\.")
+_MARKUP = re.compile(r"[^A-Za-z0-9 ./+=,;?!'%()\-\u0080-\U0010ffff]|(?<=www)\.|\A[-+=]", re.IGNORECASE)
+_LIST_NUMBER = re.compile(r"\A([0-9]{1,9})([.)])")
 # GitHub links these in any text, after Markdown is done and entities are decoded: mentions, mail addresses, issues.
 # An empty comment keeps the halves apart and leaves nothing behind when the text is copied.
 _BREAK = "<!-- -->"
@@ -75,7 +75,7 @@ def text(value: str, limit: int | None = None) -> str:
     """
     shown = visible(value, limit).strip(" ")
     shown = _MARKUP.sub(_entity, shown)
-    shown = _LIST_NUMBER.sub(r"\1&#46;", shown)
+    shown = _LIST_NUMBER.sub(lambda match: f"{match[1]}&#{ord(match[2])};", shown)
     return _ISSUE.sub(rf"\1-{_BREAK}", shown)
 
 
