@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nix_repro.render.terminal_ci import print_ci
 from nix_repro.render.words import headline, printable, short_hash, store_name
 from nix_repro.report import SEVERITY, DerivationReport, Report, Verdict
 
@@ -115,6 +116,7 @@ def print_report(report: Report, stream: TextIO | None = None) -> None:
         console.print(f"  and {len(rows) - ROWS} more: " + ", ".join(f"{n} {v}" for v, n in left.items()))
     for derivation in rows:
         _print_failure(console, derivation)
+    print_ci(console, report)
     _print_notes(console, report)
 
 
