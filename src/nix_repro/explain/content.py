@@ -166,3 +166,8 @@ def _stretch(left: bytes, right: bytes, span: Span, window: int) -> Pair:
 
 def _shown(byte: int) -> bool:
     return 0x20 <= byte < 0x7F or byte == 9
+
+
+def is_shown(data: bytes) -> bool:
+    """Is it printable ASCII, with no line break?"""
+    return PRINTABLE.match(data) is not None

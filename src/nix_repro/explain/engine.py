@@ -16,7 +16,8 @@ from nix_repro.explain.context import Context
 from nix_repro.explain.derived import DIGEST_LENGTHS, Sources
 from nix_repro.explain.evidence import PARTS, Evidence, gather
 from nix_repro.explain.fixes import DERIVED, fix_for
-from nix_repro.explain.trees import VARIABLE, compare_trees
+from nix_repro.explain.names import VARIABLE
+from nix_repro.explain.trees import compare_trees
 from nix_repro.report import Cause, Confidence, Finding
 
 MOST = 200
@@ -122,7 +123,7 @@ def _inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:
     root = min(roots, key=_order)
     best = draft.best
     confidence: Confidence = root.best.confidence if draft.source != draft.path else "low"
-    evidence = Evidence(root.best.cause, confidence, f"{draft.words}, which differs", best.a, best.b, best.offset, best.text, derived=True)
+    evidence = Evidence(root.best.cause, confidence, draft.words, best.a, best.b, best.offset, best.text, derived=True)
     return Draft(draft.path, evidence, draft.places, draft.source)
 
 
@@ -132,8 +133,8 @@ def _order(draft: Draft) -> tuple[bool, int, bool]:
 
 def _finding(output: str, draft: Draft) -> Finding:
     best = draft.best
-    fix = DERIVED if draft.source is not None else fix_for(best.cause, best.form, draft.path)
-    more = f"; {draft.places - 1} more differences in the same place" if draft.places > 1 else ""
+    fix = DERIVED if draft.source is not None else fix_for(best.cause, best.form)
+    more = f"; places in the file that differ: {draft.places}" if draft.places > 1 else ""
     return Finding(
         output=output,
         path=draft.path,

@@ -12,7 +12,7 @@ from nix_repro.explain.causes.ordering import judge, ordering
 from nix_repro.explain.causes.times import Instant
 from nix_repro.explain.causes.timestamp import because, binary_timestamp, text_timestamp, utc, verdict
 from nix_repro.explain.containers import Field
-from nix_repro.explain.content import align, region, stretches
+from nix_repro.explain.content import align, is_shown, region, stretches
 from nix_repro.explain.context import Context
 from nix_repro.explain.difference import Difference
 from nix_repro.report import Cause, Confidence
@@ -76,7 +76,15 @@ def gather(difference: Difference, context: Context, rules: Sequence[Rule], budg
         case _:
             found = [Evidence("unknown", "low", f"the comparison could not read it: {difference.a.decode('latin-1')}")]
     for item in found:
-        yield replace(item, because=f"{item.because} ({difference.inside})") if difference.inside else item
+        yield _located(item, difference.inside)
+
+
+def _located(evidence: Evidence, inside: str) -> Evidence:
+    """The evidence with the part of the file it is in; a time in a section of a binary is the compiler's."""
+    if not inside:
+        return evidence
+    form = "compiled" if evidence.cause == "timestamp" and "section " in inside else evidence.form
+    return replace(evidence, because=f"{evidence.because} ({inside})", form=form)
 
 
 def _content(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
@@ -160,28 +168,40 @@ def _pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> Iterator[Evide
 
 def _evidence(explained: Explained) -> Evidence:
     match, pair = explained
-    (start_a, end_a), (start_b, end_b) = next(iter(match.places))
-    before = min(MARGIN, start_a, start_b)
-    if pair.text:
-        before = min(before, start_a - (pair.a.rfind(b"\n", 0, start_a) + 1))
+    place_a, place_b = next(iter(match.places))
+    shown_a, shown_b = _shown(pair.a, *place_a), _shown(pair.b, *place_b)
+    text = pair.text or (shown_a[2] and shown_b[2])
     tokens = tuple((pair.a[slice(*a)], pair.b[slice(*b)]) for a, b in match.places[:64]) if match.opaque else ()
     return Evidence(
         match.cause,
         match.confidence,
         match.because,
-        pair.a[start_a - before : end_a + MARGIN],
-        pair.b[start_b - before : end_b + MARGIN],
-        pair.offset + start_a - before,
-        pair.text,
+        pair.a[shown_a[0] : shown_a[1]],
+        pair.b[shown_b[0] : shown_b[1]],
+        pair.offset + shown_a[0],
+        text,
         match.form,
         tokens,
     )
 
 
+def _shown(data: bytes, start: int, end: int) -> tuple[int, int, bool]:
+    """What to show of a place: a little around it, of its own line if it is text. And whether it is text."""
+    text = is_shown(data[start:end])
+    first, last = max(0, start - MARGIN), min(len(data), end + MARGIN)
+    if text:
+        while not is_shown(data[first:start]):
+            first += 1
+        while not is_shown(data[end:last]):
+            last -= 1
+    return first, last, text
+
+
 def _field(difference: Difference, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
     left, right = difference.fields[0]
     a, b = str(left.value).encode(), str(right.value).encode()
-    more = f", and of {len(difference.fields) - 1} other members" if len(difference.fields) > 1 else ""
+    others = len(difference.fields) - 1
+    more = f", and of {others} other member{'s' if others > 1 else ''}" if others else ""
     if left.name in FROM_SOURCE:
         yield Evidence("unknown", "low", f"the {left.name} follows from the source file", a, b, derived=True)
         return

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from nix_repro.report import Cause, Finding
 
+#: Equal rebuilds that prove a hold: of a difference that was another one every time, and of one that was not.
+FEW, MANY = 3, 7
 #: narHash by output name, or None when that rebuild could not be had.
 Hashes = Mapping[str, str] | None
 
@@ -74,32 +76,35 @@ def likeliest_first(experiments: Iterable[Experiment], findings: Sequence[Findin
     return sorted(experiments, key=lambda e: named.index(e.cause) if e.cause in named else len(named))
 
 
-def hold(outputs: Sequence[str], experiments: Sequence[Experiment], rebuild: Rebuild, purse: Purse, times: int = 2) -> list[Proof]:
-    """For outputs that differ by themselves: which thing, held still, makes `times` rebuilds the same?
+def hold(outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment], rebuild: Rebuild, purse: Purse) -> list[Proof]:
+    """For outputs that differ by themselves (`outputs`: the hashes seen so far): which thing, held still, makes rebuilds
+    the same?
 
-    `times` is larger for differences that come and go: two equal rebuilds would say little there.
+    One more rebuild with nothing changed comes first. A difference that comes and goes, or has few shapes, needs more
+    equal rebuilds before they mean anything.
     """
+    control = rebuild(None) if purse.take() else None
+    if control is None:
+        return []
+    values = {output: [*seen, control.get(output, "")] for output, seen in outputs.items()}
+    times = FEW if all(len(set(seen)) == len(seen) for seen in values.values()) else MANY
     proofs: list[Proof] = []
-    open_outputs = list(outputs)
+    left = list(outputs)
     for experiment in experiments:
-        if not open_outputs:
-            break
-        seen: list[Mapping[str, str]] = []
-        for _ in range(times):
-            hashes = rebuild(experiment) if purse.take() else None
-            if hashes is None:
+        held: list[Mapping[str, str]] = []
+        while left and len(held) < times and (hashes := rebuild(experiment) if purse.take() else None) is not None:
+            held.append(hashes)
+            if not _steady(left, held):
                 break
-            seen.append(hashes)
-            if all(len({found.get(output) for found in seen}) > 1 for output in open_outputs):
-                break  # no output is the same: further rebuilds prove nothing
-        if len(seen) < times:
-            continue
-        for output in list(open_outputs):
-            if len({found.get(output) for found in seen}) == 1 and output in seen[0]:
-                count = "two" if times == 2 else str(times)
-                proofs.append(Proof(experiment, output, f"with {experiment.what}, {count} rebuilds are the same"))
-                open_outputs.remove(output)
+        for output in _steady(left, held) if len(held) == times else []:
+            proofs.append(Proof(experiment, output, f"with {experiment.what}, {times} rebuilds are the same"))
+            left.remove(output)
     return proofs
+
+
+def _steady(outputs: Sequence[str], held: Sequence[Mapping[str, str]]) -> list[str]:
+    """The outputs that are the same in all of these rebuilds."""
+    return [output for output in outputs if len({hashes.get(output) for hashes in held}) == 1 and held[0].get(output) is not None]
 
 
 def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], rebuild: Rebuild, purse: Purse) -> list[Proof]:

@@ -114,13 +114,5 @@ FIXES: dict[tuple[Cause, str], Fix] = {
 }
 
 
-def fix_for(cause: Cause, form: str, path: str) -> Fix:
-    """The fix for a cause; a time in something compiled is the compiler's."""
-    if cause == "timestamp" and form in ("text", "binary") and _compiled(path):
-        form = "compiled"
+def fix_for(cause: Cause, form: str) -> Fix:
     return FIXES.get((cause, form)) or FIXES[cause, ""]
-
-
-def _compiled(path: str) -> bool:
-    last = path.rsplit("!", 1)[-1]
-    return last.endswith((".o", ".a", ".so", ".ko", ".elf")) or ".so." in last or last.startswith(("bin/", "sbin/", "libexec/"))

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from nix_repro.explain.blob import Blob
 from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes.model import Pair
 from nix_repro.explain.containers import Container, Field, Member, open_container
 from nix_repro.explain.containers.elf import DERIVED
 from nix_repro.explain.containers.zip import Deferred
 from nix_repro.explain.difference import Difference
+from nix_repro.explain.names import renames
 from nix_repro.explain.spans import first_difference
 
 
@@ -41,15 +43,19 @@ def _compare_members(path: str, a: Container, b: Container, budget: Budget, insi
             yield Difference(path, "field", fields=((left, right),), inside=inside, format=a.format)
     of_a, of_b = dict(zip(a.keys, a.members, strict=True)), dict(zip(b.keys, b.members, strict=True))
     common = [key for key in a.keys if key in of_b]
-    for key in a.keys:
-        if key not in of_b:
+    missing, extra = [key for key in a.keys if key not in of_b], [key for key in b.keys if key not in of_a]
+    renamed = {old.decode(): new.decode() for old, new in renames([key.encode() for key in missing], [key.encode() for key in extra])}
+    yield from _renamed(path, of_a, renamed, inside)
+    for key in missing:
+        if key not in renamed:
             yield Difference(_join(path, of_a[key], key), "missing", inside=inside, format=a.format)
-    for key in b.keys:
-        if key not in of_a:
-            yield Difference(_join(path, of_b[key], key), "extra", inside=inside, format=a.format)
+    for key in sorted(set(extra) - set(renamed.values())):
+        yield Difference(_join(path, of_b[key], key), "extra", inside=inside, format=a.format)
     order = [key for key in b.keys if key in of_a]
     if common != order:
         yield Difference(path, "order", "\n".join(common).encode(), "\n".join(order).encode(), inside=inside, format=a.format)
+    of_b |= {old: of_b[new] for old, new in renamed.items()}
+    common += renamed
     yield from _fields(path, [(key, of_a[key], of_b[key]) for key in common], inside, a.format)
     held_back = DERIVED if a.format == "elf" else ()
     differs = False
@@ -62,6 +68,18 @@ def _compare_members(path: str, a: Container, b: Container, budget: Budget, insi
             for difference in compare_contents(_join(path, of_a[key], key), blob_a, blob_b, budget, where, depth + 1):
                 differs = True
                 yield difference
+
+
+def _renamed(path: str, of_a: dict[str, Member], renamed: dict[str, str], inside: str) -> Iterator[Difference]:
+    """Members whose own name differs: told once for all whose names differ in the same way, as below one directory."""
+    told: set[tuple[bytes, bytes]] = set()
+    for old, new in renamed.items():
+        names = Pair(old.encode(), new.encode(), 0)
+        place_a, place_b = names.changed()
+        change = names.a[slice(*place_a)], names.b[slice(*place_b)]
+        if change not in told:
+            told.add(change)
+            yield Difference(_join(path, of_a[old], old), "name", names.a, names.b, inside=inside)
 
 
 def _fields(path: str, members: list[tuple[str, Member, Member]], inside: str, kind: str) -> Iterator[Difference]:

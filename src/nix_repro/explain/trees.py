@@ -7,21 +7,18 @@ is opened, so that a hostile tree costs no more than the budget.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 
 from nix_repro.explain import printable
 from nix_repro.explain.blob import open_file
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.difference import Difference, Kind
 from nix_repro.explain.members import compare_contents
+from nix_repro.explain.names import VARIABLE, renames
 
 KINDS = {stat.S_IFREG: b"file", stat.S_IFDIR: b"directory", stat.S_IFLNK: b"symlink"}
-
-#: What may change in a name that is otherwise the same: runs of digits, and long runs of letters and digits.
-VARIABLE = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4,12}){4}|[0-9A-Za-z_]{8,}|[0-9]+|(?<=\.)[0-9A-Za-z]{6}(?![0-9A-Za-z])")
 
 
 def compare_trees(a: bytes, b: bytes, budget: Budget) -> Iterator[Difference]:
@@ -90,18 +87,6 @@ def _entries(names: tuple[list[bytes], list[bytes]], path: bytes) -> Generator[D
             counts = [str(side[shape]).encode() if b"*" in shape else b"" for side in shapes]
             yield Difference(printable.name(prefix + name), kind, counts[0], counts[1])
     return sorted([(name, name) for name in common] + renamed)
-
-
-def renames(missing: Sequence[bytes], extra: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """Entries whose own name differs: alike but for digits and tokens, and as many of that shape on either side."""
-    shapes: dict[bytes, tuple[list[bytes], list[bytes]]] = {}
-    for side, names in enumerate((missing, extra)):
-        for name in names:
-            shapes.setdefault(VARIABLE.sub(b"*", name), ([], []))[side].append(name)
-    pairs = [pair for old, new in shapes.values() if len(old) == len(new) for pair in zip(old, new, strict=True)]
-    if not pairs and len(missing) == len(extra) == 1 and missing[0].rpartition(b".")[2] == extra[0].rpartition(b".")[2]:
-        return [(missing[0], extra[0])]
-    return pairs
 
 
 def _files(left: bytes, right: bytes, shown: str, here: tuple[os.stat_result, os.stat_result], budget: Budget) -> Iterator[Difference]:

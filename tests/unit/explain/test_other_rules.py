@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import random
+import tarfile
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +115,7 @@ def test_small_differences_are_unknown(tmp_path: Path, a: bytes, b: bytes) -> No
         (b"at 2001-02-03 04:05:06 UTC", b"at 2001-02-03 13:05:06 JST", "locale", "high"),
         (b"<object at 0x7f31c2a4d0f0>", b"<object at 0x7fa8009c60f0>", "address-layout", "high"),
         (b"pid: 4711", b"pid: 4822", "address-layout", "low"),
+        (b"id 140245118382832", b"id 139871623009136", "address-layout", "low"),
         (b"Ran 3 tests in 0.012s", b"Ran 3 tests in 0.015s", "timestamp", "low"),
         (b"cpu MHz : 2594.1", b"cpu MHz : 3100.9", "cpu", "low"),
     ],
@@ -216,3 +220,15 @@ def test_a_digest_of_something_else_derives_from_nothing(tmp_path: Path) -> None
 def test_nothing_known_of_the_builds_makes_no_confident_claim_about_them(tmp_path: Path) -> None:
     for a, b in ((b"-j3", b"-j7"), (b"on alpha", b"on beta"), (b"t=%d" % STARTED, b"t=%d" % (STARTED + 1200))):
         assert sure(explain(tmp_path, a, b, UNKNOWN)) == set()
+
+
+def test_members_below_a_directory_whose_name_differs(tmp_path: Path) -> None:
+    def packed(at: int) -> Tree:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            for name in ("README", "src/main.c", "src/util.c"):
+                archive.addfile(tarfile.TarInfo(f"demo-{time.strftime('%Y%m%d%H%M%S', time.gmtime(at))}/{name}"))
+        return {"demo.tar": out.getvalue()}
+
+    (finding,) = explain(tmp_path, packed(STARTED + 1), packed(STARTED + 1201))
+    assert (finding.path, finding.cause) == ("demo.tar!demo-20240506070801/README", "timestamp")

@@ -56,6 +56,8 @@ NAMED = (
         ),
         "duration",
     ),
+    # 0x55… and 0x7f… as Python's id() prints them.
+    Kind("address-layout", "an address in decimal digits", re.compile(rb"(?<![\d.])(?:9[34]\d{12}|1(?:39|40)\d{12})(?![\d.])")),
     Kind(
         "address-layout",
         "a process's number",
