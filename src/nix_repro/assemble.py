@@ -83,7 +83,7 @@ def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, inp
         reason=judged.reason,
         outputs=dict(judged.outputs),
         builds=builds,
-        findings=run.findings.get(drv_path, ()) if judged.verdict == "divergent" else (),
+        findings=run.findings.get(drv_path, ()),
         reproduce=reproduce_line(ref, plan.top_of(drv_path)) if judged.verdict in ("divergent", "rebuild-failed") else None,
         inputs=inputs,
     )

@@ -19,6 +19,7 @@ from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
 from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
 from nix_repro.processes import Processes
+from nix_repro.proving import experiment
 from nix_repro.rebuild.choose import choose
 from nix_repro.rebuild.common import Answer, Rebuilder, Request
 from nix_repro.recorder import Recorder
@@ -235,10 +236,15 @@ def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
 
 
 def _explain(run: Run) -> None:
-    plan = run.plan
+    plan, config = run.plan, run.config
     assert plan is not None
-    roots = [path for path, judged in verdict.judge_all(plan, run.seen).items() if judged.verdict == "divergent"]
-    if not roots:
+    judged = verdict.judge_all(plan, run.seen)
+    roots = [path for path, one in judged.items() if one.verdict == "divergent"]
+    same = [path for path in plan.installables.values() if path in judged and judged[path].verdict == "reproducible"]
+    steady = list(dict.fromkeys(same)) if config.explain == "variations" else []
+    if config.explain == "off" or not (roots or steady):
         return
     with run.phase("explain", f"explaining {len(roots)} divergent derivations"):
-        run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), run.config.cores, run.warn)
+        run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), config.cores, run.warn)
+        if config.explain != "rules":
+            experiment(run, roots, steady)

@@ -61,6 +61,8 @@ def _settings(command: Any) -> Any:
             click.option("--cores", help="Cores for one build (NIX_BUILD_CORES)"),
             click.option("--timeout", help="Limit for one build, such as 90s or 7m"),
             click.option("--option", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A Nix setting; may be repeated"),
+            click.option("--explain", help="off | rules (default) | experiments | variations (experiments on what is the same, too)"),
+            click.option("--explain-budget", help="Time for all experiments (default 10m)"),
             click.option("--fail-on", help="Comma-separated: divergence, overrun, build-failure, unverified; or none"),
             click.option(
                 "--target", "targets", multiple=True, metavar="NAME=LIMIT", help="build=7m, total=90s, hit-rate=95%; may be repeated"
@@ -136,13 +138,24 @@ def demo(report_json: Path | None, report_dir: Path | None, keep: Path | None, *
 
 
 @cli.command()
-@click.argument("directory", type=click.Path(path_type=Path))
-def explain(directory: Path) -> None:
-    """Explain what differs in a report directory from another machine, such as a job's artifact. Needs no Nix."""
-    from nix_repro.explain_again import explain_directory
-    from nix_repro.render.terminal import print_report
+@click.argument("what", nargs=-1, required=True, metavar="REPORT-DIRECTORY | INSTALLABLE...")
+@_settings
+@_results
+def explain(what: tuple[str, ...], report_json: Path | None, report_dir: Path | None, keep: Path | None, **flags: Any) -> None:
+    """Say why builds differ, with proof by experiment.
 
-    print_report(explain_directory(directory))
+    A report directory from another machine, such as a job's artifact, is explained without Nix and without rebuilding.
+    An installable is checked, and then rebuilt under one controlled change at a time: clock, cores, directory order, build
+    directory, kernel, time zone.
+    """
+    if len(what) == 1 and (Path(what[0]) / "report.json").is_file():
+        from nix_repro.explain_again import explain_directory
+        from nix_repro.render.terminal import print_report
+
+        print_report(explain_directory(Path(what[0])))
+        return
+    given = {**flags, "explain": flags["explain"] or "variations"}
+    sys.exit(_check(_config(what, given), Path.cwd(), report_json, report_dir, keep))
 
 
 @cli.command(hidden=True)
@@ -151,6 +164,14 @@ def action() -> None:
     from nix_repro.action import run
 
     sys.exit(run(os.environ))
+
+
+@cli.command(hidden=True)
+def publish() -> None:
+    """What publish/action.yml runs: comments from the stored reports of a job that was not permitted to."""
+    from nix_repro.action import publish_stored
+
+    sys.exit(publish_stored(os.environ))
 
 
 def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: bool = True) -> Config:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from nix_repro import entries
 from nix_repro.errors import UsageError
@@ -21,6 +21,10 @@ from nix_repro.timing import ScenarioName
 
 FILE_NAME = ".nix-repro.yml"
 REBUILDERS = ("auto", "shadow", "replace", "nix-check")
+
+
+#: `variations` also asks of named derivations that are the same whether they stay so under other conditions.
+Explain = Literal["off", "rules", "experiments", "variations"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Config:
     options: tuple[tuple[str, str], ...] = ()
     fail_on: tuple[str, ...] = DEFAULT_FAIL_ON
     upstream_caches: tuple[str, ...] | None = None
+    explain: Explain = "rules"
+    explain_budget: int = 600
     targets: tuple[Limit, ...] = ()
     scenario: ScenarioName | None = None
     fail_when: tuple[entries.Expression, ...] = ()
@@ -285,6 +291,8 @@ _PARSERS: Mapping[str, Callable[[Setting], Any]] = {
     "options": _options,
     "fail_on": _some_of(FAIL_ON),
     "upstream_caches": _caches,
+    "explain": _one_of(get_args(Explain)),
+    "explain_budget": _duration,
     "targets": _targets,
     "scenario": _scenario,
     "fail_when": lambda setting: entries.expressions(_entries(setting)),

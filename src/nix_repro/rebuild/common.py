@@ -28,6 +28,17 @@ NO_EVENT = "no build was observed"
 
 
 @dataclass(frozen=True)
+class Change:
+    """Something held different on purpose in a rebuild: settings and arguments for Nix, a wrapper that the helper knows by
+    name, a build directory in memory."""
+
+    options: tuple[tuple[str, str], ...] = ()
+    args: tuple[str, ...] = ()
+    under: str = ""
+    memory_build_dir: bool = False
+
+
+@dataclass(frozen=True)
 class Request:
     """Build these again. `first` are the first builds of everything, `keep` is a directory for trees that differ.
 
@@ -41,6 +52,7 @@ class Request:
     limits: Limits
     keep: Path
     isolated: bool = False
+    change: Change = Change()
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,10 @@ class Shadow:
             "state_dir": nix.env.get("NIX_STATE_DIR", str(Path(nix.store_dir()).parent / "var" / "nix")),
             "base": str(Path(nix.store_dir()).parent / "var" / "nix-repro"),
             "env": nix.env,
-            "options": [*nix.options, *ISOLATION, ("substituters", "")],
-            "args": request.limits.args(),
+            "options": [*nix.options, *ISOLATION, ("substituters", ""), *request.change.options],
+            "args": [*request.limits.args(), *request.change.args],
+            "under": request.change.under,
+            "memory_build_dir": request.change.memory_build_dir,
             # Every output at a known path, or an empty list: the helper then asks Nix where they are.
             "targets": {
                 drv.drv_path: known[drv.drv_path] if len(known[drv.drv_path]) == len(drv.outputs) else [] for drv in request.targets

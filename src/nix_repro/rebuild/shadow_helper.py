@@ -29,6 +29,8 @@ from pathlib import Path
 _CLONE_NEWNS = 0x20000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
+#: What a command may be run under, by name: the caller chooses, it does not say how.
+_UNDER = {"one-cpu": ["taskset", "--cpu-list", "0"], "other-kernel": ["setarch", "--uname-2.6"]}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -112,7 +114,19 @@ def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-a
     load = subprocess.run([nix_store, "--load-db"], input=request["registration"].encode(), env=env, capture_output=True, check=False)
     if load.returncode != 0:
         raise OSError(f"nix-store --load-db: {load.stderr.decode('utf-8', 'replace').strip()}")
-    command = [nix_store, "--realise", "--keep-going", "--log-format", "internal-json", *request["args"], *options, *request["targets"]]
+    if request["memory_build_dir"]:
+        options += _memory_build_dir(room, env)
+    command = [
+        *_UNDER.get(request["under"], []),
+        nix_store,
+        "--realise",
+        "--keep-going",
+        "--log-format",
+        "internal-json",
+        *request["args"],
+        *options,
+        *request["targets"],
+    ]
     built = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
 
     def ask(*args: str) -> list[str]:
@@ -132,6 +146,16 @@ def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-a
     kept = _keep(request, [p for p, digest in digests.items() if request["expected"].get(p) != digest])
     print(json.dumps({"outputs": outputs, "hashes": digests, "kept": kept, "exit_code": built.returncode}), flush=True)
     return 0
+
+
+def _memory_build_dir(room: Path, env: dict[str, str]) -> list[str]:
+    """Build on tmpfs, which lists a directory in another order than a disk. Old versions take TMPDIR, newer ones a setting."""
+    build = room / "build"
+    build.mkdir(mode=0o755)
+    _mount("tmpfs", str(build), 0, kind="tmpfs")
+    build.chmod(0o755)
+    env["TMPDIR"] = str(build)
+    return ["--option", "build-dir", str(build)]
 
 
 def _digests(ask: Callable[..., list[str]], paths: list[str]) -> dict[str, str]:
@@ -229,8 +253,10 @@ def _remove(room: Path) -> None:
     shutil.rmtree(room, ignore_errors=True)
 
 
-def _mount(source: str, target: str, flags: int) -> None:
-    _check(_libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None), f"mount {source} on {target}")
+def _mount(source: str, target: str, flags: int, kind: str | None = None) -> None:
+    _check(
+        _libc.mount(source.encode(), target.encode(), kind and kind.encode(), ctypes.c_ulong(flags), None), f"mount {source} on {target}"
+    )
 
 
 def _check(result: int, what: str) -> None:

@@ -21,8 +21,8 @@ from nix_repro.report import SEVERITY, DerivationReport, Report, Verdict
 
 #: Seconds between signs of life where nobody watches a live display.
 HEARTBEAT = 30.0
-#: Running activities shown at once, rows of the table, lines of a failed build's log.
-RUNNING, ROWS, LOG = 8, 60, 25
+#: Running activities shown at once, rows of the table, lines of a failed build's log, findings of one derivation.
+RUNNING, ROWS, LOG, FINDINGS = 8, 60, 25, 10
 #: Columns where there is no terminal to say how many it has.
 LOG_WIDTH = 140
 _STYLE: dict[Verdict, str] = {
@@ -162,15 +162,24 @@ def _print_failure(console: Console, derivation: DerivationReport) -> None:
             console.print(Text(f"  {printable(line)}"), soft_wrap=True)
     elif derivation.verdict == "divergent":
         console.print(Text(f"\n{printable(derivation.name)} differs", style="bold red"))
-        for finding in derivation.findings:
-            path = f"{finding.output}:{finding.path}" if finding.path else finding.output
-            console.print(Text(f"  {printable(path)}  {finding.cause} ({finding.confidence})"), soft_wrap=True)
-            for side, text in (("-", finding.a), ("+", finding.b)):
-                if text is not None:
-                    console.print(Text(f"    {side} {printable(text)}", style="red" if side == "-" else "green"), soft_wrap=True)
-            console.print(Text(f"    {printable(finding.because)}\n    fix: {printable(finding.fix)}", style="dim"), soft_wrap=True)
-        if derivation.reproduce:
-            console.print(Text(f"  again: {printable(derivation.reproduce)}", style="dim"), soft_wrap=True)
+        _print_findings(console, derivation)
+    elif derivation.findings:
+        console.print(Text(f"\n{printable(derivation.name)} is the same, but not under every condition", style="bold yellow"))
+        _print_findings(console, derivation)
+
+
+def _print_findings(console: Console, derivation: DerivationReport) -> None:
+    for finding in derivation.findings[:FINDINGS]:
+        path = f"{finding.output}:{finding.path}" if finding.path else finding.output
+        console.print(Text(f"  {printable(path)}  {finding.cause} ({finding.confidence})"), soft_wrap=True)
+        for side, text in (("-", finding.a), ("+", finding.b)):
+            if text is not None:
+                console.print(Text(f"    {side} {printable(text)}", style="red" if side == "-" else "green"), soft_wrap=True)
+        console.print(Text(f"    {printable(finding.because)}\n    fix: {printable(finding.fix)}", style="dim"), soft_wrap=True)
+    if len(derivation.findings) > FINDINGS:
+        console.print(Text(f"  and {len(derivation.findings) - FINDINGS} more findings in the report", style="dim"))
+    if derivation.reproduce:
+        console.print(Text(f"  again: {printable(derivation.reproduce)}", style="dim"), soft_wrap=True)
 
 
 def _print_notes(console: Console, report: Report) -> None:
