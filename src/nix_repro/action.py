@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 #: sysexits.h EX_SOFTWARE: a fault of ours must not look like a verdict.
 INTERNAL_ERROR = 70
 USAGE = 2
+#: How action.yml names its artifacts: this and the id.
+ARTIFACT = "nix-repro-"
+# Bounds for what a stranger's job stored: legs of a matrix, and bytes of a report.
+_STORED = 50
+_STORED_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ def run(environ: MutableMapping[str, str]) -> int:
     """The whole action; returns the exit code. The token leaves `environ` before anything is built."""
     try:
         inputs = read_inputs(environ)
-        report = _check(inputs, environ)
+        directory = Path(tempfile.mkdtemp(prefix="nix-repro-", dir=environ.get("RUNNER_TEMP") or None))
+        report = _check(inputs, environ, directory)
     except UsageError as error:
         runner.fail(str(error), environ)
         return USAGE
@@ -59,7 +65,7 @@ def run(environ: MutableMapping[str, str]) -> int:
         runner.fail("an internal error of nix-repro: the log of this step has the details", environ)
         return INTERNAL_ERROR
     report = with_job(report, environ)
-    _tell(report, inputs, environ)
+    _tell(report, inputs, environ, directory)
     return report.exit_code
 
 
@@ -98,8 +104,9 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)
 
 
-def _check(inputs: Inputs, environ: MutableMapping[str, str]) -> Report:
+def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -> Report:
     from nix_repro.check import check
+    from nix_repro.keeping import write_trees
     from nix_repro.processes import Processes
     from nix_repro.render.terminal import Progress, print_report
 
@@ -109,7 +116,7 @@ def _check(inputs: Inputs, environ: MutableMapping[str, str]) -> Report:
     # Names and messages in this output are the flake's. It all goes to one stream, so that the order holds.
     with runner.commands_stopped(), processes.handling_signals():
         with Progress(sys.stdout) as display:
-            report = check(inputs.config, processes, environ, inputs.directory, display, lambda outcome: outcome.report)
+            report = check(inputs.config, processes, environ, inputs.directory, display, lambda outcome: write_trees(outcome, directory))
         print_report(report)
     return report
 
@@ -119,7 +126,8 @@ def with_job(report: Report, environ: Mapping[str, str]) -> Report:
     did not start. Times come from action.yml's steps, in whole seconds since the epoch."""
     started, installed, now = (_epoch(environ.get(name)) for name in ("NIX_REPRO_STARTED", "NIX_REPRO_INSTALLED", "NIX_REPRO_CALLED"))
     before: list[Phase] = []
-    if started is not None and installed is not None and now is not None:
+    known = any(phase.name == "install" for phase in report.phases)
+    if not known and started is not None and installed is not None and now is not None:
         before.append(Phase(name="install", seconds=installed - started, started=started - now))
         before.append(Phase(name="cache", seconds=now - installed, started=installed - now))
     outcomes = dict(part.partition("=")[::2] for part in environ.get("NIX_REPRO_CACHES", "").split())
@@ -136,18 +144,14 @@ def _epoch(value: str | None) -> float | None:
     return float(value) if value is not None and value.isdecimal() else None
 
 
-def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str]) -> None:
-    from nix_repro.render.junit import render_junit
-    from nix_repro.render.summary import render_summary
+def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory: Path) -> None:
+    from nix_repro.keeping import REPORT, write_renderings
 
-    directory = Path(tempfile.mkdtemp(prefix="nix-repro-", dir=environ.get("RUNNER_TEMP") or None))
-    report_json, summary_file = directory / "report.json", directory / "summary.md"
-    report_json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
-    runner.write_outputs(runner.outputs(report, report_json=report_json, summary_file=summary_file) | {"report-directory": str(directory)})
-    summary = render_summary(report)
-    summary_file.write_text(summary, "utf-8")
-    (directory / "junit.xml").write_text(render_junit(report), "utf-8")
-    runner.write_summary(summary, environ)
+    write_renderings(report, directory)
+    summary = directory / "summary.md"
+    values = runner.outputs(report, report_json=directory / REPORT, summary_file=summary)
+    runner.write_outputs(values | {"report-directory": str(directory)})
+    runner.write_summary(summary.read_text("utf-8"), environ)
     runner.print_logs(report)
     workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
     flake = inputs.directory.resolve()
@@ -157,3 +161,44 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str]) -> None:
     if to is not None:
         for warning in publish(report, to, statuses=inputs.statuses, comment=inputs.comment):
             runner.warn(warning)
+
+
+def publish_stored(environ: MutableMapping[str, str]) -> int:
+    """The second stage for pull requests from forks: comment with the reports of a job that had no permission to.
+
+    The reports were made by somebody else's code: they are read as data, rendered here, and never become a status,
+    which could let a change pass. Returns 0 whatever happens to the comment, 2 for bad inputs.
+    """
+    token = _input("github_token")
+    environ.pop("INPUT_GITHUB_TOKEN", None)
+    try:
+        comment: CommentMode = _choice("comment", ("failures", "changes", "always"))  # type: ignore[assignment]
+        directories = _stored(Path(environ.get("GITHUB_WORKSPACE", ".")) / _input("reports"))
+    except UsageError as error:
+        runner.fail(str(error), environ)
+        return USAGE
+    for directory in directories:
+        to = destination(environ, token=token, run_id=directory.name.removeprefix(ARTIFACT))
+        try:
+            report = _read_stored(directory)
+        except UsageError as error:
+            runner.warn(str(error))
+            continue
+        for warning in publish(report, to, statuses=None, comment=comment) if to is not None else ():
+            runner.warn(warning)
+    return 0
+
+
+def _stored(reports: Path) -> list[Path]:
+    if not reports.is_dir():
+        raise UsageError(f"input reports: there is no directory {reports.name!r}")
+    return sorted(path for path in reports.glob(f"{ARTIFACT}*") if path.is_dir() and not path.is_symlink())[:_STORED]
+
+
+def _read_stored(directory: Path) -> Report:
+    from nix_repro.keeping import REPORT, read_report
+
+    file = directory / REPORT
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > _STORED_BYTES:
+        raise UsageError(f"{directory.name}: holds no report")
+    return read_report(file)

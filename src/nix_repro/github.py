@@ -109,13 +109,15 @@ def publish(
     report: Report,
     to: Destination,
     *,
-    statuses: StatusesMode = "overall",
+    statuses: StatusesMode | None = "overall",
     comment: CommentMode = "off",
     total_seconds: float = TOTAL_SECONDS,
 ) -> list[str]:
-    """Send statuses and, when asked for, the comment. Returns warnings: one for each reason."""
+    """Send statuses (none at all when that is null) and, when asked for, the comment. Returns warnings: one for each reason."""
     sender = _Sender(to, time.monotonic() + total_seconds)
-    tasks: list[tuple[str, Callable[[], None]]] = [("commit statuses", lambda: sender.statuses(report, per_installable=statuses == "all"))]
+    tasks: list[tuple[str, Callable[[], None]]] = []
+    if statuses is not None:
+        tasks.append(("commit statuses", lambda: sender.statuses(report, per_installable=statuses == "all")))
     if comment != "off":
         tasks.append(("pull request comment", lambda: sender.comment(report, comment)))
     failed: dict[str, list[str]] = {}

@@ -112,6 +112,7 @@ class Act:
         with_: dict[str, str] | None = None,
         *,
         job: dict[str, Any] | None = None,
+        on: Any = ("push", "pull_request"),
         event: dict[str, Any] | None = None,
         event_name: str = "push",
         env: dict[str, str] | None = None,
@@ -125,7 +126,7 @@ class Act:
         self.commit(
             {
                 "name": "test",
-                "on": ["push", "pull_request"],
+                "on": on if isinstance(on, dict) else list(on),
                 "jobs": {
                     "test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, self.warm_step(), uses], **(job or {})}
                 },
@@ -151,8 +152,9 @@ class Act:
 
 
 def nested_actions() -> list[str]:
-    """`owner/name@sha` of every action that action.yml uses."""
-    return re.findall(r"uses: ([^\s#]+@[0-9a-f]{40})", (ROOT / "action.yml").read_text())
+    """`owner/name@sha` of every action that action.yml and the recipe use."""
+    text = (ROOT / "action.yml").read_text() + (ROOT / "docs" / "fork-pull-requests.yml").read_text()
+    return re.findall(r"uses: ([^\s#]+@[0-9a-f]{40})", text)
 
 
 @pytest.fixture
@@ -174,7 +176,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a consumer gets of this repository, without the tests: act copies it for every job."""
     directory = tmp_path_factory.mktemp("checkout")
-    for name in ("bin", "src"):
+    for name in ("bin", "publish", "src"):
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("action.yml", "requirements.lock"):
         shutil.copy(ROOT / name, directory / name)

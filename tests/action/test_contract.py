@@ -38,6 +38,7 @@ def test_what_the_check_reads_is_what_it_is_given() -> None:
     source = (ROOT / "src" / "nix_repro" / "action.py").read_text("utf-8")
     listed = re.search(r"for name in \((.*?)\)", source)
     assert listed is not None
+    source = source.partition("def publish_stored")[0]
     read = set(re.findall(r'(?:_input|_choice)\("(\w+)"', source)) | set(re.findall(r'"(\w+)"', listed[1]))
     check = next(step for step in STEPS if step["id"] == "check")
     given = {name.removeprefix("INPUT_").lower() for name in check["env"] if name.startswith("INPUT_")}
@@ -51,6 +52,16 @@ def test_every_input_of_the_check_is_mapped_from_its_own_name() -> None:
     for name, value in check["env"].items():
         if name.startswith("INPUT_") and name != "INPUT_ID":
             assert value == "${{ inputs." + name.removeprefix("INPUT_").lower().replace("_", "-") + " }}"
+
+
+def test_the_second_stage_is_given_what_it_reads() -> None:
+    second = yaml.safe_load((ROOT / "publish" / "action.yml").read_text("utf-8"))
+    source = (ROOT / "src" / "nix_repro" / "action.py").read_text("utf-8").partition("def publish_stored")[2]
+    read = set(re.findall(r'(?:_input|_choice)\("(\w+)"', source))
+    [step] = second["runs"]["steps"]
+    assert {name.removeprefix("INPUT_").lower() for name in step["env"]} == read
+    assert {name.replace("-", "_") for name in second["inputs"]} == read
+    assert "${{" not in step["run"]
 
 
 def test_every_step_that_is_referred_to_comes_earlier() -> None:
@@ -133,7 +144,7 @@ def run(*command: str) -> str:
 
 @pytest.mark.parametrize("persona", ["regular", "pedantic"])
 def test_zizmor_finds_nothing(persona: str) -> None:
-    said = run("zizmor", "--offline", "--no-progress", f"--persona={persona}", "action.yml", ".github")
+    said = run("zizmor", "--offline", "--no-progress", f"--persona={persona}", "action.yml", "publish/action.yml", ".github")
     assert said.startswith("0\n"), said
 
 
@@ -143,7 +154,7 @@ def test_actionlint_finds_nothing() -> None:
 
 
 def test_the_structure_is_what_github_describes() -> None:
-    said = run("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml")
+    said = run("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml", "publish/action.yml")
     assert said.startswith("0\n"), said
     said = run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *(str(path) for path in WORKFLOWS))
     assert said.startswith("0\n"), said
