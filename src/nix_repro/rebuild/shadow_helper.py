@@ -206,7 +206,8 @@ def _shadow_store(room: Path, store: Path, real_state: Path, paths: list[str]) -
         real = real_state / pool
         real.mkdir(mode=0o755, exist_ok=True)
         (state / pool).symlink_to(real.resolve())
-    _mount(str(shadow), str(store), _MS_BIND)
+    # Recursively: the inputs are mounts of their own.
+    _mount(str(shadow), str(store), _MS_BIND | _MS_REC)
 
 
 def _keep(request: dict, paths: list[str]) -> dict[str, str]:  # type: ignore[type-arg]
