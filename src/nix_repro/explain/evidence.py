@@ -9,6 +9,7 @@ from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes import Explained, erased, explain_pair, settled
 from nix_repro.explain.causes.model import Pair, Rule
 from nix_repro.explain.causes.ordering import judge, ordering
+from nix_repro.explain.causes.randomness import random_bytes
 from nix_repro.explain.causes.times import Instant
 from nix_repro.explain.causes.timestamp import because, binary_timestamp, text_timestamp, utc, verdict
 from nix_repro.explain.containers import Field
@@ -99,6 +100,9 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
     shuffled = _shuffled(whole, context)
     if shuffled is not None:
         yield from map(_evidence, shuffled)
+        return
+    if not part.text and a.size != b.size and (noise := random_bytes(whole, context)):
+        yield _evidence(Explained(noise, whole))
         return
     if part.text or a.size != b.size:
         lines = align(part)

@@ -8,16 +8,16 @@ import io
 import random
 import tarfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nix_repro.explain import Context, Input, Side
+from nix_repro.explain.causes.randomness import is_noise
 from sides import BUILDS, STARTED, UNKNOWN, A, B, Tree, explain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nix_repro.report import Finding
 
 WORDS = b"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
@@ -79,6 +79,7 @@ def test_a_race_is_told_from_a_shuffle_but_never_surely(tmp_path: Path) -> None:
         (b"token: 8f14e45fceea167a", b"token: c9f0f895fb98ab91", "low"),
         (b"key = dGhlIHF1aWNrIGJyb3duIGZveA==", b"key = anVtcHMgb3ZlciB0aGUgbGF6eQ==", "low"),
         (NOISE_A, NOISE_B, "high"),
+        (b"HEAD\0" + NOISE_A, b"HEAD\0" + NOISE_B[:-3], "low"),
         (b"HEAD" + bytes(40) + NOISE_A[:32] + bytes(40), b"HEAD" + bytes(40) + NOISE_B[:32] + bytes(40), "low"),
     ],
 )
@@ -232,3 +233,10 @@ def test_members_below_a_directory_whose_name_differs(tmp_path: Path) -> None:
 
     (finding,) = explain(tmp_path, packed(STARTED + 1), packed(STARTED + 1201))
     assert (finding.path, finding.cause) == ("demo.tar!demo-20240506070801/README", "timestamp")
+
+
+def test_code_and_tables_are_no_noise() -> None:
+    assert is_noise(NOISE_A)
+    assert not is_noise(Path("/bin/true").read_bytes()[0x2000:0x2400])
+    assert not is_noise(bytes(range(64)) * 4)
+    assert not is_noise(b"a sentence of words that is long enough to be looked at, and yet no noise at all")

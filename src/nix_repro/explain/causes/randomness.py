@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import NamedTuple
 
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
@@ -95,8 +96,10 @@ def unlike(a: bytes, b: bytes) -> bool:
 
 def random_bytes(pair: Pair, _context: Context) -> Match | None:
     """Stretches of at least eight bytes in which nearly every byte differs and no structure shows."""
-    if pair.text or len(pair.a) != len(pair.b):
+    if pair.text:
         return None
+    if len(pair.a) != len(pair.b):
+        return _noise(pair)
     for start, end in differing_spans(pair.a, pair.b, 64):
         left, right = pair.a[start:end], pair.b[start:end]
         differing = sum(x != y for x, y in zip(left, right, strict=True))
@@ -112,6 +115,24 @@ def random_bytes(pair: Pair, _context: Context) -> Match | None:
         )
         return Match("randomness", "high" if everything else "low", words, places, form="binary", opaque=True)
     return None
+
+
+def _noise(pair: Pair) -> Match | None:
+    """Of unequal length, where nothing aligns: is what differs noise as a whole, on both sides?"""
+    place_a, place_b = pair.changed()
+    if not (is_noise(pair.a[slice(*place_a)]) and is_noise(pair.b[slice(*place_b)])):
+        return None
+    words = "what differs is noise on both sides: drawn at random, encrypted, or compressed"
+    return Match("randomness", "low", words, [(place_a, place_b)], form="binary", opaque=True)
+
+
+def is_noise(data: bytes) -> bool:
+    """Nearly as many byte values, and no value more often, than in as many random bytes. Code and tables are not so."""
+    if len(data) < 64:
+        return False
+    counts = Counter(data)
+    expected = 256 * (1 - (255 / 256) ** len(data))
+    return len(counts) >= 0.85 * expected and max(counts.values()) <= max(6, len(data) * 0.03)
 
 
 def _uuid4(data: bytes) -> bool:
