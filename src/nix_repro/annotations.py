@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from actions_toolkit.command import issue_command
 
+from nix_repro.judge import settled
 from nix_repro.render import escape, phrases
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def annotate(report: Report, locate: Callable[[DerivationReport], Place | None])
         if target.ok is False:
             level = "error" if "overrun" in report.fail_on else "warning"
             found.append(Annotation(level, f"over target: {target.name}", target.advice or f"the target {target.name} was exceeded", None))
+    if report.test is not None and report.test.status == "failed":
+        found.append(Annotation("error", "tests failed", ", ".join(report.test.failed) or report.test.command, None))
+    found += [Annotation("error", "policy failed", policy.expression, None) for policy in report.policies if policy.failed]
     found += [Annotation("warning", "nix-repro", text, None) for text in (*report.warnings, *report.caches.incidents)]
     return [shown for level in ("error", "warning", "notice") for shown in _at_most([a for a in found if a.level == level])]
 
@@ -74,7 +78,7 @@ def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | No
         case "build-failed" | "rebuild-failed":
             return "error" if "build-failure" in fail_on else "warning"
         case "unverified":
-            return "error" if "unverified" in fail_on else "warning"
+            return None if settled(derivation) else "error" if "unverified" in fail_on else "warning"
         case "reproducible":
             return None
 
@@ -193,9 +197,10 @@ def outputs(report: Report, *, report_json: Path, summary_file: Path) -> dict[st
     while len(json.dumps(shown)) > _OUTPUT_CHARS:
         shown = shown[: len(shown) // 2]
     counts = phrases.counts(report)
+    open_questions = [d for d in report.derivations if d.verdict != "reproducible" and not settled(d)]
     return {
         "conclusion": report.conclusion,
-        "reproducible": "true" if report.derivations and counts["reproducible"] == len(report.derivations) else "false",
+        "reproducible": "true" if counts["reproducible"] and not open_questions else "false",
         "divergent": json.dumps(shown),
         "counts": json.dumps(counts),
         "report-json": str(report_json),

@@ -17,6 +17,11 @@ DIVERGENCE, USAGE, OVERRUN, BUILD_FAILED, UNVERIFIED = 1, 2, 3, 4, 5
 _SETTLED = (FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM, "budget")
 
 
+def settled(derivation: DerivationReport) -> bool:
+    """Whether it is unverified for a reason that leaves nothing open, such as a fixed output."""
+    return derivation.verdict == "unverified" and derivation.reason in _SETTLED
+
+
 def judge(
     derivations: Sequence[DerivationReport], targets: Iterable[Target], fail_on: Sequence[str], *, signum: int | None = None
 ) -> tuple[Conclusion, int]:
@@ -26,7 +31,7 @@ def judge(
     the run nor changes its exit code, except that open questions are never a pass: they are `inconclusive`, 5.
     """
     verdicts = {derivation.verdict for derivation in derivations}
-    open_questions = any(d.verdict == "unverified" and d.reason not in _SETTLED for d in derivations)
+    open_questions = any(d.verdict == "unverified" and not settled(d) for d in derivations)
     # Nothing at all was compared: that is no evidence either.
     answered = any(d.verdict in ("reproducible", "divergent") or d.reason == UNCHANGED for d in derivations)
     open_questions = open_questions or not answered

@@ -126,6 +126,11 @@ def _margin(target: Target) -> str:
     return f"{phrases.seconds(spare)} left" if spare >= 0 else f"**{phrases.seconds(-spare)} over**"
 
 
+def _measure(value: float, name: str) -> str:
+    """A target's or trend's number in its unit: the hit rate is a ratio, everything else seconds."""
+    return percent(value) if "hit" in name else _seconds(value)
+
+
 def _drv_name(path: str) -> str:
     """`hello-1.0` of `/nix/store/<hash>-hello-1.0.drv`; anything else as it is."""
     base = path.rpartition("/")[2]
@@ -168,6 +173,7 @@ def _environment() -> Environment:
         environment.filters[name] = _safe(function)
     environment.filters |= {
         "drv_name": _drv_name,
+        "measure": _measure,
         "percent": percent,
         "plural": phrases.plural,
         "seconds": _seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nix_repro.judge import settled
 from nix_repro.report import SEVERITY, DerivationReport, Output, Report, Verdict
 
 #: Exit codes of a run that was stopped by SIGINT or SIGTERM.
@@ -65,19 +66,19 @@ def symbol(derivation: DerivationReport) -> str:
         return "🟡"
     if derivation.verdict == "reproducible" and "propagated" in derivation.marks:
         return "🔗"
-    return SYMBOLS[derivation.verdict]
+    return "➖" if settled(derivation) else SYMBOLS[derivation.verdict]
 
 
 def needs_attention(derivation: DerivationReport) -> bool:
-    """Whether a reader has to look at it: anything but a plain `reproducible`."""
-    return derivation.verdict != "reproducible" or bool(derivation.marks)
+    """Whether a reader has to look at it: anything but a plain `reproducible`, or what nobody expects to be verified."""
+    return (derivation.verdict != "reproducible" and not settled(derivation)) or bool(derivation.marks)
 
 
 def failures_first(derivations: tuple[DerivationReport, ...]) -> list[DerivationReport]:
     """Worst first, then what nobody has excused yet, then what the user named, then by name."""
     return sorted(
         derivations,
-        key=lambda d: (SEVERITY.index(d.verdict), "known" in d.marks, not needs_attention(d), not d.attrs, d.name, d.drv_path),
+        key=lambda d: (settled(d), SEVERITY.index(d.verdict), "known" in d.marks, not needs_attention(d), not d.attrs, d.name, d.drv_path),
     )
 
 
@@ -108,39 +109,49 @@ class Headline(NamedTuple):
     sentence: str
 
 
-def headline(report: Report) -> Headline:
-    """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
-    total = len(report.derivations)
-    found = counts(report)
-    known = sum(d.verdict == "divergent" and "known" in d.marks for d in report.derivations)
+def _trouble(report: Report) -> list[str]:
+    """What is wrong, worst first."""
+    total, found = len(report.derivations), counts(report)
     said: list[str] = []
-    if fresh := found["divergent"] - known:
-        said.append(
-            "the one derivation in scope diverges"
-            if total == 1
-            else f"{fresh:,} of {plural(total, 'derivation')} {'diverges' if fresh == 1 else 'diverge'}"
-        )
-    if failed := found["build-failed"]:
-        said.append(f"{plural(failed, 'build')} failed")
-    if failed := found["rebuild-failed"]:
-        said.append(f"{plural(failed, 'rebuild')} failed")
+    if fresh := found["divergent"] - _known(report):
+        verb = "diverges" if fresh == 1 else "diverge"
+        said.append("the one derivation in scope diverges" if total == 1 else f"{fresh:,} of {plural(total, 'derivation')} {verb}")
+    if found["build-failed"]:
+        said.append(f"{plural(found['build-failed'], 'build')} failed")
+    if found["rebuild-failed"]:
+        said.append(f"{plural(found['rebuild-failed'], 'rebuild')} failed")
     if missed := overruns(report):
         said.append(f"over target: {', '.join(missed)}")
-    trouble = bool(said)
+    if report.test is not None and report.test.status == "failed":
+        said.append("tests failed")
+    if broken := sum(policy.failed for policy in report.policies):
+        said.append(f"{plural(broken, 'policy', 'policies')} failed")
+    return said
+
+
+def _known(report: Report) -> int:
+    return sum(d.verdict == "divergent" and "known" in d.marks for d in report.derivations)
+
+
+def headline(report: Report) -> Headline:
+    """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
+    trouble = _trouble(report)
+    said = list(trouble)
     if not trouble:
-        outputs = sum(len(d.outputs) for d in report.derivations if d.verdict == "reproducible")
-        if clean := found["reproducible"]:
-            said.append(f"no difference found in {plural(clean, 'derivation')} ({plural(outputs, 'output')})")
-        elif not total:
+        clean = [d for d in report.derivations if d.verdict == "reproducible"]
+        if clean:
+            outputs = plural(sum(len(d.outputs) for d in clean), "output")
+            said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")
+        elif not report.derivations:
             said.append("nothing in scope to verify")
-    if known:
-        said.append(f"{plural(known, 'known divergence')}")
-    if found["unverified"]:
-        said.append(f"{found['unverified']:,} unverified")
+    if known := _known(report):
+        said.append(plural(known, "known divergence"))
+    if open_questions := sum(d.verdict == "unverified" and not settled(d) for d in report.derivations):
+        said.append(f"{open_questions:,} unverified")
     if report.exit_code in INTERRUPTED:
         said.insert(0, "interrupted")
     if trouble and report.conclusion == "pass":
-        said.append(f"allowed by fail-on ({', '.join(report.fail_on) or 'empty'})")
-    sentence = "; ".join(said)
+        said.append(f"allowed by fail-on ({', '.join(report.fail_on) or 'none'})")
+    sentence = "; ".join(said) or "nothing that could be verified"
     sign = {"fail": "❌", "inconclusive": "⚠️", "pass": "🟡" if trouble else "✅"}[report.conclusion]
     return Headline(sign, sentence[:1].upper() + sentence[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from nix_repro.judge import settled
 from nix_repro.render import escape, phrases
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, 
             state: State = "failure" if "build-failure" in fail_on else "success"
             return state, ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
         case "unverified":
-            return ("error" if "unverified" in fail_on else "success"), "Unverified" + reason
+            return ("error" if "unverified" in fail_on and not settled(derivation) else "success"), "Unverified" + reason
 
 
 def commit_statuses(report: Report, *, run_id: str, run_url: str | None, per_installable: bool = True) -> list[CommitStatus]:

@@ -28,7 +28,9 @@ LEFT_OUT_FIRST = {
     "caches": "the cache layers",
     "messages": "warnings and cache incidents",
     "divergences": "what differs in each derivation",
+    "history": "the comparison with earlier runs",
     "targets": "the targets",
+    "tests": "the tests and policies",
 }
 # Rows of the first table when there is trouble, when there is none, and of the folded table.
 _ROWS = 40
@@ -75,12 +77,14 @@ def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
 
     add("divergences", divergent, divergent=divergent[:_EXPLAINED], more=len(divergent) - _EXPLAINED, unfolded=_UNFOLDED)
     add("logs", failed, logs=failed[:_LOGS], more=len(failed) - _LOGS)
+    add("tests", report.test or any(policy.failed for policy in report.policies))
     add("targets", report.targets or report.scenario)
+    add("history", report.history)
     add("messages", report.warnings or caches.incidents, limit=_MESSAGES)
     add("others", others, rows=others[:_OTHER_ROWS], count=len(others), more=len(others) - _OTHER_ROWS)
     add("timeline", drawn, drawn=drawn)
     add("caches", caches.layers or caches.hit_rate is not None)
-    add("built", caches.built, built=caches.built[:_ITEMS], more=len(caches.built) - _ITEMS)
+    add("built", caches.built or caches.change, built=caches.built[:_ITEMS], more=len(caches.built) - _ITEMS)
     add("skipped", report.skipped, limit=_ITEMS)
     add("environment", True)
     return found

@@ -14,7 +14,24 @@ import pytest
 from nix_repro.render import phrases
 from nix_repro.render.summary import LEFT_OUT_FIRST, SUMMARY_LIMIT, render_summary
 from nix_repro.render.timeline import LONGEST, MERMAID_LIMIT, timeline
-from nix_repro.report import Build, BuiltBecause, Caches, DerivationReport, Finding, Layer, Phase, Report, Scenario, Skipped, Target
+from nix_repro.report import (
+    Build,
+    BuiltBecause,
+    Caches,
+    Change,
+    DerivationReport,
+    Finding,
+    Layer,
+    LockChange,
+    Phase,
+    Policy,
+    Report,
+    Scenario,
+    Skipped,
+    SuiteRun,
+    Target,
+    Trend,
+)
 
 HOSTILE: list[str] = json.loads((Path(__file__).parents[3] / "fixtures" / "hostile-words.json").read_text("utf-8"))
 replace = msgspec.structs.replace
@@ -130,7 +147,16 @@ def hostile_report(base: Report, word: str) -> Report:
             layers=(Layer(name=word, url=word, paths=1, bytes=1, seconds=1),),
             built=(BuiltBecause(drv_path=path, why="changed", root_change=word, change_class="full"),),
             incidents=(word,),
+            change=Change(
+                base=word,
+                change_class="full",
+                derivations=3,
+                lock=(LockChange(input=word, old_rev=word, new_rev=word, old_date=word, new_date=word, derivations=1),),
+            ),
         ),
+        test=SuiteRun(command=word, status="failed", ran=(word,), cached=(word,), failed=(word,), log=word),
+        policies=(Policy(expression=word, failed=True),),
+        history=(Trend(name=word, actual=1, median=2, runs=3, regression=True),),
         warnings=(word,),
     )
 
@@ -272,3 +298,29 @@ def test_known_divergences_are_folded(diverged: Report) -> None:
     markdown = render_summary(diverged)
     assert re.search(r"<details><summary>🟡 <code>widgets-docs-2.4.0</code>", markdown)
     assert "#### ❌ <code>widgets-cli-2.4.0</code>" in markdown
+
+
+def test_what_nobody_expects_to_be_verified_is_no_trouble(clean: Report, named: Any, github: Any) -> None:
+    fixed = named("source.tar.gz", verdict="unverified", reason="fixed-output")
+    report = replace(clean, derivations=(fixed, *clean.derivations))
+    markdown = render_summary(report)
+    assert phrases.headline(report).sentence == phrases.headline(clean).sentence
+    assert github(markdown).text.index("source.tar.gz") > github(markdown).text.index("widgets-testdata")
+    assert "➖" in markdown
+    assert "⚠️" not in markdown
+
+
+def test_tests_policies_and_history_have_their_sections(clean: Report, github: Any) -> None:
+    suite = SuiteRun(command="checks", status="failed", ran=("a", "b"), cached=("c",), failed=("unit",), log="boom")
+    trend = Trend(name="hit rate", actual=0.5, median=0.97, runs=9, regression=True)
+    policies = (Policy(expression=".caches.hit_rate < 0.9", failed=True), Policy(expression="false", failed=False))
+    report = replace(clean, test=suite, policies=policies, history=(trend,), conclusion="fail")
+    page = github(render_summary(report))
+    assert "❌ Tests failed; 1 policy failed" in page.text
+    assert "checks · 2 run · 1 cached, not run" in page.text
+    assert "This policy failed: .caches.hit_rate < 0.9" in page.text
+    assert (None, "boom\n") in page.blocks
+    assert "97 %" in page.text
+    passed = render_summary(replace(clean, test=replace(suite, status="passed", failed=(), log=None)))
+    assert "### Tests passed" in passed
+    assert "policy" not in passed
