@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from github_api import MERGE, PAYLOADS, GitHub, serve
 
+from github_api import MERGE, PAYLOADS, GitHub, serve
 from nix_repro.report import Report
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from github_api import HEAD, MERGE, TOKEN, Answer
 
+from github_api import HEAD, MERGE, TOKEN, Answer
 from nix_repro.github import Destination, destination, publish
 from nix_repro.report import Report
-
 
 
 def to(environ: dict[str, str], run_id: str = "test-0-Linux-X64") -> Destination:
