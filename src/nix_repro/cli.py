@@ -87,6 +87,7 @@ def _results(command: Any) -> Any:
         ("--keep", "Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}"),
         ("--report-dir", "Write the report in every form, and what differs, into this directory"),
         ("--report-json", "Write the report here (docs/report.md)"),
+        ("--html", "Write the report here as one page that needs nothing else"),
     ):
         command = click.option(name, type=click.Path(path_type=Path), help=help_text)(command)
     return command
@@ -96,12 +97,14 @@ def _results(command: Any) -> Any:
 @click.argument("installables", nargs=-1)
 @_settings
 @_results
-def check(installables: tuple[str, ...], report_json: Path | None, report_dir: Path | None, keep: Path | None, **flags: Any) -> None:
+def check(
+    installables: tuple[str, ...], report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any
+) -> None:
     """Build, build again, compare every output.
 
     INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check of this system.
     """
-    sys.exit(_check(_config(installables, flags), Path.cwd(), report_json, report_dir, keep))
+    sys.exit(_check(_config(installables, flags), Path.cwd(), report_json, report_dir, html, keep))
 
 
 @cli.command()
@@ -124,14 +127,14 @@ def plan(installables: tuple[str, ...], **flags: Any) -> None:
 @cli.command()
 @_settings
 @_results
-def demo(report_json: Path | None, report_dir: Path | None, keep: Path | None, **flags: Any) -> None:
+def demo(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any) -> None:
     """Check a flake of several packages, one of which diverges on purpose."""
     package = Path(__file__).parent
     directory = next(d for d in (package / "demo", package.parents[1] / "fixtures" / "demo") if d.is_dir())
     click.echo("nix-repro: checking a flake of several packages, one of which diverges on purpose", err=True)
     # Everything in it is its own: no cache need be asked.
     given = {**flags, "config_file": None, "scope": flags["scope"] or "closure"}
-    code = _check(_config((f"path:{directory}#all",), given, defaults=False), directory, report_json, report_dir, keep)
+    code = _check(_config((f"path:{directory}#all",), given, defaults=False), directory, report_json, report_dir, html, keep)
     if code == DIVERGENCE:
         click.echo("\nnix-repro: one package of the demo diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True)
     sys.exit(code)
@@ -141,7 +144,9 @@ def demo(report_json: Path | None, report_dir: Path | None, keep: Path | None, *
 @click.argument("what", nargs=-1, required=True, metavar="REPORT-DIRECTORY | INSTALLABLE...")
 @_settings
 @_results
-def explain(what: tuple[str, ...], report_json: Path | None, report_dir: Path | None, keep: Path | None, **flags: Any) -> None:
+def explain(
+    what: tuple[str, ...], report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any
+) -> None:
     """Say why builds differ, with proof by experiment.
 
     A report directory from another machine, such as a job's artifact, is explained without Nix and without rebuilding.
@@ -150,12 +155,18 @@ def explain(what: tuple[str, ...], report_json: Path | None, report_dir: Path | 
     """
     if len(what) == 1 and (Path(what[0]) / "report.json").is_file():
         from nix_repro.explain_again import explain_directory
+        from nix_repro.keeping import write_page, write_report
         from nix_repro.render.terminal import print_report
 
-        print_report(explain_directory(Path(what[0])))
+        report = explain_directory(Path(what[0]))
+        if report_json is not None:
+            write_report(report, report_json)
+        if html is not None:
+            write_page(report, html)
+        print_report(report)
         return
     given = {**flags, "explain": flags["explain"] or "variations"}
-    sys.exit(_check(_config(what, given), Path.cwd(), report_json, report_dir, keep))
+    sys.exit(_check(_config(what, given), Path.cwd(), report_json, report_dir, html, keep))
 
 
 @cli.command(hidden=True)
@@ -184,13 +195,13 @@ def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: b
     return load([read_file(file) if file is not None else {}, given])
 
 
-def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path | None, keep: Path | None) -> int:
+def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> int:
     from nix_repro.check import check as run_check
-    from nix_repro.keeping import keep_trees, write_renderings, write_report, write_trees
+    from nix_repro.keeping import keep_trees, write_page, write_renderings, write_report, write_trees
     from nix_repro.processes import Processes
     from nix_repro.render.terminal import Progress, print_report
 
-    _writable(report_json, report_dir, keep)
+    _writable(report_json, report_dir, html, keep)
 
     def use(outcome: Outcome) -> Report:
         if keep is not None:
@@ -203,17 +214,22 @@ def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path
             report = run_check(config, processes, os.environ, cwd, display, use)
         if report_json is not None:
             write_report(report, report_json)
+        if html is not None:
+            write_page(report, html)
         if report_dir is not None:
             write_renderings(report, report_dir)
         print_report(report)
     return report.exit_code
 
 
-def _writable(report_json: Path | None, report_dir: Path | None, keep: Path | None) -> None:
+def _writable(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> None:
     """Find out before the work, not after it, that its results cannot be written."""
-    if report_json is not None and report_json.is_dir():
-        raise UsageError(f"--report-json: {report_json} is a directory")
-    for option, directory in (("--report-json", report_json and report_json.parent), ("--report-dir", report_dir), ("--keep", keep)):
+    files = (("--report-json", report_json), ("--html", html))
+    for option, file in files:
+        if file is not None and file.is_dir():
+            raise UsageError(f"{option}: {file} is a directory")
+    parents = ((option, file and file.parent) for option, file in files)
+    for option, directory in (*parents, ("--report-dir", report_dir), ("--keep", keep)):
         if directory is not None:
             try:
                 directory.mkdir(parents=True, exist_ok=True)

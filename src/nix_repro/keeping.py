@@ -47,6 +47,13 @@ def write_report(report: Report, file: Path) -> None:
     write_whole(file, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
 
 
+def write_page(report: Report, file: Path) -> None:
+    """The report as one HTML file. Raises `UsageError` when it cannot be written."""
+    from nix_repro.render.html import render_html
+
+    write_whole(file, render_html(report).encode())
+
+
 def read_report(file: Path) -> Report:
     """A report that was written before. Raises `UsageError` when it is none."""
     try:
@@ -76,3 +83,4 @@ def write_renderings(report: Report, directory: Path) -> None:
     write_report(report, directory / REPORT)
     write_whole(directory / "summary.md", render_summary(report).encode())
     write_whole(directory / "junit.xml", render_junit(report).encode())
+    write_page(report, directory / "report.html")
