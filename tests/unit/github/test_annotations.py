@@ -88,7 +88,8 @@ def test_hostile_words_are_neither_commands_nor_properties(diverged: Report, wor
     derivation = replace(
         diverged.derivations[0], name=word, reason=word, reproduce=word, builds=(Build(round=1, status="failed", log=log),), findings=()
     )
-    report = replace(diverged, derivations=(derivation,), targets=(Target(name=word, limit=1, actual=2, ok=False),), warnings=(word,), caches=Caches())
+    target = Target(name=word, limit=1, actual=2, ok=False)
+    report = replace(diverged, derivations=(derivation,), targets=(target,), warnings=(word,), caches=Caches())
     runner.print_logs(report)
     runner.print_annotations(runner.annotate(report, lambda _: runner.Place(word, 1)))
     runner.warn(word)
