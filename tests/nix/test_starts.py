@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from command import nix_repro, write_flake
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""What goes wrong around a run: bad input, full disks, signals, company, hostile names. One clear message, the right exit code, nothing left."""
+"""What goes wrong around a run: bad input, full disks, signals, company, hostile names.
+
+One clear message, the right exit code, nothing left.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from command import COMMAND, SYSTEM, nix_repro, write_flake
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from store import NixBox
 
 #: A builder that sleeps, told apart from those of tests that run beside this one.
@@ -64,9 +66,11 @@ def test_git_checkouts_that_nix_cannot_see(sandbox_nix: NixBox) -> None:
 
 
 def test_full_disk(sandbox_nix: NixBox) -> None:
-    flake = write_flake(sandbox_nix, 'large = mk "large" "dd if=/dev/zero of=$out bs=1M count=64 2>&1" {}; same = mk "same" "echo > $out" {};')
+    large = 'large = mk "large" "dd if=/dev/zero of=$out bs=1M count=64 2>&1" {};'
+    flake = write_flake(sandbox_nix, large + 'same = mk "same" "echo > $out" {};')
     script = 'mount -t tmpfs -o size=24m disk /nix/store; chgrp nixbld /nix/store; chmod 1775 /nix/store; exec "$@"'
-    done = sandbox_nix.run(["sh", "-c", script, "x", *COMMAND, "check", ".#large", ".#same", "--report-json", "report.json"], check=False, cwd=flake)
+    check = [*COMMAND, "check", ".#large", ".#same", "--report-json", "report.json"]
+    done = sandbox_nix.run(["sh", "-c", script, "x", *check], check=False, cwd=flake)
     report = json.loads((flake / "report.json").read_text())
     verdicts = {d["name"]: (d["verdict"], d["reason"]) for d in report["derivations"]}
     assert verdicts["large"] == ("unverified", "disk full")
@@ -84,7 +88,7 @@ def test_a_signal_leaves_a_report_and_nothing_else(sandbox_nix: NixBox, signum: 
     flake = write_flake(sandbox_nix, f'same = mk "same" "echo > $out" {{}}; naps = mk "naps" "cat ${{same}}; {nap}; echo > $out" {{}};')
     rebuilder = "shadow" if when == "build" else when
     run = sandbox_nix.popen([*COMMAND, "check", ".#naps", "--rebuilder", rebuilder, "--report-json", "report.json"], cwd=flake)
-    wait_for(lambda: sleeping(), run)
+    wait_for(sleeping, run)
     # As a terminal does: the whole foreground group hears it.
     os.kill(run.pid, signum)
     out, err = run.communicate(timeout=60)
@@ -108,7 +112,7 @@ def test_killed_outright_leaves_no_builder(sandbox_nix: NixBox) -> None:
     sandbox_nix.conf(sandbox_paths=sandbox_nix.settings["sandbox-paths"] + f" {marks}")
     flake = write_flake(sandbox_nix, f'naps = mk "naps" "test -e {marks}/first && {NAP}; : > {marks}/first; echo > $out" {{}};')
     run = sandbox_nix.popen([*COMMAND, "check", ".#naps", "--rebuilder", "shadow"], cwd=flake)
-    wait_for(lambda: sleeping(), run)
+    wait_for(sleeping, run)
     run.kill()
     run.communicate(timeout=60)
     wait_for(lambda: not sleeping(), None)
@@ -116,8 +120,8 @@ def test_killed_outright_leaves_no_builder(sandbox_nix: NixBox) -> None:
 
 
 def test_two_runs_at_once_on_one_store(sandbox_nix: NixBox) -> None:
-    packages = " ".join(f'p{n} = mk "p{n}" "sleep 0.3; cat ${{uuid}} > $out; echo > $doc" {{ outputs = [ "out" "doc" ]; }};' for n in range(6))
-    flake = write_flake(sandbox_nix, packages)
+    package = 'pN = mk "pN" "sleep 0.3; cat ${uuid} > $out; echo > $doc" { outputs = [ "out" "doc" ]; };'
+    flake = write_flake(sandbox_nix, " ".join(package.replace("N", str(n)) for n in range(6)))
     runs = [sandbox_nix.popen([*COMMAND, "check", ".#all", "--report-json", f"{n}.json", "--jobs", "2"], cwd=flake) for n in (1, 2)]
     for run in runs:
         out, err = run.communicate(timeout=120)
@@ -131,7 +135,8 @@ def test_two_runs_at_once_on_one_store(sandbox_nix: NixBox) -> None:
 
 @pytest.mark.parametrize("rebuilder", ["shadow", "replace", "nix-check", "local?root=/nix/other"])
 def test_hostile_names(sandbox_nix: NixBox, rebuilder: str) -> None:
-    script = r"""mkdir $out; cd $out; for n in "$(printf 'new\nline')" "$(printf '\377\376')" "$(printf '\033[31m')" '<b>&' '$(id)' '-rf'; do cat ${uuid} > "./$n"; done"""
+    names = r"""'new\nline' '\377\376' '\033[31m' '<b>&' '$(id)' '-rf'"""
+    script = f"""mkdir $out; cd $out; for n in {names}; do cat ${{uuid}} > "./$(printf -- "$n")"; done"""
     flake = write_flake(sandbox_nix, f"names = mk \"names\" ''{script}'' {{}};")
     keep = sandbox_nix.work / "kept"
     said = nix_repro(sandbox_nix, "check", ".#names", "--rebuilder", rebuilder, "--keep", str(keep), cwd=flake)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from command import nix_repro, write_flake
 
 if TYPE_CHECKING:
@@ -105,12 +106,9 @@ def test_the_store_is_left_as_it_was(sandbox_nix: NixBox, flake: Path, rebuilder
 
 def registered(box: NixBox) -> dict[str, str]:
     """The narHash of every valid path that is not a derivation."""
-    paths = [path for path in box.run(["nix-store", "--query", "--requisites", *all_valid(box)]).stdout.split() if not path.endswith(".drv")]
+    said = box.run(["sh", "-c", "nix-store --dump-db | grep ^/nix/store/ | sort -u"]).stdout
+    paths = [path for path in said.split() if not path.endswith(".drv")]
     return dict(zip(paths, box.run(["nix-store", "--query", "--hash", *paths]).stdout.split("sha256:")[1:], strict=True))
-
-
-def all_valid(box: NixBox) -> list[str]:
-    return [line for line in box.run(["sh", "-c", "nix-store --dump-db | grep ^/nix/store/ | sort -u"]).stdout.split() if not line.endswith(".drv")]
 
 
 def test_path_rewriting_is_no_divergence(sandbox_nix: NixBox, flake: Path) -> None:

@@ -38,7 +38,10 @@ class Said:
 
     def verdicts(self) -> dict[str, str]:
         """The verdict by derivation name, with its marks behind it, and its reason when it is unverified."""
-        return {d["name"]: " ".join([d["verdict"], *d["marks"]]) + (f": {d['reason']}" if d["verdict"] == "unverified" else "") for d in self.derivations}
+        return {
+            d["name"]: " ".join([d["verdict"], *d["marks"]]) + (f": {d['reason']}" if d["verdict"] == "unverified" else "")
+            for d in self.derivations
+        }
 
     def outputs(self, name: str) -> dict[str, str]:
         """The verdict by output of one derivation, with the reason when it is unverified."""
@@ -62,12 +65,20 @@ def write_flake(box: NixBox, packages: str, where: str = "flake") -> Path:
 
 
 def nix_repro(
-    box: NixBox, *args: str, cwd: Path, user: bool = False, capabilities: bool = True, env: Mapping[str, str] | None = None, timeout: float = 120
+    box: NixBox,
+    *args: str,
+    cwd: Path,
+    user: bool = False,
+    capabilities: bool = True,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
 ) -> Said:
     """Run `nix-repro ARGS --report-json …` and read the report."""
     place = box.user_home if user else box.work
     file = place / "report.json"
     file.unlink(missing_ok=True)
-    done = box.run([*COMMAND, *args, "--report-json", str(file)], check=False, cwd=cwd, user=user, capabilities=capabilities, env=env, timeout=timeout)
+    done = box.run(
+        [*COMMAND, *args, "--report-json", str(file)], check=False, cwd=cwd, user=user, capabilities=capabilities, env=env, timeout=timeout
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return Said(done.returncode, done.stdout, done.stderr, json.loads(file.read_text()) if file.exists() else {})
