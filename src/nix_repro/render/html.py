@@ -163,7 +163,7 @@ def _log(log: str) -> Markup:
 def _where(path: str) -> Markup:
     """A path inside an output, with room to break after each part; members of archives stand behind an arrow."""
     parts = [Markup("/<wbr>").join(escape.visible(part, 300) for part in member.split("/")) for member in path.split("!")]
-    return Markup(' <span class="in" aria-label="inside it">▸</span> ').join(parts)
+    return Markup(' <span class="in" aria-hidden="true">▸</span><span class="sr">inside it:</span> ').join(parts)
 
 
 def _seconds(value: float) -> str:
