@@ -23,6 +23,13 @@ _OUTPUTS = 8
 _SIDE_LINES = 3
 _SNIPPET_LINES = 6
 _LOG_LINES = 80
+# What a rebuild was compared with, where that is no build of this machine.
+_AGAINST = {
+    "substituted": "against a cache's copy",
+    "cache": "against a cache's hash",
+    "ledger": "against an earlier run",
+    "runner": "against another runner",
+}
 _LOG_CHARS = 12_000
 
 
@@ -90,6 +97,7 @@ def _note(derivation: DerivationReport) -> str:
         parts.append(derivation.verdict.replace("-", " "))
     if derivation.reason:
         parts.append(escape.text(derivation.reason, 160))
+    parts += sorted({_AGAINST[o.hashes[0].source] for o in derivation.outputs.values() if o.hashes and o.hashes[0].source in _AGAINST})
     return " · ".join(parts)
 
 

@@ -324,3 +324,12 @@ def test_tests_policies_and_history_have_their_sections(clean: Report, github: A
     passed = render_summary(replace(clean, test=replace(suite, status="passed", failed=(), log=None)))
     assert "### Tests passed" in passed
     assert "policy" not in passed
+
+
+def test_a_comparison_with_a_caches_copy_is_said_to_be_that(clean: Report, named: Any, github: Any) -> None:
+    derivation = named("a")
+    output = derivation.outputs["out"]
+    fetched = replace(output, hashes=(replace(output.hashes[0], source="substituted", origin="https://x"), *output.hashes[1:]))
+    report = replace(clean, derivations=(replace(derivation, outputs={"out": fetched}),))
+    assert "against a cache's copy" in github(render_summary(report)).text
+    assert "against" not in github(render_summary(clean)).text
