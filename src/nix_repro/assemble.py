@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
-from nix_repro import __version__, verdict
-from nix_repro.checkout import Checkout, flake_ref, read_checkout, reproduce_line
+import msgspec
+
+from nix_repro import __version__, history, policy, verdict
+from nix_repro.checkout import Checkout, flake_ref, on_default_branch, read_checkout, reproduce_line
 from nix_repro.ci import Parts
+from nix_repro.config import Config
 from nix_repro.environment import describe_environment
-from nix_repro.judge import judge
+from nix_repro.judge import INTERRUPTED, judge, judge_policies
 from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
 from nix_repro.report import Build, DerivationReport, Phase, Report, Skipped, Variation
 from nix_repro.run import TIME_GAP, Run
@@ -23,7 +28,7 @@ def assemble(run: Run, signum: int | None) -> Report:
     total = round(time.time() - run.began, 3)
     phases = (*run.phases, Phase(name="total", seconds=total))
     parts = run.books.parts(run.plan, run.recorder, phases) if run.plan is not None else Parts()
-    conclusion, exit_code = judge(derivations, parts.targets, run.config.fail_on, signum=signum)
+    conclusion, exit_code = judge(derivations, parts.targets, run.config.fail_on, signum=signum, test=run.test)
     return Report(
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
@@ -44,7 +49,26 @@ def assemble(run: Run, signum: int | None) -> Report:
         scenario=parts.scenario,
         targets=parts.targets,
         caches=parts.caches,
+        test=run.test,
         warnings=tuple(run.warnings),
+    )
+
+
+def finish(report: Report, config: Config, environ: Mapping[str, str], cwd: Path, warn: Callable[[str], None]) -> Report:
+    """The report with what needs the report itself: how this run compares with earlier ones, and the user's own policies."""
+    warnings: list[str] = []
+    if config.history is not None and report.exit_code <= INTERRUPTED:
+        file = cwd / config.history
+        runs, wrong = history.read(file)
+        this = history.entry(report, default=on_default_branch(environ, cwd))
+        report = msgspec.structs.replace(report, history=history.compare(runs, this))
+        warnings += [text for text in (wrong, history.write(file, [*runs, this])) if text is not None]
+    policies, errors = policy.evaluate(config.fail_when, msgspec.json.encode(report)) if config.fail_when else ((), [])
+    conclusion, exit_code = judge_policies(report.conclusion, report.exit_code, policies, errors)
+    for warning in [*warnings, *errors]:
+        warn(warning)
+    return msgspec.structs.replace(
+        report, conclusion=conclusion, exit_code=exit_code, policies=policies, warnings=(*report.warnings, *warnings, *errors)
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import filecmp
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from nix_repro.checkout import git
 from nix_repro.errors import UsageError
 from nix_repro.evaluate import evaluate
 from nix_repro.nix import Nix
 from nix_repro.report import Report
 
-#: Seconds for one question to Git, files compared of one pair of sources, bytes of a report.
-_GIT_TIMEOUT = 30
+#: Files compared of one pair of sources, bytes of a report.
 _FILES = 20_000
 _REPORT = 256 << 20
 _DRV = re.compile(r"/[^\s\0]*/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+\.drv")
@@ -45,15 +44,15 @@ def at_revision(nix: Nix, revision: str, installables: Sequence[str], cwd: Path,
 
     Nix reads the revision out of the repository's history: nothing is checked out, the work tree stays as it is.
     """
-    top = _git(cwd, "rev-parse", "--show-toplevel")
-    commit = _git(cwd, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if top is None or not top.strip():
+    top = git(cwd, "rev-parse", "--show-toplevel")
+    commit = git(cwd, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not top:
         warn(f"base {revision}: there is no Git repository here; nothing is compared with it")
         return None
-    if commit is None or not commit.strip():
+    if not commit:
         warn(f"base {revision}: that revision is not in this clone; {FETCH_DEPTH}. Nothing is compared with it")
         return None
-    root, sha = Path(top.strip()), commit.strip()
+    root, sha = Path(top), commit
     flake = _flake_url(root, sha, cwd)
     found: dict[str, str] = {}
     for installable in installables:
@@ -76,7 +75,7 @@ def at_revision(nix: Nix, revision: str, installables: Sequence[str], cwd: Path,
         installables=found,
         derivations=_closure(nix, found.values()),
         files=_changed_files(root, sha, prefix),
-        old_lock=_git(root, "show", f"{sha}:{lock}"),
+        old_lock=git(root, "show", f"{sha}:{lock}"),
         new_lock=_text(root / lock),
     )
 
@@ -95,7 +94,7 @@ def _flake_url(root: Path, sha: str, cwd: Path) -> str:
 
 def _changed_files(root: Path, sha: str, prefix: str) -> frozenset[str] | None:
     """The tracked files that differ, as seen from the flake's directory."""
-    text = _git(root, "diff", "--name-only", "-z", "--no-renames", sha, "--")
+    text = git(root, "diff", "--name-only", "-z", "--no-renames", sha, "--")
     if text is None:
         return None
     start = "" if prefix == "." else f"{prefix}/"
@@ -151,14 +150,6 @@ def _listing(top: Path) -> dict[str, str] | None:
             if len(found) > _FILES:
                 return None
     return found
-
-
-def _git(cwd: Path, *args: str) -> str | None:
-    try:
-        asked = subprocess.run(["git", *args], cwd=cwd, capture_output=True, timeout=_GIT_TIMEOUT, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return asked.stdout.decode("utf-8", "surrogateescape") if asked.returncode == 0 else None
 
 
 def _text(file: Path) -> str | None:

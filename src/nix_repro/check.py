@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nix_repro import verdict
-from nix_repro.assemble import assemble
+from nix_repro.assemble import assemble, finish
 from nix_repro.build import CANCELLED, Limits, build, observe_build, present_outputs
 from nix_repro.config import Config
 from nix_repro.errors import Interrupted, UsageError
@@ -18,13 +19,15 @@ from nix_repro.explaining import explain_all
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
 from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
+from nix_repro.policy import check_syntax
 from nix_repro.processes import Processes
 from nix_repro.proving import experiment
 from nix_repro.rebuild.choose import choose
 from nix_repro.rebuild.common import Answer, Rebuilder, Request
 from nix_repro.recorder import Recorder
-from nix_repro.report import Phase, PhaseName, Report
+from nix_repro.report import Phase, PhaseName, Report, SuiteRun
 from nix_repro.run import TIME_GAP, Display, Run
+from nix_repro.testing import run_checks, run_command
 from nix_repro.timing import covered, job_phases
 from nix_repro.upstream import Caches, normal
 
@@ -47,6 +50,7 @@ def check(
 
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
+    check_syntax(config.fail_when)
     began, before = job_phases(environ.get("NIX_REPRO_STARTED"), environ.get("NIX_REPRO_INSTALLED"), time.time())
     with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
         nix = Nix(processes, environ, config.options)
@@ -64,7 +68,7 @@ def check(
             run.warn(f"Nix failed: {error}")
             run.unfinished = str(error).splitlines()[-1].removeprefix("error: ")
         with processes.shielded():
-            report = assemble(run, signum)
+            report = finish(assemble(run, signum), config, environ, cwd, run.warn)
             return use(Outcome(report, run.seen))
 
 
@@ -91,6 +95,7 @@ def _work(run: Run) -> None:
     add_roots(run.nix, list(run.plan.installables.values()), run.work / "roots")
     run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
     _build(run)
+    _test(run)
     _rebuild(run)
     _explain(run)
 
@@ -164,6 +169,21 @@ def _build(run: Run) -> None:
     good = list(run.seen.built())
     if good:
         run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)
+
+
+def _test(run: Run) -> None:
+    wanted = run.config.test
+    assert run.plan is not None
+    if wanted == "none":
+        return
+    with run.phase("test", "testing"):
+        if wanted == "checks":
+            before = {activity.name for activity in run.recorder.builds}
+            run.test = run_checks(run.nix, run.books.robust, _limits(run), Recorder(watcher=run.display), before, run.cwd)
+        elif any(path not in run.seen.built() for path in run.plan.targets):
+            run.test = SuiteRun(command=shlex.join(wanted), status="not-run", log="the build did not succeed")
+        else:
+            run.test = run_command(run.nix, tuple(wanted), run.cwd)
 
 
 def _build_phases(run: Run, started: float) -> list[Phase]:

@@ -22,15 +22,29 @@ class Checkout:
 
 def read_checkout(cwd: Path) -> Checkout:
     """What git says of the directory; nothing when it is not a checkout or git is not there."""
-    commit = _git(cwd, "rev-parse", "HEAD")
+    commit = git(cwd, "rev-parse", "HEAD")
     if commit is None:
         return Checkout()
     return Checkout(
         commit,
-        _git(cwd, "rev-parse", "--show-prefix") or "",
-        _git(cwd, "remote", "get-url", "origin"),
-        bool(_git(cwd, "status", "--porcelain", "--untracked-files=no")),
+        git(cwd, "rev-parse", "--show-prefix") or "",
+        git(cwd, "remote", "get-url", "origin"),
+        bool(git(cwd, "status", "--porcelain", "--untracked-files=no")),
     )
+
+
+def on_default_branch(environ: Mapping[str, str], cwd: Path) -> bool:
+    """Is this a run of the default branch: on GitHub by the event, elsewhere by what `origin` calls its head, else main or master?"""
+    import json
+
+    branch = environ.get("GITHUB_REF_NAME") or git(cwd, "rev-parse", "--abbrev-ref", "HEAD")
+    try:
+        event = json.loads(Path(environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))
+        default = event["repository"]["default_branch"]
+    except (OSError, ValueError, KeyError, TypeError):
+        head = git(cwd, "rev-parse", "--abbrev-ref", "origin/HEAD")
+        default = head.removeprefix("origin/") if head is not None else None
+    return branch == default if isinstance(default, str) else branch in ("main", "master")
 
 
 def flake_ref(checkout: Checkout, environ: Mapping[str, str]) -> str:
@@ -63,12 +77,13 @@ def complaint(cwd: Path) -> str | None:
             remedy = f"git config --global --add safe.directory {shlex.quote(str(cwd))}"
             return f"git does not trust this checkout, because another user owns it: {remedy}"
         return None
-    if (cwd / "flake.nix").is_file() and _git(cwd, "ls-files", "--error-unmatch", "flake.nix") is None:
+    if (cwd / "flake.nix").is_file() and git(cwd, "ls-files", "--error-unmatch", "flake.nix") is None:
         return "flake.nix is not tracked by git, and Nix does not see untracked files: git add flake.nix"
     return None
 
 
-def _git(cwd: Path, *args: str) -> str | None:
+def git(cwd: Path, *args: str) -> str | None:
+    """What a git command says, without the line end; None when it fails."""
     asked = _run(cwd, *args)
     return asked.stdout.strip() if asked is not None and asked.returncode == 0 else None
 

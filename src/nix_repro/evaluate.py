@@ -67,10 +67,15 @@ def _candidates(attr: str, nix: Nix) -> list[str]:
     return [f"packages.{system}.{attr}", *legacy, f"legacyPackages.{system}.{attr}", attr]
 
 
-def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str]) -> dict[str, str]:
+def flake_checks(nix: Nix, cwd: Path) -> dict[str, str]:
+    """The .drv paths of the checks of this system in the flake of `cwd`. Raises `UsageError` when it has none."""
+    return _everything(nix, ".", cwd, (), ("checks",))
+
+
+def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str], kinds: Sequence[str] = ("packages", "checks")) -> dict[str, str]:
     system = nix.settings()["system"]
     found: dict[str, str] = {}
-    for output in (f"packages.{system}", f"checks.{system}"):
+    for output in (f"{kind}.{system}" for kind in kinds):
         try:
             text = _eval(nix, f"{flake}#{output}", _DRV_PATHS, cwd, extra)
         except NixError as error:
@@ -80,7 +85,7 @@ def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str]) -> dict[s
         prefix = "" if flake == "." else f"{flake}#"
         found |= {f"{prefix}{output}.{_quoted(name)}": drv_path for name, drv_path in json.loads(text).items()}
     if not found:
-        raise UsageError(f"{flake}: the flake has no packages and no checks for {system}")
+        raise UsageError(f"{flake}: the flake has {' and '.join(f'no {kind}' for kind in kinds)} for {system}")
     return found
 
 

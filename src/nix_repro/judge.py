@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 from nix_repro.plan import FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM
-from nix_repro.report import Conclusion, DerivationReport, Target
+from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Target
 
 FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
 
 DIVERGENCE, USAGE, OVERRUN, BUILD_FAILED, UNVERIFIED = 1, 2, 3, 4, 5
+#: Exit codes above this are a signal's number more.
+INTERRUPTED = 128
 #: Reasons that leave nothing open: such a derivation is not expected to be verified.
 _SETTLED = (FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM, "budget")
 
@@ -23,12 +25,18 @@ def settled(derivation: DerivationReport) -> bool:
 
 
 def judge(
-    derivations: Sequence[DerivationReport], targets: Iterable[Target], fail_on: Sequence[str], *, signum: int | None = None
+    derivations: Sequence[DerivationReport],
+    targets: Iterable[Target],
+    fail_on: Sequence[str],
+    *,
+    signum: int | None = None,
+    test: SuiteRun | None = None,
 ) -> tuple[Conclusion, int]:
     """The conclusion and the exit code.
 
     Precedence: interrupted, divergence, build failure, unverified, overrun. What `fail_on` does not list neither fails
     the run nor changes its exit code, except that open questions are never a pass: they are `inconclusive`, 5.
+    A failed test is a build failure.
     """
     verdicts = {derivation.verdict for derivation in derivations}
     open_questions = any(d.verdict == "unverified" and not settled(d) for d in derivations)
@@ -37,13 +45,29 @@ def judge(
     open_questions = open_questions or not answered
     failures = [
         ("divergence", "divergent" in verdicts, DIVERGENCE),
-        ("build-failure", bool(verdicts & {"build-failed", "rebuild-failed"}), BUILD_FAILED),
+        (
+            "build-failure",
+            bool(verdicts & {"build-failed", "rebuild-failed"}) or (test is not None and test.status == "failed"),
+            BUILD_FAILED,
+        ),
         ("unverified", open_questions, UNVERIFIED),
         ("overrun", any(target.ok is False for target in targets), OVERRUN),
     ]
     codes = [code for name, found, code in failures if found and name in fail_on]
     if signum is not None:
-        return ("fail" if codes else "inconclusive"), 128 + signum
+        return ("fail" if codes else "inconclusive"), INTERRUPTED + signum
     if codes:
         return "fail", codes[0]
     return ("inconclusive", UNVERIFIED) if open_questions else ("pass", 0)
+
+
+def judge_policies(conclusion: Conclusion, exit_code: int, policies: Iterable[Policy], errors: Sequence[str]) -> tuple[Conclusion, int]:
+    """The same with the `fail-when` expressions, which fail the run whatever `fail_on` lists: like an overrun, unless
+    something worse was found. One that gave no answer (`errors`) is a mistake in the configuration."""
+    if exit_code > INTERRUPTED:
+        return conclusion, exit_code
+    if errors:
+        return "fail", USAGE
+    if any(policy.failed for policy in policies):
+        return "fail", exit_code if conclusion == "fail" else OVERRUN
+    return conclusion, exit_code

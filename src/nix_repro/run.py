@@ -17,7 +17,7 @@ from nix_repro.observe import Observations
 from nix_repro.plan import Plan
 from nix_repro.rebuild.common import Rebuilder
 from nix_repro.recorder import Recorder, Watcher
-from nix_repro.report import Finding, Phase, PhaseName
+from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
 
 #: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
 TIME_GAP = 2.0
@@ -49,6 +49,7 @@ class Run:
     recorder: Recorder = field(default_factory=Recorder)
     unfinished: str = verdict.NOT_REBUILT
     work: Path = Path()
+    test: SuiteRun | None = None
     books: Books = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,67 @@
+"""The test phase: the flake's checks, or a command, after the build and apart from it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections import deque
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from nix_repro.build import Limits, output_paths
+from nix_repro.errors import UsageError
+from nix_repro.evaluate import flake_checks
+from nix_repro.nix import Nix
+from nix_repro.processes import bounded_lines
+from nix_repro.recorder import Recorder
+from nix_repro.report import SuiteRun
+from nix_repro.robust import Robust
+
+#: The end of a failed command's output that is kept: lines, and characters of one.
+LINES, WIDTH = 200, 500
+
+
+def run_checks(nix: Nix, robust: Robust, limits: Limits, recorder: Recorder, before: Collection[str], cwd: Path) -> SuiteRun:
+    """Build the checks of the flake in `cwd`. Those whose result is there or in a cache are cached: they are not run.
+
+    What this run has built `before` counts as run, and is not built again.
+    """
+    try:
+        checks = flake_checks(nix, cwd)
+    except UsageError as error:
+        return SuiteRun(command="checks", status="not-run", log=str(error))
+    drvs = nix.derivations(dict.fromkeys(checks.values()))
+    robust.realise(["--keep-going", *limits.args(), *drvs], recorder)
+    built = {activity.name for activity in recorder.builds} | set(before)
+    valid: dict[str, bool] = {}
+    for path, drv in drvs.items():
+        outputs = output_paths(nix, drv)
+        valid[path] = len(outputs) == len(drv.outputs) and not nix.invalid(outputs.values())
+    names = {name.rpartition(".")[2] if '"' not in name else name: path for name, path in checks.items()}
+    failed = [name for name, path in names.items() if not valid[path]]
+    ran = [name for name, path in names.items() if valid[path] and path in built]
+    log = next((text for name in failed if (text := recorder.log(names[name])) is not None), None)
+    return SuiteRun(
+        command="checks",
+        status="failed" if failed else "passed" if ran else "cached",
+        ran=tuple(ran),
+        cached=tuple(name for name, path in names.items() if valid[path] and path not in built),
+        failed=tuple(failed),
+        log=log,
+    )
+
+
+def run_command(nix: Nix, argv: Sequence[str], cwd: Path) -> SuiteRun:
+    """Run a command in `cwd` with the environment that builds of this user would have: no tokens of the job."""
+    shown = shlex.join(argv)
+    tail: deque[str] = deque(maxlen=LINES)
+    try:
+        with nix.processes.child(argv, env=nix.env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+            assert child.stdout is not None
+            for line in bounded_lines(child.stdout):
+                tail.append(line.decode("utf-8", "replace")[:WIDTH])
+    except OSError as error:
+        return SuiteRun(command=shown, status="failed", failed=(argv[0],), log=f"{argv[0]}: {error.strerror}")
+    if child.returncode == 0:
+        return SuiteRun(command=shown, status="passed")
+    return SuiteRun(command=shown, status="failed", log="\n".join([*tail, f"exit code {child.returncode}"]))
