@@ -31,19 +31,18 @@ FINDINGS, UNFOLDED = 30, 3
 #: Rows of the table of all derivations, failures first; of other tables; logs of failed builds.
 ROWS, ITEMS, LOGS = 500, 100, 40
 _LOG_LINES, _LOG_CHARS = 200, 24_000
-_SNIPPET = 4000
+_SNIPPET, _PATH = 4000, 600
 _TEMPLATES = Path(__file__).parent / "templates"
 # The comparison writes a line feed in a snippet as these two characters.
 _LINE_END = re.compile(r"\\n(.?)", re.DOTALL)
 
 
 class Shown(NamedTuple):
-    """A finding as it is drawn: both sides as marked text, or as rows of bytes (then `more` says that bytes follow)."""
+    """A finding as it is drawn: both sides as marked text, or as a dump of bytes."""
 
     finding: Finding
     text: tuple[tuple[marking.Piece, ...], tuple[marking.Piece, ...]] | None
-    rows: tuple[tuple[marking.Row, ...], tuple[marking.Row, ...]] | None
-    more: bool = False
+    dump: marking.Dump | None
 
 
 class Divergence(NamedTuple):
@@ -112,8 +111,8 @@ def _shown(finding: Finding) -> Shown:
     if finding.a is None and finding.b is None:
         return Shown(finding, None, None)
     a, b = finding.a or "", finding.b or ""
-    if (found := marking.hex_rows(a, b, finding.offset or 0)) is not None:
-        return Shown(finding, None, found[:2], found[2])
+    if (dump := marking.dump(a, b, finding.offset or 0)) is not None:
+        return Shown(finding, None, dump)
     return Shown(finding, marking.mark(a[:_SNIPPET], b[:_SNIPPET]), None)
 
 
@@ -162,7 +161,8 @@ def _log(log: str) -> Markup:
 
 def _where(path: str) -> Markup:
     """A path inside an output, with room to break after each part; members of archives stand behind an arrow."""
-    parts = [Markup("/<wbr>").join(escape.visible(part, 300) for part in member.split("/")) for member in path.split("!")]
+    shown = escape.visible(path, _PATH)
+    parts = [Markup("/<wbr>").join(member.split("/")) for member in shown.split("!")]
     return Markup(' <span class="in" aria-hidden="true">▸</span><span class="sr">inside it:</span> ').join(parts)
 
 

@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])|[0-9a-fA-F]{6,}|[0-9]+|[^\W\d_]+|\s|.",
     re.DOTALL,
 )
-_HEX = re.compile(r"[0-9a-f]{2}(?: [0-9a-f]{2})+(?P<more> …)?|[0-9a-f]{2}(?P<cut> …)")
+_HEX = re.compile(r"[0-9a-f]{2}(?: [0-9a-f]{2})+(?: …)?|[0-9a-f]{2} …")
 
 
 class Piece(NamedTuple):
@@ -33,6 +33,14 @@ class Row(NamedTuple):
     chars: tuple[Piece, ...]
 
 
+class Dump(NamedTuple):
+    """Both sides as rows of bytes, those that differ by place marked. `more` says that bytes follow."""
+
+    a: tuple[Row, ...]
+    b: tuple[Row, ...]
+    more: bool
+
+
 def mark(a: str, b: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     """Both sides in pieces, the differing ones marked. Joined, the pieces of a side are that side."""
     ends_only = len(a) > COMPARED or len(b) > COMPARED
@@ -41,15 +49,14 @@ def mark(a: str, b: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     return left, _pieces(b, [(start, end) for _, _, start, end in spans])
 
 
-def hex_rows(a: str, b: str, offset: int) -> tuple[tuple[Row, ...], tuple[Row, ...], bool] | None:
-    """Both sides as rows of bytes, those that differ by place marked, and whether more bytes follow. Null when a side
-    is not the hex that the comparison writes (`7f 45 4c …`)."""
+def dump(a: str, b: str, offset: int) -> Dump | None:
+    """The dump of two snippets that start at `offset`. Null when one is not the hex that the comparison writes
+    (`7f 45 4c …`)."""
     left, right = _HEX.fullmatch(a), _HEX.fullmatch(b)
     if left is None or right is None:
         return None
     cells = [side[0].removesuffix(" …").split(" ") for side in (left, right)]
-    cut = a.endswith("…") or b.endswith("…")
-    return _rows(cells[0], cells[1], offset), _rows(cells[1], cells[0], offset), cut
+    return Dump(_rows(cells[0], cells[1], offset), _rows(cells[1], cells[0], offset), a.endswith("…") or b.endswith("…"))
 
 
 def _rows(cells: list[str], others: list[str], offset: int) -> tuple[Row, ...]:
