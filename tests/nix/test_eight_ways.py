@@ -7,11 +7,14 @@ test says which.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from command import nix_repro, write_flake
+import jsonschema
+
+from command import Said, nix_repro, write_flake
 
 if TYPE_CHECKING:
     from store import NixBox
@@ -26,6 +29,9 @@ HASH2=$(nix path-info ./result --json | jq -r '.[].narHash')
 echo "code=$CODE"
 if [ "$HASH1" = "$HASH2" ]; then echo "says=reproducible"; else echo "says=different"; fi
 """
+
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,13 @@ def naive(box: NixBox, flake: Path, script: str = SCRIPT) -> Naive:
     return Naive(said.get("says", ""), int(said["code"]), done.stderr)
 
 
+def check(box: NixBox, *args: str, cwd: Path) -> Said:
+    """Ours. Its report keeps to the published contract."""
+    said = nix_repro(box, "check", *args, cwd=cwd)
+    jsonschema.Draft202012Validator(SCHEMA).validate(said.report)
+    return said
+
+
 def test_1_both_hashes_are_the_same_row_of_a_database(sandbox_nix: NixBox) -> None:
     """False pass: `--rebuild` registers nothing, so the comparison cannot fail."""
     flake = write_flake(sandbox_nix, 'default = mk "chance" "cat ${uuid} > $out" {};')
@@ -55,7 +68,7 @@ def test_1_both_hashes_are_the_same_row_of_a_database(sandbox_nix: NixBox) -> No
     )
     assert removed.says == "different"
     assert "result" in removed.err
-    ours = nix_repro(sandbox_nix, "check", cwd=flake)
+    ours = check(sandbox_nix, cwd=flake)
     assert ours.verdicts() == {"chance": "divergent"}
     assert ours.code == 1
 
@@ -69,7 +82,7 @@ def test_2_only_the_top_is_rebuilt(sandbox_nix: NixBox) -> None:
     )
     script = naive(sandbox_nix, flake)
     assert (script.says, script.code) == ("reproducible", 0)
-    ours = nix_repro(sandbox_nix, "check", cwd=flake)
+    ours = check(sandbox_nix, cwd=flake)
     assert ours.verdicts() == {"hidden": "divergent", "top": "reproducible"}
     assert ours.code == 1
 
@@ -86,7 +99,7 @@ def test_3_the_first_difference_is_the_only_one(sandbox_nix: NixBox) -> None:
     named = {output for output in ("dev", "doc") if f"-several-{output}" in checked.stderr.partition("may not be deterministic")[2]}
     assert len(named) == 1
     assert naive(sandbox_nix, flake).says == "reproducible", "and it looks at `out` alone"
-    ours = nix_repro(sandbox_nix, "check", cwd=flake)
+    ours = check(sandbox_nix, cwd=flake)
     assert ours.outputs("several") == {"out": "reproducible", "dev": "divergent", "doc": "divergent"}
 
 
@@ -100,7 +113,7 @@ def test_4_content_addressed_builds_always_pass(sandbox_nix: NixBox) -> None:
     script = naive(sandbox_nix, flake)
     assert (script.says, script.code) == ("reproducible", 0)
     assert "deterministic" not in script.err
-    ours = nix_repro(sandbox_nix, "check", cwd=flake)
+    ours = check(sandbox_nix, cwd=flake)
     assert ours.verdicts() == {"floating": "divergent"}
     assert ours.code == 1
 
@@ -111,7 +124,7 @@ def test_5_what_was_never_built_cannot_be_checked(sandbox_nix: NixBox) -> None:
     script = naive(sandbox_nix, flake, 'nix build .#default --rebuild; echo "code=$?"')
     assert script.code == 1
     assert "checking is not possible" in script.err
-    ours = nix_repro(sandbox_nix, "check", cwd=flake)
+    ours = check(sandbox_nix, cwd=flake)
     assert ours.verdicts() == {"same": "reproducible"}
     assert ours.code == 0
 
@@ -129,10 +142,10 @@ def test_6_a_failed_rebuild_and_a_divergence_look_the_same(sandbox_nix: NixBox) 
     once.unlink()
     (broken / "result").unlink()
     sandbox_nix.run(["nix-store", "--delete", *(f"/nix/store/{path.name}" for path in sandbox_nix.store_dir.glob("*-once"))])
-    ours = nix_repro(sandbox_nix, "check", cwd=broken)
+    ours = check(sandbox_nix, cwd=broken)
     assert ours.verdicts() == {"once": "rebuild-failed"}
     assert ours.code == 4
-    theirs = nix_repro(sandbox_nix, "check", cwd=divergent)
+    theirs = check(sandbox_nix, cwd=divergent)
     assert theirs.verdicts() == {"chance": "divergent"}
     assert theirs.code == 1
 
@@ -144,7 +157,7 @@ def test_7_without_a_sandbox_the_check_builds_at_another_path(sandbox_nix: NixBo
     script = naive(sandbox_nix, flake)
     assert script.code == 1
     assert "may not be deterministic" in script.err
-    ours = nix_repro(sandbox_nix, "check", cwd=flake)
+    ours = check(sandbox_nix, cwd=flake)
     assert ours.verdicts() == {"self": "reproducible"}
     assert ours.code == 0
 
@@ -163,7 +176,7 @@ def test_8_what_an_earlier_run_has_verified_is_built_again(sandbox_nix: NixBox) 
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for command in (["init", "-q"], ["add", "flake.nix"], ["commit", "-q", "-m", "checked"]):
         sandbox_nix.run([*git, *command], cwd=flake)
-    ours = nix_repro(sandbox_nix, "check", "--since", "HEAD", cwd=flake)
+    ours = check(sandbox_nix, "--since", "HEAD", cwd=flake)
     assert builds(count) == before + 1
     assert ours.verdicts()["counted"].startswith("unverified: unchanged since"), "what was not looked at is not called reproducible"
     assert ours.code == 0
