@@ -1,167 +1,24 @@
-"""Carries out experiments in the shadow rebuilder, without touching the derivation, and turns proofs into findings."""
+"""Proves causes by experiment: first of what diverges, then, if that is asked for, of what is the same so far."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from nix_repro.build import Limits
-from nix_repro.drv import Derivation
-from nix_repro.explain import Budget, Context, explain_output
-from nix_repro.explain.experiments import HOLDS, VARIES, Experiment, Hashes, Proof, Purse, hold, likeliest_first, vary
-from nix_repro.nix import NixError
-from nix_repro.observe import Attempt, Observations, Tree
-from nix_repro.rebuild.common import Change, Rebuilder, Request
+from nix_repro.explain.experiments import HOLDS, VARIES, Experiment, Inquiry, Proof, conduct, hold, likeliest_first, vary
+from nix_repro.explain.fixes import fix_for
+from nix_repro.explaining import explain_all
+from nix_repro.laboratory import Laboratory
+from nix_repro.observe import Observations
 from nix_repro.rebuild.shadow import Shadow
-from nix_repro.recorder import Recorder, Watcher
-from nix_repro.report import Finding
-from nix_repro.run import TIME_GAP, Run
+from nix_repro.report import Cause, Finding
+from nix_repro.run import Run
 
-#: Rebuilds that one derivation is given.
-REBUILDS = 24
-_FAKETIME = ("faketime/libfaketime.so.1",)
-_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
-_ZONE = Path("/usr/share/zoneinfo/Asia/Tokyo")
-
-ONE_CPU = Change(args=("--cores", "1"), under="one-cpu")
-
-
-class Laboratory:
-    """Where experiments are done: the shadow rebuilder, the settings Nix has, a directory for files and trees."""
-
-    def __init__(self, shadow: Rebuilder, settings: Mapping[str, Any], limits: Limits, directory: Path, watcher: Watcher) -> None:
-        self._shadow = shadow
-        self._limits = limits
-        self._directory = directory
-        self._watcher = watcher
-        self._sandboxed = str(settings.get("sandbox")).lower() == "true"
-        self._cores = int(limits.cores if limits.cores is not None else settings.get("cores", 0)) or os.cpu_count() or 1
-        self._count = 0
-        self._trees: dict[tuple[str, str], Tree] = {}
-        self.refused: dict[str, str] = {}
-
-    def prove(
-        self,
-        drv: Derivation,
-        first: Mapping[str, Attempt],
-        differing: Mapping[str, Sequence[str]],
-        findings: Sequence[Finding],
-        deadline: float,
-    ) -> tuple[Finding, ...]:
-        """The findings of one derivation with what experiments add: proofs for those it has, and new ones for what differs
-        only under a change.
-
-        `differing` holds the narHashes seen of the outputs that differ; `deadline` is on the monotonic clock.
-        """
-        purse = Purse(REBUILDS, deadline, time.monotonic)
-        self._trees = {}
-
-        def rebuild(experiment: Experiment | None) -> Hashes:
-            return self._rebuild(drv, first, experiment)
-
-        if differing:
-            # The control rebuild of a time stamp must not fall into the last rebuild's second.
-            time.sleep(TIME_GAP)
-            proofs = hold(differing, self._possible(HOLDS, findings), rebuild, purse)
-            return proved(findings, proofs)
-        same = {name: seen.nar_hash for name, seen in first[drv.drv_path].outputs.items()}
-        proofs = vary(same, self._possible(VARIES, findings), rebuild, purse)
-        return tuple(new for proof in proofs for new in self._sensitive(drv, proof))
-
-    def _possible(self, experiments: Sequence[Experiment], findings: Sequence[Finding]) -> list[Experiment]:
-        return [e for e in likeliest_first(experiments, findings) if self._change(e) is not None]
-
-    def _rebuild(self, drv: Derivation, first: Mapping[str, Attempt], experiment: Experiment | None) -> Hashes:
-        change = self._change(experiment) if experiment is not None else Change()
-        assert change is not None
-        self._count += 1
-        room = self._directory / f"experiment-{self._count}"
-        request = Request((drv,), first, 2, self._limits, room, isolated=True, change=change)
-        try:
-            answer = self._shadow.rebuild(request, Recorder(watcher=self._watcher))
-        except NixError:
-            return None
-        name = experiment.name if experiment is not None else ""
-        self._trees |= {(name, output): tree for (_, output), tree in answer.trees.items()}
-        (attempt,) = answer.attempts
-        return {output: seen.nar_hash for output, seen in attempt.outputs.items()} or None
-
-    def _change(self, experiment: Experiment) -> Change | None:
-        """What to tell the rebuilder, or None, with the reason in `refused`, when this machine cannot do it."""
-        match experiment.name:
-            case "one-cpu":
-                return ONE_CPU
-            case "cores":
-                return ONE_CPU if self._cores > 1 else Change(args=("--cores", str(self._cores + 1)))
-            case "directory-order":
-                return Change(memory_build_dir=True)
-            case "kernel":
-                return Change(under="other-kernel")
-            case _ if not self._sandboxed:
-                self.refused[experiment.name] = "it needs Nix's sandbox, which is off"
-                return None
-            case "build-path":
-                return Change(options=(("sandbox-build-dir", "/build-elsewhere"),))
-            case "zone" if not _ZONE.exists():
-                self.refused[experiment.name] = f"there is no {_ZONE}"
-                return None
-            case "zone":
-                return self._sandbox_paths({"/etc/localtime": _ZONE})
-            case "clock-frozen":
-                return self._clock(experiment, "2021-04-05 06:07:08")
-            case _:
-                return self._clock(experiment, "+400d")
-
-    def _clock(self, experiment: Experiment, when: str) -> Change | None:
-        library = next((Path(d, name) for d in _LIBRARIES for name in _FAKETIME if Path(d, name).exists()), None)
-        if library is None:
-            self.refused[experiment.name] = "libfaketime is not installed"
-            return None
-        preload, setting = self._directory / "preload", self._directory / experiment.name
-        preload.parent.mkdir(parents=True, exist_ok=True)
-        preload.write_text("/nix-repro-clock/libfaketime.so.1\n", encoding="ascii")
-        setting.write_text(f"{when}\n", encoding="ascii")
-        return self._sandbox_paths({"/etc/ld.so.preload": preload, "/etc/faketimerc": setting, "/nix-repro-clock": library.parent})
-
-    def _sandbox_paths(self, paths: Mapping[str, Path]) -> Change:
-        return Change(options=(("extra-sandbox-paths", " ".join(f"{inside}={outside}" for inside, outside in paths.items())),))
-
-    def _sensitive(self, drv: Derivation, proof: Proof) -> tuple[Finding, ...]:
-        tree = self._trees.get((proof.experiment.name, proof.output))
-        if tree is None:
-            return ()
-        found = explain_output(proof.output, tree.a, tree.b, Context(name=drv.name, system=drv.system), Budget())
-        return proved(found, [proof])
-
-
-def proved(findings: Sequence[Finding], proofs: Sequence[Proof]) -> tuple[Finding, ...]:
-    """The findings with proofs applied. When an output's every difference goes with one thing, that thing is the cause of
-    each, whatever a rule had taken it for: a token that looks random may come from the clock."""
-    from nix_repro.explain.fixes import fix_for
-
-    by_output = {proof.output: proof for proof in proofs}
-    result: list[Finding] = []
-    for finding in findings:
-        proof = by_output.get(finding.output)
-        if proof is None:
-            result.append(finding)
-            continue
-        because = f"proved: {proof.because}"
-        if finding.cause == proof.experiment.cause:
-            result.append(msgspec.structs.replace(finding, confidence="proved", because=f"{finding.because}; {because}"))
-        else:
-            fix = fix_for(proof.experiment.cause, "")
-            result.append(
-                msgspec.structs.replace(
-                    finding, cause=proof.experiment.cause, confidence="proved", because=because, fix=fix.advice, snippet=fix.snippet
-                )
-            )
-    return tuple(sorted(result, key=lambda finding: finding.derived_from is not None))
+#: Causes that a rule reads off the bytes themselves; what they came from is another question.
+_SHAPES: tuple[Cause, ...] = ("archive-metadata", "permissions")
 
 
 def experiment(run: Run, roots: Sequence[str], steady: Sequence[str]) -> None:
@@ -169,26 +26,102 @@ def experiment(run: Run, roots: Sequence[str], steady: Sequence[str]) -> None:
     if not isinstance(run.rebuilder, Shadow):
         run.warn(f"no experiments: they need the shadow rebuilder, and this run used {run.rebuilder.name if run.rebuilder else 'none'}")
         return
-    plan, first = run.plan, run.seen.built()
-    assert plan is not None
+    assert run.plan is not None
     limits = Limits(run.config.jobs, run.config.cores, run.config.timeout)
-    laboratory = Laboratory(run.rebuilder, run.nix.settings(), limits, run.work / "experiments", run.display)
     deadline = time.monotonic() + run.config.explain_budget
-    late: list[str] = []
-    for drv_path in [*roots, *steady]:
-        drv = plan.derivations[drv_path]
-        if time.monotonic() >= deadline:
-            late.append(drv.name)
-            continue
-        run.display.phase(f"experiments on {drv.name}")
-        findings = laboratory.prove(drv, first, _differing(run.seen, drv_path), run.findings.get(drv_path, ()), deadline)
-        if findings:
-            run.findings[drv_path] = findings
+    laboratory = Laboratory(
+        run.rebuilder, run.plan, run.seen.built(), run.config.rounds + 1, run.nix.settings(), limits, run.work / "experiments", deadline,
+        run.display,
+    )  # fmt: skip
+    late = [*_hold(run, laboratory, roots), *_vary(run, laboratory, steady)]
     if late:
-        run.warn(f"{len(late)} derivations had no experiments, their time was up (explain-budget): {', '.join(late[:5])}")
+        names = ", ".join(run.plan.derivations[path].name for path in late[:5])
+        run.warn(f"{len(late)} derivations did not have all experiments, their time was up (explain-budget): {names}")
     if laboratory.refused:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in sorted(laboratory.refused.items()))
         run.warn(f"experiments that could not be done here: {reasons}")
+
+
+def _hold(run: Run, laboratory: Laboratory, roots: Sequence[str]) -> list[str]:
+    """What is the divergent roots' difference held by? Returns those there was no time for."""
+    tried = _possible(laboratory, HOLDS)
+    inquiries = {
+        path: hold(differing, likeliest_first(tried, run.findings.get(path, ())))
+        for path in roots
+        if (differing := _differing(run.seen, path))
+    }
+    proofs, late = _conduct(run, laboratory, inquiries, steady=False)
+    for path, found in proofs.items():
+        if path in run.findings:
+            run.findings[path] = proved(run.findings[path], found)
+        if ("clock-frozen", path) in laboratory.answered:
+            run.findings[path] = _unfrozen(run.findings.get(path, ()))
+    return late
+
+
+def _vary(run: Run, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
+    """What makes outputs differ that are the same by themselves? Returns the derivations there was no time for."""
+    plan, first = run.plan, run.seen.built()
+    assert plan is not None
+    experiments, holds = _possible(laboratory, VARIES), _possible(laboratory, HOLDS)
+    inquiries = {path: vary({o: seen.nar_hash for o, seen in first[path].outputs.items()}, experiments, holds) for path in steady}
+    proofs, late = _conduct(run, laboratory, inquiries, steady=True)
+    for attempt, trees in laboratory.fickle.values():
+        # Nothing was changed: this is a rebuild like any other, and what it shows counts.
+        run.seen.add([attempt])
+        run.seen.trees.update(trees)
+    run.findings |= explain_all(plan, list(laboratory.fickle), run.seen, run.nix.settings(), run.config.cores, run.warn)
+    for path, found in proofs.items():
+        own = proved(run.findings.get(path, ()), [proof for proof in found if proof.experiment.holds])
+        changed = [p for p in found if not p.experiment.holds]
+        sensitive = [new for p in changed for new in proved(laboratory.sensitive.get((p.experiment.name, path, p.output), ()), [p])]
+        if own or sensitive:
+            run.findings[path] = (*own, *sensitive)
+    return late
+
+
+def _conduct(
+    run: Run, laboratory: Laboratory, inquiries: Mapping[str, Inquiry], *, steady: bool
+) -> tuple[dict[str, list[Proof]], list[str]]:
+    def rebuild(one: Experiment | None, drv_paths: Sequence[str]) -> Mapping[str, Mapping[str, str] | None]:
+        run.display.phase(f"experiment: rebuilding {len(drv_paths)} with {one.what if one else 'nothing changed'}")
+        return laboratory.rebuild(one, drv_paths, steady)
+
+    return conduct(inquiries, rebuild, laboratory.in_time)
+
+
+def _possible(laboratory: Laboratory, experiments: Sequence[Experiment]) -> list[Experiment]:
+    return [e for e in experiments if laboratory.change(e) is not None]
+
+
+def proved(findings: Sequence[Finding], proofs: Sequence[Proof]) -> tuple[Finding, ...]:
+    """The findings with proofs applied. When an output's every difference goes with one thing, that thing is the cause of
+    each, whatever a rule had taken it for: a token that looks random may come from the clock."""
+    by_output = {proof.output: proof for proof in proofs}
+    result = [_proved(finding, by_output[finding.output]) if finding.output in by_output else finding for finding in findings]
+    return tuple(sorted(result, key=lambda finding: finding.derived_from is not None))
+
+
+def _proved(finding: Finding, proof: Proof) -> Finding:
+    cause, because = proof.experiment.cause, f"proved: {proof.because}"
+    if finding.cause == cause:
+        return msgspec.structs.replace(finding, confidence="proved", because=f"{finding.because}; {because}")
+    if finding.cause in _SHAPES:
+        # The rule's fix holds as well: it makes the place the same wherever its content came from.
+        return msgspec.structs.replace(finding, cause=cause, confidence="proved", because=f"{finding.because}; {because}")
+    fix = fix_for(cause, "")
+    return msgspec.structs.replace(finding, cause=cause, confidence="proved", because=because, fix=fix.advice, snippet=fix.snippet)
+
+
+def _unfrozen(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Say of a time stamp that the frozen clock did not hold it, and why that may be."""
+    said = "it still differs with the clock frozen: a static program does not see the fake clock, or something else differs as well"
+    return tuple(
+        msgspec.structs.replace(finding, because=f"{finding.because}; {said}")
+        if finding.cause == "timestamp" and finding.confidence == "high" and finding.derived_from is None
+        else finding
+        for finding in findings
+    )
 
 
 def _differing(seen: Observations, drv_path: str) -> dict[str, list[str]]:

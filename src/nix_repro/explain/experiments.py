@@ -1,19 +1,29 @@
 """Proof by experiment: rebuild under one controlled change at a time and see whether the difference comes or goes. Pure:
 what to try in which order, and what the outcome proves; the rebuilding is passed in.
 
-Two kinds. *Hold*: the output differs by itself; two rebuilds with one thing held still are the same, so that thing is the
+Two kinds. *Hold*: the output differs by itself; rebuilds with one thing held still are the same, so that thing is the
 cause. *Vary*: the output is the same by itself; with one thing changed it differs, so that thing is the cause.
+
+Each derivation has an inquiry of its own, a generator that asks for one rebuild after the other. They are conducted
+together: whatever several want rebuilt in the same way is rebuilt at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_repro.report import Cause, Finding
 
-#: Equal rebuilds that prove a hold: of a difference that was another one every time, and of one that was not.
-FEW, MANY = 3, 7
+#: Equal rebuilds that prove a hold: of a difference that was another one every time, and at least of one that was not.
+#: FEW is also how often a change has to bring a difference, and its undoing to take it away.
+FEW, MANY = 3, 12
+#: How probable equal rebuilds may be by mere chance.
+CHANCE = 0.01
+#: Rebuilds that one derivation is given.
+REBUILDS = 36
 #: narHash by output name, or None when that rebuild could not be had.
 Hashes = Mapping[str, str] | None
 
@@ -44,30 +54,17 @@ VARIES = (
 
 @dataclass(frozen=True)
 class Proof:
-    """What one experiment showed of one output. `against` names the outputs' hashes that differ when it is a *vary*."""
+    """What experiments showed of one output."""
 
     experiment: Experiment
     output: str
     because: str
 
 
-@dataclass
-class Purse:
-    """How many rebuilds, and until when (a monotonic clock's reading), one derivation may still be given."""
-
-    rebuilds: int
-    deadline: float
-    clock: Callable[[], float]
-
-    def take(self) -> bool:
-        if self.rebuilds <= 0 or self.clock() >= self.deadline:
-            return False
-        self.rebuilds -= 1
-        return True
-
-
-#: Rebuild under an experiment's change (None: nothing changed) and give the hashes.
-Rebuild = Callable[[Experiment | None], Hashes]
+#: Asks for a rebuild under an experiment's change (None: nothing changed), is sent the hashes, ends with what it proved.
+Inquiry = Generator[Experiment | None, Hashes, list[Proof]]
+#: Rebuild these derivations under one change and give each one's hashes.
+Rebuild = Callable[[Experiment | None, Sequence[str]], Mapping[str, Hashes]]
 
 
 def likeliest_first(experiments: Iterable[Experiment], findings: Sequence[Finding]) -> list[Experiment]:
@@ -76,23 +73,56 @@ def likeliest_first(experiments: Iterable[Experiment], findings: Sequence[Findin
     return sorted(experiments, key=lambda e: named.index(e.cause) if e.cause in named else len(named))
 
 
-def hold(outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment], rebuild: Rebuild, purse: Purse) -> list[Proof]:
+def conduct(inquiries: Mapping[str, Inquiry], rebuild: Rebuild, in_time: Callable[[], bool]) -> tuple[dict[str, list[Proof]], list[str]]:
+    """The proofs by derivation, and the derivations whose inquiries were cut short because the time was up.
+
+    What most want next is done first, so that stragglers catch up. An inquiry that has had its REBUILDS gets no more.
+    """
+    proofs: dict[str, list[Proof]] = {}
+    late: list[str] = []
+    wanted: dict[str, Experiment | None] = {}
+    had: Counter[str] = Counter()
+
+    def send(name: str, hashes: Hashes) -> None:
+        wanted.pop(name, None)
+        try:
+            wanted[name] = inquiries[name].send(hashes)
+        except StopIteration as end:
+            proofs[name] = end.value
+
+    for name in inquiries:
+        send(name, None)
+    while wanted:
+        if not late and not in_time():
+            late = list(wanted)
+        for name in [name for name in wanted if late or had[name] >= REBUILDS]:
+            send(name, None)
+        if wanted and not late:
+            (experiment, _), *_ = Counter(wanted.values()).most_common(1)
+            names = [name for name, next_one in wanted.items() if next_one == experiment]
+            had.update(names)
+            answers = rebuild(experiment, names)
+            for name in names:
+                send(name, answers.get(name))
+    return proofs, late
+
+
+def hold(outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment]) -> Inquiry:
     """For outputs that differ by themselves (`outputs`: the hashes seen so far): which thing, held still, makes rebuilds
     the same?
 
     One more rebuild with nothing changed comes first. A difference that comes and goes, or has few shapes, needs more
     equal rebuilds before they mean anything.
     """
-    control = rebuild(None) if purse.take() else None
+    control = yield None
     if control is None:
         return []
-    values = {output: [*seen, control.get(output, "")] for output, seen in outputs.items()}
-    times = FEW if all(len(set(seen)) == len(seen) for seen in values.values()) else MANY
+    times = max(_equal_needed([*seen, control.get(output, "")]) for output, seen in outputs.items())
     proofs: list[Proof] = []
     left = list(outputs)
     for experiment in experiments:
         held: list[Mapping[str, str]] = []
-        while left and len(held) < times and (hashes := rebuild(experiment) if purse.take() else None) is not None:
+        while left and len(held) < times and (hashes := (yield experiment)) is not None:
             held.append(hashes)
             if not _steady(left, held):
                 break
@@ -102,30 +132,35 @@ def hold(outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment]
     return proofs
 
 
+def _equal_needed(seen: Sequence[str]) -> int:
+    """How many equal rebuilds are no accident, for an output that had these hashes with nothing changed."""
+    commonest = max(Counter(seen).values())
+    return FEW if commonest == 1 else max(MANY, math.ceil(math.log(CHANCE) / math.log(commonest / len(seen))))
+
+
 def _steady(outputs: Sequence[str], held: Sequence[Mapping[str, str]]) -> list[str]:
     """The outputs that are the same in all of these rebuilds."""
     return [output for output in outputs if len({hashes.get(output) for hashes in held}) == 1 and held[0].get(output) is not None]
 
 
-def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], rebuild: Rebuild, purse: Purse) -> list[Proof]:
+def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], holds: Sequence[Experiment] = ()) -> Inquiry:
     """For outputs that are the same by themselves (`outputs`: their hash): which thing, changed, makes them differ?
 
-    Each that does is undone once more: if the output then differs too, the change was not the cause.
+    Each that does is undone and done again: the difference has to come and go with it every time. An output that differs
+    with nothing changed is not the same by itself after all: then it is asked what it is held by (`holds`).
     """
     proofs: list[Proof] = []
     for experiment in experiments:
-        hashes = rebuild(experiment) if purse.take() else None
-        if hashes is None:
-            continue
-        differing = [output for output, was in outputs.items() if hashes.get(output, was) != was]
-        if not differing:
-            continue
-        again = rebuild(None) if purse.take() else None
-        if again is None:
-            continue
-        proofs += [
-            Proof(experiment, output, f"it differs with {experiment.what}, and is the same again without")
-            for output in differing
-            if again.get(output) == outputs[output]
-        ]
+        left = list(outputs)
+        for _ in range(FEW):
+            changed = yield experiment
+            left = [output for output in left if changed is not None and changed.get(output, outputs[output]) != outputs[output]]
+            undone = (yield None) if left else None
+            if undone is None:
+                left = []
+                break
+            fickle = {output: (was, undone[output]) for output, was in outputs.items() if undone.get(output, was) != was}
+            if fickle:
+                return [proof for proof in proofs if proof.output not in fickle] + (yield from hold(fickle, holds))
+        proofs += [Proof(experiment, output, f"it differs with {experiment.what}, and is the same again without") for output in left]
     return proofs

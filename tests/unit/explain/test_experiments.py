@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
-from nix_repro.explain.experiments import FEW, HOLDS, MANY, VARIES, Experiment, Purse, hold, likeliest_first, vary
+from nix_repro.explain.experiments import (
+    FEW,
+    HOLDS,
+    MANY,
+    REBUILDS,
+    VARIES,
+    Experiment,
+    Hashes,
+    Inquiry,
+    Proof,
+    conduct,
+    hold,
+    likeliest_first,
+    vary,
+)
 from nix_repro.proving import proved
 from nix_repro.report import Finding
 
@@ -15,18 +29,19 @@ FROZEN, ONE_CPU = HOLDS
 Script = Mapping[str | None, Iterator[str]]
 
 
-def purse(rebuilds: int = 100, seconds: float = 1.0) -> Purse:
-    return Purse(rebuilds, seconds, lambda: 0.0)
+def settle(inquiry: Inquiry, script: Script, rebuilds: int = 1000) -> list[Proof]:
+    """Conduct one inquiry into one output; the script has its hashes by experiment in order. One that the script does not
+    have cannot be done, and there is time for no more than so many rebuilds."""
+    done: list[Experiment | None] = []
 
-
-def rebuilding(script: Script) -> Callable[[Experiment | None], dict[str, str] | None]:
-    """Rebuilds of one output, its hashes by experiment in order; one that the script does not have cannot be done."""
-
-    def rebuild(experiment: Experiment | None) -> dict[str, str] | None:
+    def rebuild(experiment: Experiment | None, names: Sequence[str]) -> dict[str, Hashes]:
+        done.append(experiment)
         values = script.get(experiment.name if experiment else None)
-        return {"out": next(values)} if values is not None else None
+        return {"one": {"out": next(values)} if values is not None else None}
 
-    return rebuild
+    proofs, _ = conduct({"one": inquiry}, rebuild, lambda: len(done) < rebuilds)
+    assert len(done) <= min(rebuilds, REBUILDS)
+    return proofs["one"]
 
 
 def different() -> Iterator[str]:
@@ -34,48 +49,97 @@ def different() -> Iterator[str]:
 
 
 def test_a_hold_that_takes_the_difference_away_is_proof() -> None:
-    rebuild = rebuilding({None: different(), "clock-frozen": itertools.repeat("held"), "one-cpu": different()})
-    (proof,) = hold({"out": ["a", "b"]}, HOLDS, rebuild, purse())
+    script = {None: different(), "clock-frozen": itertools.repeat("held"), "one-cpu": different()}
+    (proof,) = settle(hold({"out": ["a", "b"]}, HOLDS), script)
     assert (proof.experiment, proof.because) == (FROZEN, f"with the clock frozen, {FEW} rebuilds are the same")
 
 
 def test_randomness_is_held_by_nothing() -> None:
-    rebuild = rebuilding({None: different(), "clock-frozen": different(), "one-cpu": different()})
-    assert hold({"out": ["a", "b"]}, HOLDS, rebuild, purse()) == []
+    script = {None: different(), "clock-frozen": different(), "one-cpu": different()}
+    assert settle(hold({"out": ["a", "b"]}, HOLDS), script) == []
 
 
 def test_a_difference_that_comes_and_goes_needs_many_equal_rebuilds() -> None:
-    rebuild = rebuilding({None: itertools.repeat("a"), "clock-frozen": itertools.repeat("held")})
-    (proof,) = hold({"out": ["a", "b"]}, [FROZEN], rebuild, purse())
+    (proof,) = settle(hold({"out": ["a", "b"]}, [FROZEN]), {None: itertools.repeat("a"), "clock-frozen": itertools.repeat("held")})
     assert f"{MANY} rebuilds" in proof.because
     by_chance = itertools.chain(["a"] * (MANY - 1), ["b"])
-    assert hold({"out": ["a", "b"]}, [FROZEN], rebuilding({None: itertools.repeat("a"), "clock-frozen": by_chance}), purse()) == []
+    assert settle(hold({"out": ["a", "b"]}, [FROZEN]), {None: itertools.repeat("a"), "clock-frozen": by_chance}) == []
+
+
+def test_the_rarer_the_difference_the_more_equal_rebuilds() -> None:
+    script = {None: itertools.repeat("a"), "clock-frozen": itertools.repeat("a")}
+    (proof,) = settle(hold({"out": [*["a"] * 5, "b"]}, [FROZEN]), script)
+    assert "30 rebuilds" in proof.because
+    assert settle(hold({"out": [*["a"] * 9, "b"]}, [FROZEN]), script) == []
 
 
 @pytest.mark.parametrize("rebuilds", range(1 + FEW))
 def test_too_few_rebuilds_prove_nothing(rebuilds: int) -> None:
-    rebuild = rebuilding({None: different(), "clock-frozen": itertools.repeat("held")})
-    assert hold({"out": ["a", "b"]}, [FROZEN], rebuild, purse(rebuilds)) == []
+    script = {None: different(), "clock-frozen": itertools.repeat("held")}
+    assert settle(hold({"out": ["a", "b"]}, [FROZEN]), script, rebuilds) == []
 
 
 def test_no_time_no_rebuild() -> None:
-    def never(experiment: Experiment | None) -> None:
-        raise AssertionError(experiment)
-
-    assert hold({"out": ["a", "b"]}, HOLDS, never, purse(seconds=0.0)) == []
-    assert vary({"out": "a"}, VARIES, never, purse(seconds=0.0)) == []
+    assert settle(hold({"out": ["a", "b"]}, HOLDS), {}, rebuilds=0) == []
+    assert settle(vary({"out": "a"}, VARIES), {}, rebuilds=0) == []
 
 
 def test_a_change_that_brings_the_difference_is_proof_when_undoing_it_takes_it_away() -> None:
     script = {e.name: itertools.repeat("a") for e in VARIES} | {None: itertools.repeat("a"), "cores": itertools.repeat("other")}
-    (proof,) = vary({"out": "a"}, VARIES, rebuilding(script), purse())
+    (proof,) = settle(vary({"out": "a"}, VARIES), script)
     assert proof.experiment.name == "cores"
-    assert vary({"out": "a"}, VARIES, rebuilding(script | {None: different()}), purse()) == []
+    assert settle(vary({"out": "a"}, VARIES), script | {None: different()}) == []
+
+
+@pytest.mark.parametrize("times", range(1, FEW))
+def test_a_difference_that_came_with_a_change_by_chance_is_no_proof(times: int) -> None:
+    script = {e.name: itertools.repeat("a") for e in VARIES} | {None: itertools.repeat("a")}
+    assert settle(vary({"out": "a"}, VARIES), script | {"cores": itertools.chain(["b"] * times, itertools.repeat("a"))}) == []
+
+
+def test_what_differs_with_nothing_changed_is_asked_what_holds_it() -> None:
+    """The same in the first two builds by chance: a race that one core ends."""
+    race = itertools.cycle(["b", "a", "c"])
+    script = {e.name: itertools.repeat("a") for e in VARIES} | {
+        "clock-shifted": race,
+        "clock-frozen": race,
+        None: race,
+        "one-cpu": itertools.repeat("a"),
+    }
+    (proof,) = settle(vary({"out": "z"}, VARIES, HOLDS), script)
+    assert proof.experiment == ONE_CPU
 
 
 def test_an_experiment_that_cannot_be_done_proves_nothing() -> None:
-    assert vary({"out": "a"}, VARIES, rebuilding({None: itertools.repeat("a")}), purse()) == []
-    assert hold({"out": ["a", "b"]}, HOLDS, rebuilding({None: different()}), purse()) == []
+    assert settle(vary({"out": "a"}, VARIES), {None: itertools.repeat("a")}) == []
+    assert settle(hold({"out": ["a", "b"]}, HOLDS), {None: different()}) == []
+
+
+def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
+    answers = {
+        "stamp": {None: different(), "clock-frozen": itertools.repeat("x")},
+        "race": {None: different(), "clock-frozen": different(), "one-cpu": itertools.repeat("x")},
+    }
+    runs: list[list[str]] = []
+
+    def rebuild(experiment: Experiment | None, names: Sequence[str]) -> dict[str, Hashes]:
+        runs.append(list(names))
+        key = experiment.name if experiment else None
+        return {name: {"out": next(answers[name][key])} for name in names}
+
+    proofs, late = conduct({name: hold({"out": ["a", "b"]}, HOLDS) for name in answers}, rebuild, lambda: True)
+    assert {name: [proof.experiment for proof in found] for name, found in proofs.items()} == {"stamp": [FROZEN], "race": [ONE_CPU]}
+    assert late == []
+    # One control, three with the clock frozen, three on one core.
+    assert len(runs) == 1 + FEW + FEW
+    assert runs[0] == ["stamp", "race"]
+
+
+def test_who_had_no_time_is_named() -> None:
+    left = iter([True, False])
+    inquiries = {name: hold({"out": ["a", "b"]}, HOLDS) for name in ("one", "two")}
+    proofs, late = conduct(inquiries, lambda _, names: {name: {"out": "c"} for name in names}, lambda: next(left))
+    assert (proofs, late) == ({"one": [], "two": []}, ["one", "two"])
 
 
 def test_what_a_rule_suspects_is_tried_first() -> None:
@@ -86,14 +150,20 @@ def test_what_a_rule_suspects_is_tried_first() -> None:
 
 
 def test_proof_corrects_a_rule() -> None:
-    rebuild = rebuilding({None: different(), "clock-frozen": itertools.repeat("held")})
-    proofs = hold({"out": ["a", "b"]}, [FROZEN], rebuild, purse())
+    proofs = settle(hold({"out": ["a", "b"]}, [FROZEN]), {None: different(), "clock-frozen": itertools.repeat("held")})
     right, wrong = proved([finding("timestamp"), finding("randomness")], proofs)
     assert (right.cause, right.confidence) == (wrong.cause, wrong.confidence) == ("timestamp", "proved")
     assert right.because.startswith("seen; proved: ")
     assert wrong.because.startswith("proved: ")
     (other,) = proved([finding("randomness", output="doc")], proofs)
     assert (other.cause, other.confidence) == ("randomness", "high")
+
+
+def test_proof_keeps_what_a_rule_read_off_an_archive() -> None:
+    proofs = settle(hold({"out": ["a", "b"]}, [ONE_CPU]), {None: different(), "one-cpu": itertools.repeat("held")})
+    (found,) = proved([finding("archive-metadata")], proofs)
+    assert (found.cause, found.confidence) == ("parallelism", "proved")
+    assert found.because.startswith("seen; proved: ")
 
 
 def finding(cause: str, output: str = "out") -> Finding:

@@ -1,0 +1,168 @@
+"""Where experiments are carried out: in the shadow rebuilder, under one change at a time, without touching a derivation."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nix_repro.build import Limits
+from nix_repro.explain import Budget, Context, explain_output
+from nix_repro.explain.experiments import Experiment, Hashes
+from nix_repro.nix import NixError
+from nix_repro.observe import Attempt, Tree
+from nix_repro.plan import Plan, levels
+from nix_repro.rebuild.common import Answer, Change, Rebuilder, Request
+from nix_repro.recorder import Recorder, Watcher
+from nix_repro.report import Finding
+from nix_repro.run import TIME_GAP
+
+_FAKETIME = ("faketime/libfaketime.so.1",)
+_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
+_ZONE = Path("/usr/share/zoneinfo/Asia/Tokyo")
+
+#: One job at a time, too: builds that share the one processor would disturb each other.
+ONE_CPU = Change(args=("--cores", "1", "--max-jobs", "1"), under="one-cpu")
+
+#: How long a build may take in an experiment: so many seconds, and so many times what it took at first.
+PATIENCE = (60, 10)
+
+
+class Laboratory:
+    """The shadow rebuilder, what was built first, a directory for files and trees, and until when there is time
+    (`deadline`, on the monotonic clock).
+
+    `refused` says which experiments this machine cannot do and why, `answered` which were done with which .drv.
+    `sensitive` is what was found in an output that differs under an experiment, by the experiment's name, .drv path and
+    output. `fickle` are rebuilds with nothing changed that differ from a first build that was the same until then.
+    """
+
+    def __init__(
+        self,
+        shadow: Rebuilder,
+        plan: Plan,
+        first: Mapping[str, Attempt],
+        round_number: int,
+        settings: Mapping[str, Any],
+        limits: Limits,
+        directory: Path,
+        deadline: float,
+        watcher: Watcher,
+    ) -> None:
+        self._shadow = shadow
+        self._plan = plan
+        self._first = first
+        self._round = round_number
+        self._limits = limits
+        self._directory = directory
+        self._deadline = deadline
+        self._watcher = watcher
+        self._sandboxed = str(settings.get("sandbox")).lower() == "true"
+        self._cores = int(limits.cores if limits.cores is not None else settings.get("cores", 0)) or os.cpu_count() or 1
+        self._started = max((a.started or 0.0 for a in first.values()), default=0.0)
+        self._count = 0
+        self.refused: dict[str, str] = {}
+        self.answered: set[tuple[str, str]] = set()
+        self.sensitive: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
+        self.fickle: dict[str, tuple[Attempt, dict[tuple[str, str], Tree]]] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def in_time(self) -> bool:
+        return time.monotonic() < self._deadline
+
+    def rebuild(self, experiment: Experiment | None, drv_paths: Sequence[str], steady: bool) -> dict[str, Hashes]:
+        """Rebuild with the first build's inputs, in as few runs of Nix as that allows. `steady` says that these are
+        derivations that were the same so far."""
+        change = self.change(experiment) if experiment is not None else Change()
+        assert change is not None
+        if not steady and (experiment is None or experiment.name == "one-cpu"):
+            # Only what the experiment holds still may make a time stamp the same.
+            time.sleep(max(0.0, self._started + TIME_GAP - time.time()))
+        self._started = time.time()
+        control = steady and experiment is None
+        found: dict[str, Hashes] = {}
+        for level in levels(drv_paths, self._plan.derivations):
+            if not self.in_time():
+                break
+            self._count += 1
+            with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as passing:
+                answer = self._ask(change, level, self._directory / f"control-{self._count}" if control else Path(passing))
+                if steady and experiment is not None:
+                    self._look(experiment, answer)
+            if control:
+                self._remember(answer)
+            found |= {a.drv_path: {output: seen.nar_hash for output, seen in a.outputs.items()} for a in answer.attempts if a.outputs}
+        if experiment is not None:
+            self.answered |= {(experiment.name, path) for path in found}
+        return found
+
+    def _ask(self, change: Change, drv_paths: Sequence[str], keep: Path) -> Answer:
+        # What takes longer than there is time is of no use, and a program may wait forever for a frozen clock.
+        left = max(1, math.ceil(self._deadline - time.monotonic()))
+        usual = max(self._first[path].seconds or left for path in drv_paths)
+        limits = replace(self._limits, timeout=min(self._limits.timeout or left, left, math.ceil(PATIENCE[0] + PATIENCE[1] * usual)))
+        targets = tuple(self._plan.derivations[path] for path in drv_paths)
+        request = Request(targets, self._first, self._round, limits, keep, isolated=True, change=change)
+        try:
+            return self._shadow.rebuild(request, Recorder(watcher=self._watcher))
+        except NixError:
+            return Answer((), {})
+
+    def _look(self, experiment: Experiment, answer: Answer) -> None:
+        """What is sensitive to the change? The trees are not kept for later: there may be many."""
+        for (drv_path, output), tree in answer.trees.items():
+            if (key := (experiment.name, drv_path, output)) not in self.sensitive:
+                drv = self._plan.derivations[drv_path]
+                context = Context(name=drv.name, system=drv.system)
+                self.sensitive[key] = explain_output(output, tree.a, tree.b, context, Budget())
+
+    def _remember(self, answer: Answer) -> None:
+        for attempt in answer.attempts:
+            trees = {key: tree for key, tree in answer.trees.items() if key[0] == attempt.drv_path}
+            if trees:
+                self.fickle.setdefault(attempt.drv_path, (replace(attempt, isolated=False), trees))
+
+    def change(self, experiment: Experiment) -> Change | None:
+        """What to tell the rebuilder, or None, with the reason in `refused`, when this machine cannot do it."""
+        match experiment.name:
+            case "one-cpu":
+                return ONE_CPU
+            case "cores":
+                return ONE_CPU if self._cores > 1 else Change(args=("--cores", str(self._cores + 1)))
+            case "directory-order":
+                return Change(memory_build_dir=True)
+            case "kernel":
+                return Change(under="other-kernel")
+            case _ if not self._sandboxed:
+                self.refused[experiment.name] = "it needs Nix's sandbox, which is off"
+                return None
+            case "build-path":
+                return Change(options=(("sandbox-build-dir", "/build-elsewhere"),))
+            case "zone" if not _ZONE.exists():
+                self.refused[experiment.name] = f"there is no {_ZONE}"
+                return None
+            case "zone":
+                return _sandbox_paths({"/etc/localtime": _ZONE})
+            case "clock-frozen":
+                return self._clock(experiment, "2021-04-05 06:07:08")
+            case _:
+                return self._clock(experiment, "+400d")
+
+    def _clock(self, experiment: Experiment, when: str) -> Change | None:
+        library = next((Path(d, name) for d in _LIBRARIES for name in _FAKETIME if Path(d, name).exists()), None)
+        if library is None:
+            self.refused[experiment.name] = "libfaketime is not installed"
+            return None
+        preload, setting = self._directory / "preload", self._directory / experiment.name
+        preload.write_text("/nix-repro-clock/libfaketime.so.1\n", encoding="ascii")
+        setting.write_text(f"{when}\n", encoding="ascii")
+        return _sandbox_paths({"/etc/ld.so.preload": preload, "/etc/faketimerc": setting, "/nix-repro-clock": library.parent})
+
+
+def _sandbox_paths(paths: Mapping[str, Path]) -> Change:
+    return Change(options=(("extra-sandbox-paths", " ".join(f"{inside}={outside}" for inside, outside in paths.items())),))
