@@ -13,6 +13,7 @@ from nix_repro import verdict
 from nix_repro.assemble import assemble, finish
 from nix_repro.build import CANCELLED, Limits, build, observe_build, present_outputs
 from nix_repro.config import Config
+from nix_repro.doctor import urgent
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.evaluate import add_roots, evaluate
 from nix_repro.explaining import explain_all
@@ -114,6 +115,8 @@ def _plan(run: Run) -> None:
         run.books.expect(urls, caches.unreachable)
         run.plan = run.books.compare(run.plan)
     _refuse_other_systems(run, run.plan)
+    for finding in urgent(run.nix, run.environ, run.cwd):
+        run.warn(finding)
     for url, why in caches.unreachable.items():
         run.warn(f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them")
 

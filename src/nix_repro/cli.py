@@ -125,6 +125,28 @@ def plan(installables: tuple[str, ...], **flags: Any) -> None:
 
 
 @cli.command()
+@click.argument("installables", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON")
+def doctor(installables: tuple[str, ...], as_json: bool) -> None:
+    """Look for what is wrong with Nix, its caches, this checkout and this machine. Changes nothing; exit 1 with problems."""
+    from nix_repro.doctor import diagnose
+    from nix_repro.nix import Nix
+    from nix_repro.processes import Processes
+    from nix_repro.render.doctor import print_findings
+
+    processes = Processes()
+    with processes.handling_signals():
+        findings = diagnose(Nix(processes, os.environ), os.environ, Path.cwd(), installables or (".#default",))
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode({"version": 1, "findings": findings}), indent=1).decode())
+    else:
+        print_findings(findings)
+    sys.exit(any(finding.state == "problem" for finding in findings))
+
+
+@cli.command()
 @_settings
 @_results
 def demo(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any) -> None:
