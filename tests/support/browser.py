@@ -38,16 +38,8 @@ class Chromium:
         self._in, theirs_out = os.pipe()
         # Chromium reads commands from descriptor 3 and answers on 4.
         self._process = subprocess.Popen(
-            [
-                "sh",
-                "-c",
-                f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}',
-                "sh",
-                program,
-                *FLAGS,
-                f"--user-data-dir={self.profile}",
-                "about:blank",
-            ],
+            # bash: dash knows no descriptors above 9.
+            ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", program, *FLAGS, f"--user-data-dir={self.profile}"],
             pass_fds=(theirs_in, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -128,9 +120,11 @@ class Chromium:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def press(self, key: str, code: int) -> None:
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+    def press(self, key: str) -> None:
+        """`Tab` or `Enter`."""
+        more: dict[str, Any] = {"Tab": {"windowsVirtualKeyCode": 9}, "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"}}[key]
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
     def screenshot(self, to: Path, *, whole: bool = True) -> None:
         """A PNG of the page, `whole` or what the window shows."""
