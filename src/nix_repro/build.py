@@ -69,7 +69,8 @@ def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str]
                 continue
             source: Source = "present"
             origin = "local store, valid before this run"
-            if path not in present and path in fetched:
+            # What could not be fetched was built in the end.
+            if path not in present and path in fetched and (activity is None or activity.started < fetched[path].started):
                 source, origin = "substituted", fetched[path].origin
             elif activity is not None and path not in present:
                 source, origin = "built", activity.origin or "round 1"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nix_repro import account, change, targets, timing, why
 from nix_repro.base import Base, at_revision, differing_files, from_report
-from nix_repro.caches import HitRate, Place, hit_rate, layers, recognise
+from nix_repro.caches import HitRate, hit_rate, layers, recognise
 from nix_repro.config import Config
 from nix_repro.drv import Derivation
 from nix_repro.nix import Nix, NixError
@@ -167,11 +167,16 @@ class Books:
             return BuiltBecause(drv_path=drv_path, why="changed", root_change=line, change_class=self._classes[root])
         if self.base is None and drv_path in own(plan):
             return BuiltBecause(drv_path=drv_path, why="unknown")
-        asked = ", ".join(place.name for place in self._asked()) or "no cache is configured"
-        return BuiltBecause(drv_path=drv_path, why="cache miss", root_change=f"unchanged; asked: {asked}")
+        return BuiltBecause(drv_path=drv_path, why="cache miss", root_change=f"unchanged; {self._asked()}")
 
-    def _asked(self) -> list[Place]:
-        return [recognise(url, self.upstream) for url in self.robust.configured() if normal(url) not in self.robust.dropped]
+    def _asked(self) -> str:
+        """Which caches were asked, and which were left out."""
+        urls = {normal(url): recognise(url, self.upstream).name for url in self.robust.configured()}
+        asked = ", ".join(name for url, name in urls.items() if url not in self.robust.dropped)
+        left = ", ".join(name for url, name in urls.items() if url in self.robust.dropped)
+        if not urls:
+            return "no cache is configured"
+        return "; ".join(part for part in (f"asked: {asked}" if asked else "", f"left out: {left}" if left else "") if part)
 
     def _root_line(self, root: why.Root) -> str:
         files = self._files.get(root)

@@ -193,6 +193,8 @@ def test_a_bad_cache_neither_fails_nor_stalls(shop: Shop, name: str) -> None:
     took = time.monotonic() - began
     assert said.code == 0, said.err
     assert layers(said) == {"built": 3}
+    # Not the copy that could not be fetched.
+    assert {o["hashes"][0]["source"] for d in said.derivations for o in d["outputs"].values()} == {"built"}
     incidents = said.report["caches"]["incidents"]
     if words is None:
         assert incidents == []

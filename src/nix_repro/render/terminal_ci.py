@@ -92,8 +92,8 @@ def _print_layers(console: Console, report: Report) -> None:
 def _print_built(console: Console, report: Report) -> None:
     change = report.caches.change
     if change is not None:
-        said = f"\nagainst {change.base}: {change.derivations} derivations differ, class {change.change_class}"
-        console.print(Text(printable(said), style="bold"), soft_wrap=True)
+        said = f"against {change.base}: {change.derivations} derivations differ, class {change.change_class}"
+        console.print(Text(f"\n{printable(said)}", style="bold"), soft_wrap=True)
         for lock in change.lock:
             console.print(Text(f"  flake.lock: {printable(lock_line(lock))}"), soft_wrap=True)
     told = [row for row in report.caches.built if row.why != "unknown"]
