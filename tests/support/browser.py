@@ -122,7 +122,7 @@ class Chromium:
 
     def press(self, key: str) -> None:
         """`Tab` or `Enter`."""
-        more: dict[str, Any] = {"Tab": {"windowsVirtualKeyCode": 9}, "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"}}[key]
+        more: dict[str, Any] = {"windowsVirtualKeyCode": 9} if key == "Tab" else {"windowsVirtualKeyCode": 13, "text": "\r"}
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
