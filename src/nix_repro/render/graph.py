@@ -88,10 +88,9 @@ def draw(report: Report) -> Drawing | None:
     }
     if not linked:
         return None
-    depths = _depths(linked, used_by)
-    kept = sorted(linked, key=lambda path: (depths[path], not is_root(nodes[path]), not nodes[path].attrs, nodes[path].name))[:DRAWN]
-    chosen = set(kept)
-    edges = [(path, user) for path in kept for user in used_by[path] if user in chosen and depths[user] > depths[path]]
+    kept = _kept(linked, used_by)
+    depths = _depths({path: nodes[path] for path in kept}, used_by)
+    edges = [(path, user) for path in kept for user in used_by[path] if depths.get(user, 0) > depths[path]]
     columns = _columns(kept, edges, depths)
     height = max(len(column) for column in columns) * (_HEIGHT + _GAP) - _GAP + 2 * _EDGE
     placed: dict[Slot, Node] = {}
@@ -110,13 +109,23 @@ def draw(report: Report) -> Drawing | None:
     return Drawing(boxes, arrows, round(x - _ACROSS + _EDGE, 1), float(height), len(linked) - len(kept))
 
 
+def _kept(linked: Mapping[str, DerivationReport], used_by: Mapping[str, list[str]]) -> list[str]:
+    """What is drawn when not everything can be: the roots that most depend on, each with those nearest to it."""
+    below = {path: reached(path, used_by) for path, node in linked.items() if is_root(node)}
+    share = max(DRAWN // max(len(below), 1), 4)
+    kept: dict[str, None] = {}
+    for root in sorted(below, key=lambda path: (-len(below[path]), linked[path].name)):
+        kept |= dict.fromkeys([root, *below[root][:share]])
+    return list(kept | dict.fromkeys(linked))[:DRAWN]
+
+
 def _depths(nodes: Mapping[str, DerivationReport], used_by: Mapping[str, list[str]]) -> dict[str, int]:
     """The longest way to each node from one that has no differing input. What a report with a loop leaves over comes first."""
     waiting = {path: sum(needed in nodes and needed != path for needed in dict.fromkeys(node.inputs)) for path, node in nodes.items()}
     depths = dict.fromkeys(nodes, 0)
     ready = [path for path, count in waiting.items() if not count]
     for path in ready:
-        for user in used_by[path]:
+        for user in (user for user in used_by[path] if user in nodes):
             depths[user] = max(depths[user], depths[path] + 1)
             waiting[user] -= 1
             if not waiting[user]:

@@ -304,6 +304,19 @@ def test_the_graph_has_every_edge_of_what_differs() -> None:
     assert len(drawing.arrows) == 3
 
 
+def test_a_graph_of_many_roots_is_cut_to_those_that_most_depend_on() -> None:
+    lonely: list[list[int]] = [[] for _ in range(200)]
+    drawing = graph.draw(graph_of([*lonely, *([n] for n in range(200)), [7], [7], [7]]))
+    assert drawing is not None
+    labels = [node.label for node in drawing.nodes]
+    assert {"d7", "d207", "d400", "d401", "d402"} <= set(labels)
+    assert len(drawing.arrows) >= len(labels) // 2
+    # A chain deeper than what is drawn leaves no empty columns behind.
+    deep = graph.draw(graph_of([[], *([n] for n in range(150))]))
+    assert deep is not None
+    assert len(deep.nodes) == graph.DRAWN
+
+
 def test_a_large_graph_is_cut_and_says_so() -> None:
     drawing = graph.draw(graph_of([[], *([0] for _ in range(200))]))
     assert drawing is not None
