@@ -108,7 +108,8 @@ def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -
     from nix_repro.check import check
     from nix_repro.keeping import write_trees
     from nix_repro.processes import Processes
-    from nix_repro.render.terminal import Progress, print_report
+    from nix_repro.render.progress import Progress
+    from nix_repro.render.terminal import print_report
 
     processes = Processes()
     # rich: a job's log is no terminal, whatever the runner made it look like.

@@ -18,7 +18,7 @@ from nix_repro.observe import Observations
 from nix_repro.plan import UPSTREAM, Plan, since
 from nix_repro.rebuild.choose import in_ci
 from nix_repro.recorder import Recorder
-from nix_repro.render.words import store_name
+from nix_repro.render.phrases import store_name
 from nix_repro.report import BuiltBecause, Caches, Change, ChangeClass, Layer, LockChange, Phase, Scenario, Target
 from nix_repro.robust import Robust
 from nix_repro.upstream import normal

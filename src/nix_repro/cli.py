@@ -115,7 +115,7 @@ def plan(installables: tuple[str, ...], **flags: Any) -> None:
     from nix_repro.check import plan_only
     from nix_repro.processes import Processes
     from nix_repro.render.plan import print_plan
-    from nix_repro.render.terminal import Progress
+    from nix_repro.render.progress import Progress
 
     processes = Processes()
     with processes.handling_signals():
@@ -221,7 +221,8 @@ def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path
     from nix_repro.check import check as run_check
     from nix_repro.keeping import keep_trees, write_page, write_renderings, write_report, write_trees
     from nix_repro.processes import Processes
-    from nix_repro.render.terminal import Progress, print_report
+    from nix_repro.render.progress import Progress
+    from nix_repro.render.terminal import print_report
 
     _writable(report_json, report_dir, html, keep)
 

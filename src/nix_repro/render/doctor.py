@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nix_repro.doctor import Finding, State
-from nix_repro.render.words import printable
+from nix_repro.render.escape import visible
 
 _ORDER: tuple[State, ...] = ("problem", "note", "ok")
 _SIGN: dict[State, tuple[str, str]] = {"problem": ("✗", "bold red"), "note": ("!", "yellow"), "ok": ("✓", "green")}
@@ -21,8 +21,8 @@ def print_findings(findings: Sequence[Finding], stream: TextIO | None = None) ->
     console = Console(file=stream or sys.stdout, highlight=False)
     for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.state)):
         sign, style = _SIGN[finding.state]
-        console.print(Text.assemble((f"{sign} ", style), (f"{finding.check}: ", "bold"), printable(finding.found)), soft_wrap=True)
+        console.print(Text.assemble((f"{sign} ", style), (f"{finding.check}: ", "bold"), visible(finding.found)), soft_wrap=True)
         if finding.fix is not None:
-            console.print(Text(f"    {printable(finding.fix)}", style="dim"), soft_wrap=True)
+            console.print(Text(f"    {visible(finding.fix)}", style="dim"), soft_wrap=True)
     counts = {state: sum(finding.state == state for finding in findings) for state in _ORDER}
     console.print(f"\n{counts['problem']} problems, {counts['note']} notes, {counts['ok']} in order")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from markupsafe import Markup
 
 from nix_repro.render import bars, escape, graph, marking, phrases
-from nix_repro.render.words import store_name
+from nix_repro.render.phrases import store_name
 from nix_repro.report import SEVERITY
 
 if TYPE_CHECKING:

@@ -52,6 +52,12 @@ def short_hash(nar_hash: str) -> str:
     return nar_hash.rpartition("-")[2][:8]
 
 
+def store_name(path: str) -> str:
+    """A store path without its directory, hash and `.drv`."""
+    base = path.rsplit("/", 1)[-1]
+    return (base[33:] if len(base) > 33 and base[32] == "-" else base).removesuffix(".drv")
+
+
 def counts(report: Report) -> dict[Verdict, int]:
     """How many derivations have each verdict, zeros included."""
     found = dict.fromkeys(reversed(SEVERITY), 0)
@@ -142,7 +148,7 @@ def headline(report: Report) -> Headline:
         if clean:
             outputs = plural(sum(len(d.outputs) for d in clean), "output")
             said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")
-        elif not report.derivations:
+        elif all(settled(d) for d in report.derivations):
             said.append("nothing in scope to verify")
     if known := _known(report):
         said.append(plural(known, "known divergence"))

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from nix_repro.plan import Plan
-from nix_repro.render.words import printable, store_name
+from nix_repro.render.escape import visible
+from nix_repro.render.phrases import store_name
 
 #: Names listed under each heading.
 LISTED = 30
@@ -44,6 +45,6 @@ def _section(console: Console, title: str, drv_paths: list[str], count: int | No
     if drv_paths:
         console.print(Text(f"{count or len(drv_paths)} {title}:", style="bold"))
         for drv_path in drv_paths[:LISTED]:
-            console.print(Text(f"  {printable(store_name(drv_path))}"), soft_wrap=True)
+            console.print(Text(f"  {visible(store_name(drv_path))}"), soft_wrap=True)
         if len(drv_paths) > LISTED:
             console.print(f"  and {len(drv_paths) - LISTED} more")

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nix_repro.change import lock_line
-from nix_repro.render.phrases import seconds, size
-from nix_repro.render.words import printable, store_name
+from nix_repro.render.escape import visible
+from nix_repro.render.phrases import seconds, size, store_name
 from nix_repro.report import BuiltBecause, Report, Target
 from nix_repro.targets import HIT_RATE
 
@@ -29,10 +29,10 @@ def print_ci(console: Console, report: Report) -> None:
     if report.test is not None:
         _print_test(console, report)
     for incident in report.caches.incidents[:_ROWS]:
-        console.print(Text(f"cache: {printable(incident)}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"cache: {visible(incident)}", style="yellow"), soft_wrap=True)
     for policy in report.policies:
         if policy.failed:
-            console.print(Text(f"fail-when: {printable(policy.expression)}", style="bold red"), soft_wrap=True)
+            console.print(Text(f"fail-when: {visible(policy.expression)}", style="bold red"), soft_wrap=True)
     for trend in report.history:
         if trend.regression:
             usual = f"median of {trend.runs} runs {_value(trend.name, trend.median)}"
@@ -43,7 +43,7 @@ def print_ci(console: Console, report: Report) -> None:
 
 def _print_targets(console: Console, report: Report) -> None:
     assert report.scenario is not None
-    console.print(Text(f"\ntargets ({report.scenario.name}: {printable(report.scenario.because)})", style="bold"), soft_wrap=True)
+    console.print(Text(f"\ntargets ({report.scenario.name}: {visible(report.scenario.because)})", style="bold"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("", "target", "limit", "actual", "margin"):
         table.add_column(column, justify="left" if column in ("", "target") else "right")
@@ -55,7 +55,7 @@ def _print_targets(console: Console, report: Report) -> None:
     console.print(table)
     for target in report.targets:
         if target.advice:
-            console.print(Text(f"  {target.name}: {printable(target.advice)}"), soft_wrap=True)
+            console.print(Text(f"  {target.name}: {visible(target.advice)}"), soft_wrap=True)
 
 
 def _value(name: str, value: float) -> str:
@@ -80,7 +80,7 @@ def _print_layers(console: Console, report: Report) -> None:
     for layer in report.caches.layers:
         speed = f"{size(layer.bytes / layer.seconds)}/s" if layer.url and layer.bytes and layer.seconds else "–"
         table.add_row(
-            Text(printable(layer.name)),
+            Text(visible(layer.name)),
             f"{layer.paths:,}",
             "–" if layer.bytes is None else size(layer.bytes),
             "–" if layer.seconds is None else seconds(layer.seconds),
@@ -93,14 +93,14 @@ def _print_built(console: Console, report: Report) -> None:
     change = report.caches.change
     if change is not None:
         said = f"against {change.base}: {change.derivations} derivations differ, class {change.change_class}"
-        console.print(Text(f"\n{printable(said)}", style="bold"), soft_wrap=True)
+        console.print(Text(f"\n{visible(said)}", style="bold"), soft_wrap=True)
         for lock in change.lock:
-            console.print(Text(f"  flake.lock: {printable(lock_line(lock))}"), soft_wrap=True)
+            console.print(Text(f"  flake.lock: {visible(lock_line(lock))}"), soft_wrap=True)
     told = [row for row in report.caches.built if row.why != "unknown"]
     groups = Counter(map(_reason, told))
     for reason, count in groups.most_common(_ROWS):
         names = [store_name(row.drv_path) for row in told if _reason(row) == reason]
-        console.print(Text(f"  built {count}, {printable(reason)}: {printable(_some(names))}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  built {count}, {visible(reason)}: {visible(_some(names))}", style="dim"), soft_wrap=True)
 
 
 def _reason(row: BuiltBecause) -> str:
@@ -118,8 +118,8 @@ def _print_test(console: Console, report: Report) -> None:
     style = {"passed": "green", "cached": "green", "failed": "bold red", "not-run": "yellow"}[test.status]
     parts = [f"{len(test.ran)} ran"] if test.ran else []
     parts += [f"{len(test.cached)} cached, not run"] if test.cached else []
-    parts += [f"failed: {_some(map(printable, test.failed))}"] if test.failed else []
+    parts += [f"failed: {_some(map(visible, test.failed))}"] if test.failed else []
     detail = f" ({'; '.join(parts)})" if parts else ""
-    console.print(Text(f"\ntest {printable(test.command)}: {test.status}{detail}", style=style), soft_wrap=True)
+    console.print(Text(f"\ntest {visible(test.command)}: {test.status}{detail}", style=style), soft_wrap=True)
     for line in (test.log or "").splitlines():
-        console.print(Text(f"  {printable(line)}"), soft_wrap=True)
+        console.print(Text(f"  {visible(line)}"), soft_wrap=True)

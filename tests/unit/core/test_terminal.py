@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from nix_repro.render import terminal
-from nix_repro.render.terminal import ROWS, Progress, print_report
-from nix_repro.render.words import headline, printable, short_hash, store_name
+from nix_repro.render import progress as progress_module
+from nix_repro.render.phrases import headline, short_hash, store_name
+from nix_repro.render.progress import Progress
+from nix_repro.render.terminal import ROWS, print_report
 from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped
 
 REPORTS = Path(__file__).parents[3] / "fixtures/reports"
@@ -60,9 +61,9 @@ def test_a_divergence_says_what_where_and_how_to_repeat_it() -> None:
     )
     text = shown(report(divergent(findings=(found,))))
     lines = [line.split() for line in text.splitlines()]
-    assert ["Failed:", "1", "divergent"] in lines
-    assert ["✗", "x", "divergent", "out", "aaaaaaaaaa", "bbbbbbbbbb", "1.2/–"] in lines
-    assert ["✓", "reproducible", "dev", "aaaaaaaaaa", "same"] in lines
+    assert ["✗", "The", "one", "derivation", "in", "scope", "diverges"] in lines
+    assert ["✗", "x", "divergent", "out", "aaaaaaaa", "bbbbbbbb", "1.2/–"] in lines
+    assert ["✓", "reproducible", "dev", "aaaaaaaa", "same"] in lines
     assert ["out:bin/x", "timestamp", "(proved)"] in lines
     assert ["-", "2020"] in lines
     assert ["+", "2021"] in lines
@@ -137,26 +138,25 @@ def test_markup_in_a_terminal_does_not_colour() -> None:
 def test_recorded_reports(name: str) -> None:
     recorded = msgspec.json.decode((REPORTS / f"{name}.json").read_bytes(), type=Report)
     text = shown(recorded)
-    assert text.strip().splitlines()[0] == headline(recorded)[0]
+    assert text.strip().splitlines()[0].endswith(headline(recorded).sentence)
     assert all(d.name in text for d in recorded.derivations if d.verdict == "divergent")
 
 
 @pytest.mark.parametrize(
-    ("changes", "line", "good"),
+    ("changes", "line"),
     [
-        ({"conclusion": "pass"}, "No difference found under these variations: 1 of 1 rebuilt derivations are the same", True),
-        ({"conclusion": "inconclusive"}, "Inconclusive: 1 reproducible", False),
-        ({"conclusion": "inconclusive", "derivations": ()}, "Inconclusive: nothing was verified", False),
-        ({"conclusion": "pass", "derivations": (divergent(),)}, "Passed by policy: 1 divergent", False),
+        ({"conclusion": "pass"}, "✓ No difference found in 1 derivation (2 outputs)"),
+        ({"conclusion": "inconclusive"}, "? No difference found in 1 derivation (2 outputs)"),
+        ({"conclusion": "inconclusive", "derivations": ()}, "? Nothing in scope to verify"),
+        ({"conclusion": "pass", "derivations": (divergent(verdict="unverified", reason="fixed-output"),)}, "✓ Nothing in scope to verify"),
         (
             {"conclusion": "fail", "derivations": (divergent(), divergent(verdict="reproducible"))},
-            "Failed: 1 divergent, 1 reproducible",
-            False,
+            "✗ 1 of 2 derivations diverges",
         ),
     ],
 )
-def test_the_verdict_in_one_line(changes: dict[str, object], line: str, good: bool) -> None:
-    assert headline(report(divergent(verdict="reproducible"), **changes)) == (line, good)
+def test_the_verdict_in_one_line(changes: dict[str, object], line: str) -> None:
+    assert shown(report(divergent(verdict="reproducible"), **changes)).strip().splitlines()[0] == line
 
 
 def test_a_line_per_phase_where_nobody_watches() -> None:
@@ -172,7 +172,7 @@ def test_a_line_per_phase_where_nobody_watches() -> None:
 
 
 def test_a_heartbeat_says_what_takes_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(progress_module, "HEARTBEAT", 0.01)
     stream = io.StringIO()
     with Progress(stream) as progress:
         progress.phase("building")
@@ -215,19 +215,4 @@ def test_store_names(path: str, name: str) -> None:
 
 
 def test_hashes_are_short_enough_to_tell_apart() -> None:
-    assert short_hash("sha256-knb9U7Sdy/YWj4gjrvFIevLuTiMEt+5kEtunmYK5CoY=") == "knb9U7Sdy/"
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("plain ünï", "plain ünï"),
-        ("\x1b[0m", "␛[0m"),
-        ("a\tb", "a\tb"),
-        ("\x7f\x9b", "\\x7f\\x9b"),
-        ("\u202e", "\\u202e"),
-        ("\ud800", "\\ud800"),
-    ],
-)
-def test_printable(text: str, safe: str) -> None:
-    assert printable(text) == safe
+    assert short_hash("sha256-knb9U7Sdy/YWj4gjrvFIevLuTiMEt+5kEtunmYK5CoY=") == "knb9U7Sd"
