@@ -18,7 +18,7 @@ import msgspec
 
 from nix_repro import annotations as runner
 from nix_repro.errors import Interrupted, UsageError
-from nix_repro.github import CommentMode, StatusesMode, destination, publish
+from nix_repro.github import CommentMode, StatusesMode, destination, publish, pull_request_base
 from nix_repro.report import Phase, Report
 
 if TYPE_CHECKING:
@@ -92,13 +92,16 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     directory = Path(environ.get("GITHUB_WORKSPACE", ".")) / (_input("working_directory") or ".")
     if not directory.is_dir():
         raise UsageError(f"input working-directory: there is no directory {_input('working_directory')!r} in the checkout")
-    given = {name: _input(name) or None for name in ("installables", "scope", "rounds", "rebuilder", "fail_on")}
+    given: dict[str, str | None] = {}
+    for name in ("installables", "scope", "rounds", "rebuilder", "fail_on", "targets", "scenario", "test", "fail_when", "base", "since"):
+        given[name] = _input(name) or None
     given["options"] = _input("nix_options") or None
     named = _input("config")
     file = directory / (named or FILE_NAME)
     if named and not file.is_file():
         raise UsageError(f"input config: there is no file {named!r}")
-    config = load([read_file(file) if file.is_file() else {}, layer(given, "input {}")])
+    from_event = layer({"base": pull_request_base(environ)}, "the pull request's {}")
+    config = load([from_event, read_file(file) if file.is_file() else {}, layer(given, "input {}")])
     statuses: StatusesMode = _choice("statuses", get_args(StatusesMode))  # type: ignore[assignment]
     comment: CommentMode = _choice("comment", get_args(CommentMode))  # type: ignore[assignment]
     return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)

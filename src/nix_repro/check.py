@@ -52,7 +52,8 @@ def check(
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
     check_syntax(config.fail_when)
-    began, before = job_phases(environ.get("NIX_REPRO_STARTED"), environ.get("NIX_REPRO_INSTALLED"), time.time())
+    noted = [environ.get(f"NIX_REPRO_{step}") for step in ("STARTED", "INSTALLED", "CALLED")]
+    began, before = job_phases(noted, time.time())
     with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
         nix = Nix(processes, environ, config.options)
         run = Run(config, nix, cwd, environ, display, began=began, phases=before, work=Path(directory))

@@ -266,8 +266,10 @@ def _scenario(setting: Setting) -> ScenarioName | None:
     return None if setting.value == "auto" else found
 
 
-def _revision(setting: Setting) -> str:
+def _revision(setting: Setting) -> str | None:
     value = setting.value
+    if value == "none":
+        return None
     # What Git takes for a revision, without anything it would take for an option or a path.
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][\w./@{}~^+-]{0,250}", value):
         raise _fail(setting, "a Git revision")

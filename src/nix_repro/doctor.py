@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -30,6 +31,8 @@ OLD_LOCK, SLOW_CACHE, LITTLE_SPACE, HARDLY_SPACE = 90, 2.0, 10 * 10**9, 10**9
 #: Files that evaluation reads, so that an untracked one is missed.
 _MATTERS = (".nix", ".toml", ".lock", ".json", ".yml", ".yaml", ".cabal", ".mod", ".sum", ".py", ".rs", ".go", ".c", ".h", ".hs", ".sh")
 _TIMEOUT = 5.0
+_COMMENT = re.compile(r"#[^\n]*|/\*.*?\*/", re.DOTALL)
+_INPUTS = re.compile(r"\binputs\s*(?:=|\.)")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +182,8 @@ def _lock(cwd: Path) -> list[Finding]:
         nodes = json.loads(lock.read_text(encoding="utf-8")).get("nodes", {})
         dates = {name: node["locked"]["lastModified"] for name, node in nodes.items() if "lastModified" in node.get("locked", {})}
     except FileNotFoundError:
-        if "inputs" not in (cwd / "flake.nix").read_text(encoding="utf-8", errors="replace"):
+        text = _COMMENT.sub("", (cwd / "flake.nix").read_text(encoding="utf-8", errors="replace"))
+        if not _INPUTS.search(text):
             return [ok("flake.lock", "none, and the flake has no inputs")]
         fix = "nix flake lock, and commit it: without it every run may build something else"
         return [problem("flake.lock", "it is missing", fix)]

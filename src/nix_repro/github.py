@@ -7,6 +7,7 @@ whatever goes wrong becomes one sentence for each kind of thing that could not b
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -90,6 +91,12 @@ def destination(environ: Mapping[str, str], *, token: str, run_id: str) -> Desti
         pull_request=number if isinstance(number, int) else None,
         head=head,
     )
+
+
+def pull_request_base(environ: Mapping[str, str]) -> str | None:
+    """The commit that a pull request is to be merged into; null for other events."""
+    found = _mapping(_mapping(_event(environ.get("GITHUB_EVENT_PATH", "")), "pull_request"), "base").get("sha")
+    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{40,64}", found) else None
 
 
 def _event(path: str) -> dict[str, Any]:

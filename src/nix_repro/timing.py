@@ -5,7 +5,7 @@ Also what follows from the times: which row of the targets table applies, and wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from nix_repro.report import ChangeClass, Phase, Scenario
@@ -62,20 +62,20 @@ def critical_path(seconds: Mapping[str, float], inputs: Mapping[str, Collection[
     return chain[::-1]
 
 
-def job_phases(started: str | None, installed: str | None, now: float) -> tuple[float, list[Phase]]:
+def job_phases(noted: Sequence[str | None], now: float) -> tuple[float, list[Phase]]:
     """When the job began, and what came before this process: installing Nix and switching on the caches.
 
-    The arguments are what the action's own steps noted (seconds since the epoch). Without them the job begins `now`;
-    what lies in the future or more than a day back is no note of this job.
+    `noted` is what the action's own steps noted (seconds since the epoch): its start, Nix installed, the launcher called.
+    Without them the job begins `now`; what lies in the future or more than a day back is no note of this job.
     """
-    times = [_stamp(started, now), _stamp(installed, now)]
-    if times[0] is None:
+    begun, ready, called = (_stamp(text, now) for text in noted)
+    ended = called or now
+    if begun is None:
         return now, []
-    if times[1] is None or times[1] < times[0]:
-        return times[0], [Phase(name="install", seconds=round(now - times[0], 3))]
-    begun, ready = times[0], times[1]
+    if ready is None or ready < begun:
+        return begun, [Phase(name="install", seconds=round(max(ended - begun, 0.0), 3))]
     install = Phase(name="install", seconds=round(ready - begun, 3))
-    return begun, [install, Phase(name="cache", started=round(ready - begun, 3), seconds=round(now - ready, 3))]
+    return begun, [install, Phase(name="cache", started=round(ready - begun, 3), seconds=round(max(ended - ready, 0.0), 3))]
 
 
 def _stamp(text: str | None, now: float) -> float | None:

@@ -75,3 +75,12 @@ def test_scenario_can_be_chosen() -> None:
     found = timing.scenario(ci=True, change="full", served={}, present=0, needed=9, chosen="warm")
     assert (found.name, found.because) == ("warm", "chosen in the configuration")
     assert timing.scenario(ci=False, change=None, served={}, present=0, needed=0).name == "first-time"
+
+
+def test_what_came_before_this_process() -> None:
+    began, phases = timing.job_phases(["1000", "1010", "1013"], 1015.5)
+    assert began == 1000
+    assert [(p.name, p.started, p.seconds) for p in phases] == [("install", 0, 10), ("cache", 10, 3)]
+    assert timing.job_phases(["1000", None, None], 1015)[1][0].seconds == 15
+    for nonsense in (None, "", "soon", "nan", "inf", "100000", "1000", "-1"):
+        assert timing.job_phases([nonsense, "1010", None], 90_000) == (90_000, [])
