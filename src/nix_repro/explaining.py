@@ -58,10 +58,10 @@ def _context(
     first = seen.first(drv_path)
     again = [a for a in seen.attempts[drv_path] if a.round == trees[drv_path][output].round and a is not first]
     # Both sides ran on this machine and with these settings, as far as the first build was seen here at all.
-    here = _here(settings, cores)
+    here = what_is_here(settings, cores)
     return Context(
-        a=_side(first if first and first.status == "built" else None, here),
-        b=_side(again[-1] if again else None, here),
+        a=side(first if first and first.status == "built" else None, here),
+        b=side(again[-1] if again else None, here),
         name=drv.name,
         system=drv.system,
         store_path=first.outputs[output].path if first and output in first.outputs else None,
@@ -69,7 +69,8 @@ def _context(
     )
 
 
-def _here(settings: Mapping[str, Any], cores: int | None) -> dict[str, Any]:
+def what_is_here(settings: Mapping[str, Any], cores: int | None) -> dict[str, Any]:
+    """What all builds of this run have in common, as fields of `Side`."""
     build_cores = int(cores if cores is not None else settings.get("cores", 0)) or os.cpu_count()
     sandboxed = str(settings.get("sandbox")).lower() == "true"
     return {
@@ -82,7 +83,7 @@ def _here(settings: Mapping[str, Any], cores: int | None) -> dict[str, Any]:
     }
 
 
-def _side(attempt: Attempt | None, here: Mapping[str, Any]) -> Side:
+def side(attempt: Attempt | None, here: Mapping[str, Any]) -> Side:
     """What is known of a build that was seen; nothing of one that was not."""
     if attempt is None or attempt.started is None:
         return Side()

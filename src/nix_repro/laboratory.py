@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nix_repro.build import Limits
-from nix_repro.explain import Budget, Context, explain_output
-from nix_repro.explain.experiments import Experiment, Hashes
+from nix_repro.explain import Budget, Context, Side, explain_output
+from nix_repro.explain.experiments import HOLDS, Experiment, Hashes
+from nix_repro.explaining import side, what_is_here
 from nix_repro.nix import NixError
 from nix_repro.observe import Attempt, Tree
 from nix_repro.plan import Plan, levels
@@ -29,6 +32,8 @@ _ZONE = Path("/usr/share/zoneinfo/Asia/Tokyo")
 #: One job at a time, too: builds that share the one processor would disturb each other.
 ONE_CPU = Change(args=("--cores", "1", "--max-jobs", "1"), under="one-cpu")
 
+#: Days that the clock is shifted by, and the other build directory.
+LATER, ELSEWHERE = 400, "/build-elsewhere"
 #: How long a build may take in an experiment: so many seconds, and so many times what it took at first.
 PATIENCE = (60, 10)
 
@@ -63,6 +68,7 @@ class Laboratory:
         self._deadline = deadline
         self._watcher = watcher
         self._sandboxed = str(settings.get("sandbox")).lower() == "true"
+        self._here = what_is_here(settings, limits.cores)
         self._cores = int(limits.cores if limits.cores is not None else settings.get("cores", 0)) or os.cpu_count() or 1
         self._started = max((a.started or 0.0 for a in first.values()), default=0.0)
         self._count = 0
@@ -80,7 +86,7 @@ class Laboratory:
         derivations that were the same so far."""
         change = self.change(experiment) if experiment is not None else Change()
         assert change is not None
-        if not steady and (experiment is None or experiment.name == "one-cpu"):
+        if not steady and (experiment is None or experiment.name in ("own-time", "one-cpu")):
             # Only what the experiment holds still may make a time stamp the same.
             time.sleep(max(0.0, self._started + TIME_GAP - time.time()))
         self._started = time.time()
@@ -94,9 +100,14 @@ class Laboratory:
                 answer = self._ask(change, level, self._directory / f"control-{self._count}" if control else Path(passing))
                 if steady and experiment is not None:
                     self._look(experiment, answer)
+                for attempt in answer.attempts:
+                    if attempt.outputs:
+                        timed = self._with_own_time(attempt, answer) if experiment is not None and experiment.name == "own-time" else set()
+                        found[attempt.drv_path] = {
+                            o: "its own time" if o in timed else seen.nar_hash for o, seen in attempt.outputs.items()
+                        }
             if control:
                 self._remember(answer)
-            found |= {a.drv_path: {output: seen.nar_hash for output, seen in a.outputs.items()} for a in answer.attempts if a.outputs}
         if experiment is not None:
             self.answered |= {(experiment.name, path) for path in found}
         return found
@@ -113,13 +124,36 @@ class Laboratory:
         except NixError:
             return Answer((), {})
 
+    def _with_own_time(self, attempt: Attempt, answer: Answer) -> set[str]:
+        """The outputs in which this rebuild and the first build differ by nothing but the time at which each was built."""
+        found: set[str] = set()
+        for (drv_path, output), tree in answer.trees.items():
+            if drv_path == attempt.drv_path:
+                budget = Budget()
+                context = self._context(drv_path, output, side(attempt, self._here))
+                findings = explain_output(output, tree.a, tree.b, context, budget)
+                sure = all(f.cause == "timestamp" and (f.confidence == "high" or f.derived_from is not None) for f in findings)
+                if findings and sure and not budget.cut:
+                    found.add(output)
+        return found
+
     def _look(self, experiment: Experiment, answer: Answer) -> None:
         """What is sensitive to the change? The trees are not kept for later: there may be many."""
+        attempts = {attempt.drv_path: attempt for attempt in answer.attempts}
         for (drv_path, output), tree in answer.trees.items():
             if (key := (experiment.name, drv_path, output)) not in self.sensitive:
-                drv = self._plan.derivations[drv_path]
-                context = Context(name=drv.name, system=drv.system)
+                context = self._context(drv_path, output, _changed(side(attempts[drv_path], self._here), experiment))
                 self.sensitive[key] = explain_output(output, tree.a, tree.b, context, Budget())
+
+    def _context(self, drv_path: str, output: str, again: Side) -> Context:
+        drv, first = self._plan.derivations[drv_path], self._first[drv_path]
+        return Context(
+            a=side(first if first.status == "built" else None, self._here),
+            b=again,
+            name=drv.name,
+            system=drv.system,
+            store_path=first.outputs[output].path,
+        )
 
     def _remember(self, answer: Answer) -> None:
         for attempt in answer.attempts:
@@ -132,6 +166,9 @@ class Laboratory:
         match experiment.name:
             case "one-cpu":
                 return ONE_CPU
+            case "own-time":
+                # By elimination: nothing else may explain what the fake clock does not hold.
+                return Change() if self.change(HOLDS[0]) is not None else None
             case "cores":
                 return ONE_CPU if self._cores > 1 else Change(args=("--cores", str(self._cores + 1)))
             case "directory-order":
@@ -142,7 +179,7 @@ class Laboratory:
                 self.refused[experiment.name] = "it needs Nix's sandbox, which is off"
                 return None
             case "build-path":
-                return Change(options=(("sandbox-build-dir", "/build-elsewhere"),))
+                return Change(options=(("sandbox-build-dir", ELSEWHERE),))
             case "zone" if not _ZONE.exists():
                 self.refused[experiment.name] = f"there is no {_ZONE}"
                 return None
@@ -151,7 +188,7 @@ class Laboratory:
             case "clock-frozen":
                 return self._clock(experiment, "2021-04-05 06:07:08")
             case _:
-                return self._clock(experiment, "+400d")
+                return self._clock(experiment, f"+{LATER}d")
 
     def _clock(self, experiment: Experiment, when: str) -> Change | None:
         library = next((Path(d, name) for d in _LIBRARIES for name in _FAKETIME if Path(d, name).exists()), None)
@@ -166,3 +203,13 @@ class Laboratory:
 
 def _sandbox_paths(paths: Mapping[str, Path]) -> Change:
     return Change(options=(("extra-sandbox-paths", " ".join(f"{inside}={outside}" for inside, outside in paths.items())),))
+
+
+def _changed(seen: Side, experiment: Experiment) -> Side:
+    """What a build saw that ran under the change."""
+    if experiment.name == "clock-shifted" and seen.window is not None:
+        start, end = seen.window
+        return msgspec.structs.replace(seen, window=(start + LATER * 86400, end + LATER * 86400))
+    if experiment.name == "build-path":
+        return msgspec.structs.replace(seen, build_dir=ELSEWHERE)
+    return seen

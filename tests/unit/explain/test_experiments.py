@@ -25,7 +25,7 @@ from nix_repro.explain.experiments import (
 from nix_repro.proving import proved
 from nix_repro.report import Finding
 
-FROZEN, ONE_CPU = HOLDS
+FROZEN, _, ONE_CPU = HOLDS
 Script = Mapping[str | None, Iterator[str]]
 
 
@@ -118,7 +118,7 @@ def test_an_experiment_that_cannot_be_done_proves_nothing() -> None:
 def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
     answers = {
         "stamp": {None: different(), "clock-frozen": itertools.repeat("x")},
-        "race": {None: different(), "clock-frozen": different(), "one-cpu": itertools.repeat("x")},
+        "race": {None: different(), "clock-frozen": different(), "own-time": different(), "one-cpu": itertools.repeat("x")},
     }
     runs: list[list[str]] = []
 
@@ -130,8 +130,8 @@ def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
     proofs, late = conduct({name: hold({"out": ["a", "b"]}, HOLDS) for name in answers}, rebuild, lambda: True)
     assert {name: [proof.experiment for proof in found] for name, found in proofs.items()} == {"stamp": [FROZEN], "race": [ONE_CPU]}
     assert late == []
-    # One control, three with the clock frozen, three on one core.
-    assert len(runs) == 1 + FEW + FEW
+    # One control, three with the clock frozen (the race is out of it after two), two for the race alone, three on one core.
+    assert len(runs) == 1 + FEW + 2 + FEW
     assert runs[0] == ["stamp", "race"]
 
 

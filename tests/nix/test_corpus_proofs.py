@@ -1,0 +1,55 @@
+"""Experiments against the corpus: every case whose difference comes from something that can be held still or changed is proved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import corpus
+from command import nix_repro
+
+if TYPE_CHECKING:
+    from store import NixBox
+
+#: What a label's `vary` is held different by, and the cause that this proves.
+VARIED = {
+    "clock": "timestamp",
+    "cores": "parallelism",
+    "order": "ordering",
+    "build-path": "build-path",
+    "kernel": "host",
+    "zone": "locale",
+}
+
+
+def provable() -> dict[str, str]:
+    """The true cause by name, of every case that something is held different for, or that differs by the time alone."""
+    found: dict[str, str] = {}
+    for case in corpus.cases():
+        causes = {cause for causes in case.files.values() for cause in causes}
+        if case.files and case.vary:
+            (found[case.name],) = {VARIED[what] for what in case.vary}
+        elif causes == {"timestamp"}:
+            found[case.name] = "timestamp"
+    return found
+
+
+def twins() -> list[str]:
+    """The reproducible twin of one case for everything that is held different."""
+    by_what = {case.vary[0]: f"{case.name}-fixed" for case in corpus.cases() if case.files and case.vary}
+    return list(by_what.values())
+
+
+def test_every_such_case_is_proved_and_no_twin(sandbox_nix: NixBox) -> None:
+    cases = provable()
+    assert set(cases.values()) == set(VARIED.values())
+    installables = [f"path:{corpus.CORPUS}#{name}" for name in (*cases, *twins())]
+    said = nix_repro(
+        sandbox_nix, "explain", *installables, "--cores", "2", "--jobs", "2", "--explain-budget", "20m", cwd=sandbox_nix.work, timeout=1200
+    )
+    proved = {name: [f["cause"] for f in said.derivation(name)["findings"] if f["confidence"] == "proved"] for name in (*cases, *twins())}
+    # A date is another one elsewhere, at some hours of the day.
+    also = {"timestamp": {"timestamp", "locale"}}
+    assert {name: causes for name, causes in proved.items() if cases.get(name) != (causes[0] if causes else None)} == {}, said.err
+    assert {
+        name: causes for name, causes in proved.items() if name in cases and not {*causes} <= also.get(cases[name], {cases[name]})
+    } == {}
