@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_repro.drv import Derivation
@@ -53,6 +54,11 @@ def output_paths(nix: Nix, drv: Derivation) -> dict[str, str]:
     return known | {name: path for path in found if (name := drv.output_named(path)) is not None}
 
 
+def last_touched(paths: Iterable[str]) -> float | None:
+    """When the last of these outputs was made read-only, which ends its build; seconds since the epoch."""
+    return max((os.lstat(path).st_ctime for path in paths if os.path.lexists(path)), default=None)
+
+
 def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str], recorder: Recorder, *, cancelled: bool) -> list[Attempt]:
     """What the build left in the store, and how each path came there."""
     paths = {drv.drv_path: output_paths(nix, drv) for drv in derivations}
@@ -60,6 +66,8 @@ def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str]
     invalid = nix.invalid(everything)
     hashes = nix.hashes(path for path in everything if path not in invalid)
     fetched = {activity.name: activity for activity in recorder.substitutions}
+    touched = {drv_path: last_touched(path for path in found.values() if path in hashes) for drv_path, found in paths.items()}
+    recorder.correct_ends(touched, {drv.drv_path: drv.input_drvs for drv in derivations})
     attempts: list[Attempt] = []
     for drv in derivations:
         activity = recorder.build_of(drv.drv_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Protocol
@@ -64,6 +64,7 @@ class Recorder:
     _limit: int | None = None
     _failed_somehow: set[str] = field(default_factory=set)
     _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)
+    _last_build: dict[str, Activity] = field(default_factory=dict)
     _logs: dict[str, deque[str]] = field(default_factory=dict)
     _logs_size: int = 0
     _resolved: dict[str, str] = field(default_factory=dict)
@@ -72,8 +73,10 @@ class Recorder:
         """Take in one line."""
         match events.decode(line):
             case events.BuildStarted(number, drv_path, machine, checking):
-                name = self._resolved.get(drv_path, drv_path)
-                self._start(number, "build", self.checks if checking else self.builds, Activity(name, machine, self.clock()))
+                activity = Activity(self._resolved.get(drv_path, drv_path), machine, self.clock())
+                self._start(number, "build", self.checks if checking else self.builds, activity)
+                if not checking:
+                    self._last_build[activity.name] = activity
             case events.SubstituteStarted(number, path, cache):
                 self._start(number, "fetch", self.substitutions, Activity(path, cache, self.clock()))
             case events.CopyStarted(number, path, source):
@@ -106,7 +109,26 @@ class Recorder:
 
     def build_of(self, drv_path: str) -> Activity | None:
         """The last time this derivation's builder was seen at work."""
-        return next((a for a in reversed(self.builds) if a.name == drv_path), None)
+        return self._last_build.get(drv_path)
+
+    def correct_ends(self, touched: Mapping[str, float | None], inputs: Mapping[str, Iterable[str]]) -> None:
+        """Correct when builds ended: before 2.34, Nix says only at the end of the whole command that a build has stopped
+        which was asked for by name.
+
+        `touched` says when a derivation's outputs were last changed (seconds since the epoch); a sandbox that links a file
+        into itself touches it once more, but by then a build that has it among its `inputs` has started.
+        """
+        for drv_path, at in touched.items():
+            self._built_until(drv_path, at)
+        for drv_path, below in inputs.items():
+            if (above := self._last_build.get(drv_path)) is not None:
+                for input_drv in below:
+                    self._built_until(input_drv, above.started)
+
+    def _built_until(self, drv_path: str, at: float | None) -> None:
+        activity = self._last_build.get(drv_path)
+        if activity is not None and at is not None and activity.started <= at <= (activity.stopped or self.clock()):
+            activity.stopped = at
 
     def failure_of(self, drv_path: str) -> str | None:
         """The status that Nix's messages give a derivation, or None when they speak of no failure.

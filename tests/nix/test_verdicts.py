@@ -148,3 +148,21 @@ def test_both_sides_are_kept(sandbox_nix: NixBox, flake: Path, rebuilder: str) -
     assert found == {f"{name}/{side}" for name in ("second-only/doc", "a/out") for side in "ab"}
     for output in ("second-only/doc", "a/out"):
         assert (keep / output / "a").read_bytes() != (keep / output / "b").read_bytes()
+
+
+@pytest.mark.parametrize("rebuilder", ["shadow", "replace"])
+def test_builds_take_as_long_as_they_take(sandbox_nix: NixBox, rebuilder: str) -> None:
+    flake = write_flake(
+        sandbox_nix,
+        """
+        short = mk "short" "sleep 0.2; echo short > $out" {};
+        long = mk "long" "sleep 4; echo > $out" {};
+        above = mk "above" "cat ${short}; sleep 1; mkdir $out" {};
+        """,
+    )
+    said = nix_repro(sandbox_nix, "check", ".#all", "--rebuilder", rebuilder, "--jobs", "3", cwd=flake)
+    for build in (0, 1):
+        seconds = {d["name"]: d["builds"][build]["seconds"] for d in said.derivations}
+        # Nix 2.8 and 2.26 tell of the end of them all when the long one has ended.
+        assert seconds["short"] < seconds["above"] < seconds["long"] - 1, seconds
+        assert seconds["short"] >= 0.2

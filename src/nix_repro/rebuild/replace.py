@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from nix_repro.build import output_paths
+from nix_repro.build import last_touched, output_paths
 from nix_repro.drv import Derivation
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Tree
@@ -111,7 +111,9 @@ class Replace:
         everything = [path for found in paths.values() for path in found.values()]
         invalid = self._nix.invalid(everything)
         hashes = self._nix.hashes(path for path in everything if path not in invalid)
-        attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=self._nix.processes.signum is not None)
+        cancelled = self._nix.processes.signum is not None
+        touched = {drv_path: last_touched(found.values()) for drv_path, found in paths.items()}
+        attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=cancelled, touched=touched)
         trees: dict[tuple[str, str], Tree] = {}
         for key, was, now in differing(request, attempts):
             kept = keep_directory(request) / Path(now.path).name

@@ -72,11 +72,13 @@ class Shadow:
         outputs: dict[str, list[str]] = said["outputs"]  # type: ignore[assignment]
         hashes = {path: sri(digest) for path, digest in said["hashes"].items()}  # type: ignore[attr-defined]
         kept: dict[str, str] = said["kept"]  # type: ignore[assignment]
+        touched: dict[str, float] = said["touched"]  # type: ignore[assignment]
         paths: dict[str, dict[str, str]] = {}
         for drv in request.targets:
             static = {o.path: name for name, o in drv.outputs.items() if o.path}
             paths[drv.drv_path] = {name: path for path in outputs[drv.drv_path] if (name := static.get(path) or drv.output_named(path))}
-        attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=self._nix.processes.signum is not None)
+        cancelled = self._nix.processes.signum is not None
+        attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=touched)
         trees = {
             key: Tree(Path(was.path), Path(kept[now.path]), request.round)
             for key, was, now in differing(request, attempts)

@@ -127,7 +127,7 @@ def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-a
         *options,
         *request["targets"],
     ]
-    built = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
 
     def ask(*args: str) -> list[str]:
         quiet = ["--option", "substitute", "false", "--max-jobs", "0", "--option", "builders", ""]
@@ -144,7 +144,8 @@ def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-a
     # One by one only when together fails: a path on disk that is not registered was left by a failed build.
     digests = _digests(ask, present)
     kept = _keep(request, [p for p, digest in digests.items() if request["expected"].get(p) != digest])
-    print(json.dumps({"outputs": outputs, "hashes": digests, "kept": kept, "exit_code": built.returncode}), flush=True)
+    touched = {target: max(os.lstat(path).st_ctime for path in paths) for target, paths in outputs.items() if paths}
+    print(json.dumps({"outputs": outputs, "hashes": digests, "kept": kept, "touched": touched}), flush=True)
     return 0
 
 
