@@ -6,13 +6,15 @@ the runner along, and refuses names that are fine in a store path. Reading one b
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from nix_repro.errors import UsageError
 from nix_repro.observe import Tree
@@ -20,27 +22,37 @@ from nix_repro.observe import Tree
 NAME = "trees.tar.gz"
 #: Bytes of all files in an archive, before compression: an artifact that nobody downloads explains nothing.
 LIMIT = 256 << 20
-#: Bytes that are read back from an archive, and entries.
-READ_LIMIT, ENTRIES = 2 << 30, 500_000
+#: Bytes that are read back from an archive, entries in it, and directories within each other: removing them recurses.
+READ_LIMIT, ENTRIES, DEPTH = 2 << 30, 500_000, 400
+TOO_LARGE = "too large"
+#: Bytes of a header, the most that tarfile asks for at once: names and link targets are no longer.
+_BLOCK, _AT_ONCE = 512, 1 << 20
 
 
-def write_trees(file: Path, trees: Mapping[str, Tree], limit: int = LIMIT) -> list[str]:
-    """Pack `NAME/OUTPUT/{a,b}` for each tree while there is room; returns the names of those that there was none for.
+def write_trees(file: Path, trees: Mapping[str, Tree], limit: int = LIMIT) -> dict[str, str]:
+    """Pack `NAME/OUTPUT/{a,b}` for each tree while there is room; returns what was left out, and why.
 
     Raises `UsageError` when the file cannot be written.
     """
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
+    entries = ENTRIES
     partial = file.with_name(f".{file.name}.partial")
     try:
         with tarfile.open(partial, "w:gz", format=tarfile.PAX_FORMAT, compresslevel=1) as tar:
             for name, tree in trees.items():
-                size = _size(tree.a) + _size(tree.b)
-                if size > limit:
-                    left_out.append(name)
+                sides = ((tree.a, f"{name}/a"), (tree.b, f"{name}/b"))
+                try:
+                    number, size = _measure(sides, limit, entries)
+                except OSError as error:
+                    left_out[name] = f"cannot be read: {error.strerror}"
                     continue
-                limit -= size
-                for side, source in (("a", tree.a), ("b", tree.b)):
-                    _add(tar, source, f"{name}/{side}")
+                if size > limit or number > entries:
+                    left_out[name] = TOO_LARGE
+                    continue
+                limit, entries = limit - size, entries - number
+                for root, where in sides:
+                    for source, info in _members(root, where):
+                        _add(tar, source, info)
         partial.replace(file)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -48,40 +60,112 @@ def write_trees(file: Path, trees: Mapping[str, Tree], limit: int = LIMIT) -> li
     return left_out
 
 
+def _measure(sides: Iterable[tuple[Path, str]], limit: int, entries: int) -> tuple[int, int]:
+    """Entries and bytes of both trees; no further than there is room."""
+    number = size = 0
+    for root, where in sides:
+        for _, info in _members(root, where):
+            number, size = number + 1, size + info.size + _BLOCK
+            if size > limit or number > entries:
+                return number, size
+    return number, size
+
+
+def _members(root: Path, name: str) -> Iterator[tuple[Path, tarfile.TarInfo]]:
+    """A tree's entries, directories before what is in them: only what a NAR holds. Hard links, with which stores save
+    space, become files again."""
+    waiting = [(root, name)]
+    while waiting:
+        source, name = waiting.pop()
+        if name.count("/") >= DEPTH:
+            raise OSError(0, "it has too many directories within each other")
+        info = tarfile.TarInfo(name)
+        info.mtime = 1
+        status = source.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            info.type, info.linkname = tarfile.SYMTYPE, os.readlink(source)
+        elif stat.S_ISDIR(status.st_mode):
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            waiting += [(source / entry, f"{name}/{entry}") for entry in sorted(os.listdir(source), reverse=True)]
+        elif stat.S_ISREG(status.st_mode):
+            info.size, info.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
+        else:
+            raise OSError(0, "it holds something that no store path holds")
+        yield source, info
+
+
+def _add(tar: tarfile.TarFile, source: Path, info: tarfile.TarInfo) -> None:
+    if info.isreg():
+        with source.open("rb") as content:
+            tar.addfile(info, content)
+    else:
+        tar.addfile(info)
+
+
 @contextmanager
 def unpacked(file: Path, to: Path) -> Iterator[dict[str, Tree]]:
     """The trees of an archive by `NAME/OUTPUT`, unpacked under `to`. Raises `UsageError` when it is not one of ours."""
     try:
-        with tarfile.open(file, "r:gz") as tar:
-            _extract(tar, to)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        with gzip.open(file) as stream:
+            content = cast("IO[bytes]", _Bounded(stream))
+            with tarfile.open(fileobj=content, mode="r:") as tar:
+                _extract(tar, to)
+            # Up to its end: there are the length and checksum that show whether it is whole.
+            while stream.read(_AT_ONCE):
+                content.tell()
+    # Loops of links and headers within headers without end are RuntimeErrors.
+    except (tarfile.TarError, EOFError, OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"{file}: not an archive of trees: {error}") from None
     sides = sorted(path.parent for path in to.glob("*/*/a"))
     yield {str(path.relative_to(to)): Tree(path / "a", path / "b", 2) for path in sides if os.path.lexists(path / "b")}
 
 
-def _extract(tar: tarfile.TarFile, to: Path) -> None:
-    """Files, directories and links, each below `to` whatever its name says, and never through a link."""
-    root = to.resolve()
-    room = READ_LIMIT
-    for number, member in enumerate(tar):
-        place = to / member.name
-        if (
-            number >= ENTRIES
-            or ".." in place.parts
-            or member.name.startswith("/")
-            or place.parent.resolve() != root / Path(member.name).parent
-        ):
-            raise ValueError(f"{member.name!r} is not a place for a tree")
-        room -= member.size
-        if room < 0:
+class _Bounded:
+    """A stream that is read forward, up to a limit, in small pieces: so much memory and time an archive may cost."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _AT_ONCE:
+            raise ValueError("it has a header that is too large")
+        data = self._stream.read(size)
+        self.tell()
+        return data
+
+    def seek(self, offset: int) -> int:
+        # tarfile goes back by a byte to see whether the last one is there.
+        if not self.tell() - 1 <= offset <= READ_LIMIT:
+            raise ValueError("it has sizes that cannot be")
+        return self._stream.seek(offset)
+
+    def tell(self) -> int:
+        if (position := self._stream.tell()) > READ_LIMIT:
             raise ValueError("it holds more than is unpacked")
-        place.parent.mkdir(parents=True, exist_ok=True)
+        return position
+
+
+def _extract(tar: tarfile.TarFile, to: Path) -> None:
+    """Files, directories and links, each in a directory that was made here: below `to` whatever its name says, and never
+    through a link."""
+    made: set[tuple[str, ...]] = set()
+    for number, member in enumerate(tar):
+        parts = PurePosixPath(member.name).parts
+        # NAME/OUTPUT/{a,b}: what is above a tree is ours to make, and no link.
+        if number >= ENTRIES or not 3 <= len(parts) <= DEPTH or parts[2] not in ("a", "b") or parts[0] == "/" or ".." in parts:
+            raise ValueError(f"{member.name!r} is not a place for a tree")
+        if parts[:2] not in made:
+            to.joinpath(*parts[:2]).mkdir(parents=True)
+            made.add(parts[:2])
+        if parts[:-1] not in made:
+            raise ValueError(f"{member.name!r} is in no directory")
+        place = to.joinpath(*parts)
         if member.isdir():
-            place.mkdir(exist_ok=True)
+            place.mkdir()
+            made.add(parts)
         elif member.issym():
             place.symlink_to(member.linkname)
-        elif member.isreg():
+        elif member.isreg() and not member.issparse() and member.size >= 0:
             source = tar.extractfile(member)
             assert source is not None
             with source, place.open("xb") as target:
@@ -89,28 +173,3 @@ def _extract(tar: tarfile.TarFile, to: Path) -> None:
             place.chmod(0o755 if member.mode & 0o100 else 0o644)
         else:
             raise ValueError(f"{member.name!r} is neither file, directory nor link")
-
-
-def _add(tar: tarfile.TarFile, source: Path, name: str) -> None:
-    """Only what a NAR holds. Hard links, with which stores save space, become files again."""
-    info = tarfile.TarInfo(name)
-    info.mtime = 1
-    status = source.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(source)
-        tar.addfile(info)
-    elif stat.S_ISDIR(status.st_mode):
-        info.type, info.mode = tarfile.DIRTYPE, 0o755
-        tar.addfile(info)
-        for entry in sorted(os.listdir(source)):
-            _add(tar, source / entry, f"{name}/{entry}")
-    else:
-        info.size, info.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
-        with source.open("rb") as file:
-            tar.addfile(info, file)
-
-
-def _size(tree: Path) -> int:
-    if tree.is_symlink() or not tree.is_dir():
-        return tree.lstat().st_size
-    return sum(_size(Path(entry.path)) for entry in os.scandir(tree))

@@ -11,13 +11,15 @@ import msgspec
 
 from nix_repro import archive
 from nix_repro.errors import UsageError
-from nix_repro.explain import Budget, Context, Side, explain_output
+from nix_repro.explain import Budget, Context, Input, Side, explain_output
 from nix_repro.keeping import REPORT, read_report
 from nix_repro.observe import Tree
 from nix_repro.report import Build, DerivationReport, Finding, Report
 
 #: The report's start is written to the second.
 RESOLUTION = 1.0
+#: Epoch seconds that no build has started after, in this century or the next.
+LATEST = 2.0**33
 
 
 def explain_directory(directory: Path) -> Report:
@@ -36,33 +38,70 @@ def _explain(derivation: DerivationReport, report: Report, trees: Mapping[str, T
         return derivation
     findings: list[Finding] = []
     for output in derivation.outputs:
-        for name in (derivation.name, f"{derivation.name}-{Path(derivation.drv_path).name[:8]}"):
-            if (tree := trees.get(f"{name}/{output}")) is not None:
-                findings += explain_output(output, tree.a, tree.b, _context(derivation, report, output), Budget())
-                break
-    return msgspec.structs.replace(derivation, findings=tuple(findings) or derivation.findings)
+        known = [finding for finding in derivation.findings if finding.output == output]
+        tree = _tree(derivation, output, trees)
+        # Nothing is rebuilt here: what experiments have proved stays as it is.
+        if tree is None or any(finding.confidence == "proved" for finding in known):
+            findings += known
+        else:
+            findings += explain_output(output, tree.a, tree.b, _context(derivation, report, output, trees), Budget())
+    return msgspec.structs.replace(derivation, findings=tuple(findings))
 
 
-def _context(derivation: DerivationReport, report: Report, output: str) -> Context:
+def _tree(derivation: DerivationReport, output: str, trees: Mapping[str, Tree]) -> Tree | None:
+    names = (derivation.name, f"{derivation.name}-{Path(derivation.drv_path).name[:8]}")
+    return next((trees[f"{name}/{output}"] for name in names if f"{name}/{output}" in trees), None)
+
+
+def _context(derivation: DerivationReport, report: Report, output: str, trees: Mapping[str, Tree]) -> Context:
     isolated = [build for build in derivation.builds if build.isolated]
     first = next((build for build in derivation.builds if build.round == 1 and build.status == "built"), None)
     again = isolated or [build for build in derivation.builds if build.round > 1]
+    inputs = [
+        Input(store_path=path, a=tree.a, b=tree.b)
+        for other in report.derivations
+        if other.drv_path in derivation.inputs
+        for name, its in other.outputs.items()
+        if (path := its.path) is not None and (tree := _tree(other, name, trees)) is not None
+    ]
     return Context(
         a=_side(first, report),
         b=_side(again[0] if again else None, report),
         name=derivation.name,
         system=report.system,
         store_path=derivation.outputs[output].path,
+        inputs=tuple(inputs),
     )
 
 
 def _side(build: Build | None, report: Report) -> Side:
-    if build is None or build.started is None:
+    """What the report says of a build, in the terms of `explaining.what_is_here`."""
+    started = _seconds(report.started)
+    if build is None or build.started is None or started is None:
         return Side()
-    start = datetime.fromisoformat(report.started).timestamp() + build.started
+    start = started + build.started
+    if not 0 <= start <= start + (build.seconds or 0.0) < LATEST:
+        return Side()
     environment = report.environment
+    cpus, cores = _whole(environment.get("cpus")), _whole(environment.get("nix cores"))
+    sandboxed = str(environment.get("nix sandbox")).lower() == "true"
     return Side(
         window=(start - RESOLUTION, start + (build.seconds or 0.0) + RESOLUTION),
-        cpus=value if isinstance(value := environment.get("cpus"), int) else None,
+        cores=cores or cpus,
+        cpus=cpus,
+        build_dir="/build" if sandboxed else None,
         kernel=value if isinstance(value := environment.get("kernel"), str) else None,
+        host="localhost" if sandboxed else None,
     )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _seconds(started: str) -> float | None:
+    """The report's start in epoch seconds; None when it is no time. Another machine wrote it."""
+    try:
+        return datetime.fromisoformat(started).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

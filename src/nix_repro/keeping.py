@@ -60,19 +60,20 @@ def read_report(file: Path) -> Report:
         return msgspec.json.decode(file.read_bytes(), type=Report)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file}: not a report: {error}") from None
 
 
 def write_trees(outcome: Outcome, directory: Path) -> Report:
     """Pack the differing trees into the report directory; the report says which ones were too large for it."""
     trees = divergent_trees(outcome)
-    left_out = archive.write_trees(directory / archive.NAME, trees) if trees else []
-    if not left_out:
-        return outcome.report
-    room = archive.LIMIT >> 20
-    warning = f"{len(left_out)} differing outputs are not in {archive.NAME}, which takes {room} MiB: {', '.join(left_out[:5])}"
-    return msgspec.structs.replace(outcome.report, warnings=(*outcome.report.warnings, warning))
+    left_out = archive.write_trees(directory / archive.NAME, trees) if trees else {}
+    warnings = []
+    if left_out:
+        room = archive.LIMIT >> 20
+        why = ", ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:5])
+        warnings.append(f"{len(left_out)} differing outputs are not in {archive.NAME}, which takes {room} MiB: {why}")
+    return msgspec.structs.replace(outcome.report, warnings=(*outcome.report.warnings, *warnings))
 
 
 def write_renderings(report: Report, directory: Path) -> None:
