@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nix_repro.judge import settled
 from nix_repro.render.escape import visible
-from nix_repro.render.phrases import headline, short_hash, store_name
+from nix_repro.render.phrases import failures_first, headline, short_hash, store_name
 from nix_repro.render.terminal_ci import print_ci
 from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Report, Verdict
 
@@ -46,7 +47,7 @@ def print_report(report: Report, stream: TextIO | None = None) -> None:
     console.print()
     left_out = {skipped.reason for skipped in report.skipped}
     told = [d for d in report.derivations if d.attrs or d.reason not in left_out]
-    rows = sorted(told, key=lambda d: (SEVERITY.index(d.verdict), "propagated" not in d.marks, not d.attrs, d.name))
+    rows = failures_first(tuple(told))
     if rows:
         console.print(_table(rows[:ROWS]))
     if len(rows) > ROWS:
@@ -63,7 +64,7 @@ def _table(rows: Iterable[DerivationReport]) -> Table:
     for column in ("", "derivation", "verdict", "output", "build", "rebuild", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left", overflow="fold", no_wrap=column != "verdict")
     for derivation in rows:
-        style = _STYLE[derivation.verdict]
+        style = "dim" if settled(derivation) else _STYLE[derivation.verdict]
         verdict = derivation.verdict + "".join(f" ({mark})" for mark in derivation.marks)
         if derivation.reason and derivation.verdict == "unverified":
             verdict += f": {derivation.reason}"
@@ -80,7 +81,7 @@ def _table(rows: Iterable[DerivationReport]) -> Table:
             )
             own = "" if output.verdict == derivation.verdict or first else f"{output.verdict}"
             table.add_row(
-                Text(_SIGN[output.verdict], style=_STYLE[output.verdict]),
+                Text("–", style="dim") if settled(derivation) else Text(_SIGN[output.verdict], style=_STYLE[output.verdict]),
                 Text(visible(derivation.name)) if first else "",
                 Text(visible(verdict), style=style) if first else Text(own, style=_STYLE[output.verdict]),
                 Text(visible(name)),
