@@ -16,13 +16,11 @@ from nix_repro.config import Config
 from nix_repro.doctor import urgent
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.evaluate import add_roots, evaluate
-from nix_repro.explaining import explain_all
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
 from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
 from nix_repro.policy import check_syntax
 from nix_repro.processes import Processes
-from nix_repro.proving import experiment
 from nix_repro.rebuild.choose import choose
 from nix_repro.rebuild.common import Answer, Rebuilder, Request
 from nix_repro.recorder import Recorder
@@ -268,6 +266,10 @@ def _explain(run: Run) -> None:
     steady = list(dict.fromkeys(same)) if config.explain == "variations" else []
     if config.explain == "off" or not (roots or steady):
         return
+    # Late: most runs have nothing to explain.
+    from nix_repro.explaining import explain_all
+    from nix_repro.proving import experiment
+
     with run.phase("explain", f"explaining {len(roots)} divergent derivations"):
         run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), config.cores, run.warn)
         if config.explain != "rules":
