@@ -117,7 +117,10 @@ def _plan(run: Run) -> None:
     for finding in urgent(run.nix, run.environ, run.cwd):
         run.warn(finding)
     for url, why in caches.unreachable.items():
-        run.warn(f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them")
+        run.warn(
+            f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them. "
+            "Where it is never to be reached, `upstream-caches: none` makes everything the repository's own"
+        )
 
 
 def _refuse_other_systems(run: Run, plan: Plan) -> None:
