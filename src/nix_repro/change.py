@@ -17,9 +17,12 @@ from nix_repro.why import Comparison, Root
 
 #: Files that no build result should depend on.
 _TEXT = re.compile(
-    r"(?:^|/)(?:README|CHANGELOG|CHANGES|CONTRIBUTING|CODE_OF_CONDUCT|SECURITY|AUTHORS|LICEN[CS]E|COPYING|NOTICE)(?:\.[^/]*)?$",
+    r"(?:^|/)(?:README|CHANGELOG|CHANGES|CONTRIBUTING|CODE_OF_CONDUCT|SECURITY|AUTHORS|LICEN[CS]E|COPYING|NOTICE)"
+    r"(?:-[A-Za-z0-9.]+)?(?:\.(?:md|markdown|rst|txt|adoc|org))?$",
     re.IGNORECASE,
 )
+#: Derivations that are made of prose: to them it is source.
+_PROSE = re.compile(r"(?:^|[-_.])(?:docs?|documentation|manual|book|handbook|website|site|readme|changelog)(?:$|[-_.\d])", re.IGNORECASE)
 _IDLE_NAMES = {".gitignore", ".gitattributes", ".editorconfig", ".envrc", ".mailmap", ".nix-repro.yml", "CODEOWNERS"}
 _IDLE_DIRECTORIES = {".github", ".gitlab", ".circleci", ".forgejo", ".gitea", ".vscode", ".idea", "docs", "doc"}
 #: What everything else is built with: another version of it rebuilds whatever uses it.
@@ -53,7 +56,7 @@ def classify(root: Root, files: Sequence[str] | None, context: Context) -> Chang
     rebuilt nothing.
     """
     if root.kind == "source":
-        if files and all(map(idle, files)):
+        if files and all(map(idle, files)) and not _PROSE.search(root.drv_name):
             return "none"
         return "full" if files and "flake.lock" in files and all(f == "flake.lock" or idle(f) for f in files) else "partial"
     if context.lock and context.files is not None and not any(path.endswith(".nix") for path in context.files):
