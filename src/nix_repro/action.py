@@ -24,6 +24,7 @@ from nix_repro.report import Phase, Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nix_repro.check import Outcome
     from nix_repro.config import Config
 
 #: sysexits.h EX_SOFTWARE: a fault of ours must not look like a verdict.
@@ -109,18 +110,24 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
 
 def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -> Report:
     from nix_repro.check import check
-    from nix_repro.keeping import write_trees
+    from nix_repro.keeping import fill_directory
     from nix_repro.processes import Processes
     from nix_repro.render.progress import Progress
     from nix_repro.render.terminal import print_report
+    from nix_repro.trees import named_trees
 
     processes = Processes()
+
+    def use(outcome: Outcome) -> Report:
+        trees = named_trees(outcome.report, outcome.seen.trees)
+        return fill_directory(outcome.report, trees, directory, inputs.config.diffoscope, lambda: processes.signum is not None)
+
     # rich: a job's log is no terminal, whatever the runner made it look like.
     environ["TTY_COMPATIBLE"] = "0"
     # Names and messages in this output are the flake's. It all goes to one stream, so that the order holds.
     with runner.commands_stopped(), processes.handling_signals():
         with Progress(sys.stdout) as display:
-            report = check(inputs.config, processes, environ, inputs.directory, display, lambda outcome: write_trees(outcome, directory))
+            report = check(inputs.config, processes, environ, inputs.directory, display, use)
         print_report(report)
     return report
 

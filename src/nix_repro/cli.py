@@ -14,10 +14,15 @@ from nix_repro.errors import Interrupted, UsageError
 from nix_repro.judge import DIVERGENCE, USAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nix_repro.check import Outcome
     from nix_repro.config import Config
+    from nix_repro.observe import Tree
     from nix_repro.report import Report
 
+#: The settings that mean something where nothing is built.
+_EXPLAINS_AGAIN = ("config_file", "diffoscope")
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
@@ -74,6 +79,7 @@ def _settings(command: Any) -> Any:
             click.option("--since", metavar="REF", help="Check only derivations that differ from this Git revision"),
             click.option("--test", help="After the build: checks (the flake's) | none | a command"),
             click.option("--history", metavar="FILE", help="Compare with the runs in this file, and add this one"),
+            click.option("--diffoscope", metavar="PROGRAM", help="auto (default: where it is installed) | never | its path"),
             click.option("--upstream-caches", help="Caches whose paths are not the repository's own [default: https://cache.nixos.org]"),
         )
     ):
@@ -176,16 +182,7 @@ def explain(
     directory, kernel, time zone.
     """
     if len(what) == 1 and (Path(what[0]) / "report.json").is_file():
-        from nix_repro.explain_again import explain_directory
-        from nix_repro.keeping import write_page, write_report
-        from nix_repro.render.terminal import print_report
-
-        report = explain_directory(Path(what[0]))
-        if report_json is not None:
-            write_report(report, report_json)
-        if html is not None:
-            write_page(report, html)
-        print_report(report)
+        _explain_again(Path(what[0]), flags, report_json, report_dir, html, keep)
         return
     given = {**flags, "explain": flags["explain"] or "variations"}
     sys.exit(_check(_config(what, given), Path.cwd(), report_json, report_dir, html, keep))
@@ -219,30 +216,63 @@ def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: b
 
 def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> int:
     from nix_repro.check import check as run_check
-    from nix_repro.keeping import keep_trees, write_page, write_renderings, write_report, write_trees
+    from nix_repro.keeping import fill_directory, keep_trees
     from nix_repro.processes import Processes
     from nix_repro.render.progress import Progress
     from nix_repro.render.terminal import print_report
+    from nix_repro.trees import named_trees
 
     _writable(report_json, report_dir, html, keep)
 
     def use(outcome: Outcome) -> Report:
+        trees = named_trees(outcome.report, outcome.seen.trees)
         if keep is not None:
-            keep_trees(outcome, keep)
-        return write_trees(outcome, report_dir) if report_dir is not None else outcome.report
+            keep_trees(trees, keep)
+        if report_dir is None:
+            return outcome.report
+        return fill_directory(outcome.report, trees, report_dir, config.diffoscope, lambda: processes.signum is not None)
 
     processes = Processes()
     with processes.handling_signals():
         with Progress() as display:
             report = run_check(config, processes, os.environ, cwd, display, use)
-        if report_json is not None:
-            write_report(report, report_json)
-        if html is not None:
-            write_page(report, html)
-        if report_dir is not None:
-            write_renderings(report, report_dir)
+        _write(report, report_json, report_dir, html)
         print_report(report)
     return report.exit_code
+
+
+def _write(report: Report, report_json: Path | None, report_dir: Path | None, html: Path | None) -> None:
+    from nix_repro.keeping import write_page, write_renderings, write_report
+
+    if report_json is not None:
+        write_report(report, report_json)
+    if html is not None:
+        write_page(report, html)
+    if report_dir is not None:
+        write_renderings(report, report_dir)
+
+
+def _explain_again(
+    directory: Path, flags: dict[str, Any], report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None
+) -> None:
+    from nix_repro.explain_again import explain_directory
+    from nix_repro.keeping import fill_directory, keep_trees
+    from nix_repro.render.terminal import print_report
+
+    useless = [f"--{name.replace('_', '-')}" for name, value in flags.items() if value not in (None, ()) and name not in _EXPLAINS_AGAIN]
+    if useless:
+        raise UsageError(f"{', '.join(useless)}: nothing is built when a report directory is explained")
+    config = _config((), {"config_file": None, "diffoscope": flags["diffoscope"]}, defaults=False)
+    _writable(report_json, report_dir, html, keep)
+
+    def use(report: Report, trees: Mapping[str, Tree]) -> Report:
+        if keep is not None:
+            keep_trees(trees, keep)
+        return report if report_dir is None else fill_directory(report, trees, report_dir, config.diffoscope)
+
+    report = explain_directory(directory, use)
+    _write(report, report_json, report_dir, html)
+    print_report(report)
 
 
 def _writable(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> None:

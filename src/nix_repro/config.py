@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -32,7 +33,7 @@ class Config:
     """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL.
 
     `base` is the Git revision to compare the derivations with, `since` one whose derivations are left out, `test` is
-    `checks`, `none` or a command.
+    `checks`, `none` or a command. `diffoscope` is `auto`, `never` or a program.
     """
 
     installables: tuple[str, ...] = (".#default",)
@@ -55,6 +56,7 @@ class Config:
     since: str | None = None
     test: str | tuple[str, ...] = "none"
     history: Path | None = None
+    diffoscope: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,13 @@ def _revision(setting: Setting) -> str | None:
     return value
 
 
+def _diffoscope(setting: Setting) -> str:
+    value = setting.value
+    if isinstance(value, str) and (value in ("auto", "never") or shutil.which(value) is not None):
+        return value
+    raise _fail(setting, "auto, never, or the path of a diffoscope")
+
+
 def _path(setting: Setting) -> Path:
     if not isinstance(setting.value, str | Path) or not str(setting.value):
         raise _fail(setting, "a file's path")
@@ -303,5 +312,6 @@ _PARSERS: Mapping[str, Callable[[Setting], Any]] = {
     "since": _revision,
     "test": lambda setting: entries.command(setting.value, setting.where),
     "history": _path,
+    "diffoscope": _diffoscope,
 }
 assert set(_PARSERS) == {field.name for field in fields(Config)}

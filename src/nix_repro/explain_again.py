@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from nix_repro.explain import Budget, Context, Input, Side, explain_output
 from nix_repro.keeping import REPORT, read_report
 from nix_repro.observe import Tree
 from nix_repro.report import Build, DerivationReport, Finding, Report
+from nix_repro.trees import named_trees, tree_names
 
 #: The report's start is written to the second.
 RESOLUTION = 1.0
@@ -22,24 +23,37 @@ RESOLUTION = 1.0
 LATEST = 2.0**33
 
 
-def explain_directory(directory: Path) -> Report:
-    """The report with fresh findings. Raises `UsageError` when there is no report, or there are no trees beside it."""
+Trees = Mapping[tuple[str, str], Tree]
+
+
+def explain_directory(directory: Path, use: Callable[[Report, Mapping[str, Tree]], Report] = lambda report, _: report) -> Report:
+    """The report with fresh findings, as `use` returns it; that gets the trees by name, while they are there.
+
+    Raises `UsageError` when there is no report, or there are no trees beside it.
+    """
     report = read_report(directory / REPORT)
     file = directory / archive.NAME
     if not file.is_file():
         raise UsageError(f"{directory}: there is no {archive.NAME} beside the report: nothing differed, or nothing was kept")
-    with tempfile.TemporaryDirectory(prefix="nix-repro-") as room, archive.unpacked(file, Path(room)) as trees:
+    with tempfile.TemporaryDirectory(prefix="nix-repro-") as room, archive.unpacked(file, Path(room)) as unpacked:
+        names = tree_names(report)
+        trees = {
+            (derivation.drv_path, output): tree
+            for derivation in report.derivations
+            for output in derivation.outputs
+            if (tree := unpacked.get(f"{names.get(derivation.drv_path)}/{output}")) is not None
+        }
         derivations = tuple(_explain(derivation, report, trees) for derivation in report.derivations)
-    return msgspec.structs.replace(report, derivations=derivations)
+        return use(msgspec.structs.replace(report, derivations=derivations), named_trees(report, trees))
 
 
-def _explain(derivation: DerivationReport, report: Report, trees: Mapping[str, Tree]) -> DerivationReport:
+def _explain(derivation: DerivationReport, report: Report, trees: Trees) -> DerivationReport:
     if derivation.verdict != "divergent":
         return derivation
     findings: list[Finding] = []
     for output in derivation.outputs:
         known = [finding for finding in derivation.findings if finding.output == output]
-        tree = _tree(derivation, output, trees)
+        tree = trees.get((derivation.drv_path, output))
         # Nothing is rebuilt here: what experiments have proved stays as it is.
         if tree is None or any(finding.confidence == "proved" for finding in known):
             findings += known
@@ -48,12 +62,7 @@ def _explain(derivation: DerivationReport, report: Report, trees: Mapping[str, T
     return msgspec.structs.replace(derivation, findings=tuple(findings))
 
 
-def _tree(derivation: DerivationReport, output: str, trees: Mapping[str, Tree]) -> Tree | None:
-    names = (derivation.name, f"{derivation.name}-{Path(derivation.drv_path).name[:8]}")
-    return next((trees[f"{name}/{output}"] for name in names if f"{name}/{output}" in trees), None)
-
-
-def _context(derivation: DerivationReport, report: Report, output: str, trees: Mapping[str, Tree]) -> Context:
+def _context(derivation: DerivationReport, report: Report, output: str, trees: Trees) -> Context:
     isolated = [build for build in derivation.builds if build.isolated]
     first = next((build for build in derivation.builds if build.round == 1 and build.status == "built"), None)
     again = isolated or [build for build in derivation.builds if build.round > 1]
@@ -62,7 +71,7 @@ def _context(derivation: DerivationReport, report: Report, output: str, trees: M
         for other in report.derivations
         if other.drv_path in derivation.inputs
         for name, its in other.outputs.items()
-        if (path := its.path) is not None and (tree := _tree(other, name, trees)) is not None
+        if (path := its.path) is not None and (tree := trees.get((other.drv_path, name))) is not None
     ]
     return Context(
         a=_side(first, report),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from nix_repro import archive
-from nix_repro.check import Outcome
+from nix_repro.deep_diffs import add_deep_diffs
 from nix_repro.errors import UsageError
 from nix_repro.files import write_whole
 from nix_repro.observe import Tree
@@ -18,21 +18,10 @@ from nix_repro.report import Report
 REPORT = "report.json"
 
 
-def divergent_trees(outcome: Outcome) -> dict[str, Tree]:
-    """The trees of divergent outputs by `NAME/OUTPUT`. Derivations that share a name get their hash behind it."""
-    names = {d.drv_path: d.name for d in outcome.report.derivations if d.verdict == "divergent"}
-    shared = Counter(names.values())
-    found: dict[str, Tree] = {}
-    for (drv_path, output), tree in outcome.seen.trees.items():
-        if (name := names.get(drv_path)) is not None:
-            found[f"{name if shared[name] == 1 else f'{name}-{Path(drv_path).name[:8]}'}/{output}"] = tree
-    return found
-
-
-def keep_trees(outcome: Outcome, directory: Path) -> None:
+def keep_trees(trees: Mapping[str, Tree], directory: Path) -> None:
     """`DIR/NAME/OUTPUT/{a,b}`: a is the build, b the rebuild. Raises `UsageError` when that cannot be written."""
     try:
-        for name, tree in divergent_trees(outcome).items():
+        for name, tree in trees.items():
             for side, source in (("a", tree.a), ("b", tree.b)):
                 to = directory / name / side
                 if to.exists() or to.is_symlink():
@@ -64,16 +53,26 @@ def read_report(file: Path) -> Report:
         raise UsageError(f"{file}: not a report: {error}") from None
 
 
-def write_trees(outcome: Outcome, directory: Path) -> Report:
+def write_trees(report: Report, trees: Mapping[str, Tree], directory: Path) -> Report:
     """Pack the differing trees into the report directory; the report says which ones were too large for it."""
-    trees = divergent_trees(outcome)
     left_out = archive.write_trees(directory / archive.NAME, trees) if trees else {}
-    warnings = []
-    if left_out:
-        room = archive.LIMIT >> 20
-        why = ", ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:5])
-        warnings.append(f"{len(left_out)} differing outputs are not in {archive.NAME}, which takes {room} MiB: {why}")
-    return msgspec.structs.replace(outcome.report, warnings=(*outcome.report.warnings, *warnings))
+    if not left_out:
+        return report
+    why = ", ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:5])
+    warning = f"{len(left_out)} differing outputs are not in {archive.NAME}, which takes {archive.LIMIT >> 20} MiB: {why}"
+    return msgspec.structs.replace(report, warnings=(*report.warnings, warning))
+
+
+def fill_directory(
+    report: Report, trees: Mapping[str, Tree], directory: Path, diffoscope: str, stopped: Callable[[], bool] = lambda: False
+) -> Report:
+    """What the report directory has besides the report, which says what is missing of it: the differing trees, and
+    diffoscope's pages about them. `stopped` ends the latter. Raises `UsageError` when it cannot be written."""
+    report = write_trees(report, trees, directory)
+    try:
+        return add_deep_diffs(report, trees, directory, diffoscope, stopped)
+    except OSError as error:
+        raise UsageError(f"{directory}: cannot be written: {error.strerror}") from None
 
 
 def write_renderings(report: Report, directory: Path) -> None:

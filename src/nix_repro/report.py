@@ -59,12 +59,14 @@ class Hash(Base, frozen=True, kw_only=True):
 
 
 class Output(Base, frozen=True, kw_only=True):
-    """One output of a derivation. `path` is null while a content-addressed output has never been built."""
+    """One output of a derivation. `path` is null while a content-addressed output has never been built. `diffoscope` is
+    diffoscope's page about it, relative to the report directory, when there is one."""
 
     path: str | None
     verdict: Verdict
     reason: str | None = None
     hashes: tuple[Hash, ...] = ()
+    diffoscope: str | None = None
 
 
 class Build(Base, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ def elsewhere(directory: Path, *args: str) -> dict[str, Any]:
 def test_a_report_directory_explains_itself(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES)
     directory = sandbox_nix.work / "report"
-    said = nix_repro(sandbox_nix, "check", ".#all", "--cores", "0", "--report-dir", str(directory), cwd=flake)
+    said = nix_repro(sandbox_nix, "check", ".#all", "--diffoscope", "never", "--report-dir", str(directory), cwd=flake)
     assert sorted(os.listdir(directory)) == ["junit.xml", "report.html", "report.json", "summary.md", "trees.tar.gz"]
     assert json.loads((directory / "report.json").read_text()) == said.report
     again = elsewhere(directory)
@@ -56,4 +56,13 @@ def test_proofs_and_verdicts_travel(sandbox_nix: NixBox) -> None:
     directory = sandbox_nix.work / "report"
     said = nix_repro(sandbox_nix, "explain", ".#stamp", ".#cores", "--report-dir", str(directory), cwd=flake, timeout=300)
     assert {f["confidence"] for d in said.derivations for f in d["findings"]} == {"proved"}
+    assert (directory / said.derivation("stamp")["outputs"]["out"]["diffoscope"]).stat().st_size > 1000
+    assert os.listdir(directory / "diffoscope") == ["stamp-out.html"]
     assert elsewhere(directory)["derivations"] == said.derivations
+
+
+def test_what_would_mean_nothing_without_a_build_is_an_error(sandbox_nix: NixBox) -> None:
+    (sandbox_nix.work / "report.json").write_text("{}")
+    said = sandbox_nix.run([*COMMAND, "explain", ".", "--rounds", "3", "--rebuilder", "shadow"], check=False)
+    assert said.returncode == 2
+    assert "--rounds, --rebuilder: nothing is built when a report directory is explained" in said.stderr

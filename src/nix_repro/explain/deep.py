@@ -8,14 +8,22 @@ import resource
 import shutil
 import signal
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+#: Seconds and bytes of address space for one comparison, and bytes of its page.
 SECONDS = 120
 MEMORY = 4 << 30
 OUTPUT = 5 << 20
+#: Bytes of one file that it may write, unpacked members among them.
+FILE = 1 << 30
+#: Ours besides PATH: the programs that it starts read what hostile builds wrote, and need no secret of the job.
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH")
+_CUT = (b"Max report size reached", b"Max HTML report size reached", b"Max output size reached")
 
 
 class DeepDiff(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,8 +41,18 @@ def find_diffoscope(setting: str) -> str | None:
     return shutil.which("diffoscope" if setting == "auto" else setting)
 
 
-def deep_diff(program: str, a: Path, b: Path, html: Path, seconds: float = SECONDS, memory: int = MEMORY, output: int = OUTPUT) -> DeepDiff:
-    """Runs diffoscope on both sides, within limits of time, memory (bytes) and size of the report (bytes)."""
+def deep_diff(
+    program: str,
+    a: Path,
+    b: Path,
+    html: Path,
+    seconds: float = SECONDS,
+    memory: int = MEMORY,
+    output: int = OUTPUT,
+    stopped: Callable[[], bool] = lambda: False,
+) -> DeepDiff:
+    """Runs diffoscope on both sides, within limits of time, memory (bytes) and size of the report (bytes), and until
+    `stopped` says so. Raises `OSError` when it cannot be started."""
     html.unlink(missing_ok=True)
     command = [
         program,
@@ -44,45 +62,62 @@ def deep_diff(program: str, a: Path, b: Path, html: Path, seconds: float = SECON
         str(output),
         "--timeout",
         str(max(1, int(seconds * 0.8))),
+        # When the copies were made, and by whom, is no difference of a store path.
+        "--exclude-directory-metadata=recursive",
         "--",
         str(a),
         str(b),
     ]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=_limits(memory, output),  # noqa: PLW1509 (only system calls, before exec)
-        start_new_session=True,
-    ) as process:
-        try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            code = None
-        # It starts helpers of its own; none may outlive it.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    written = html.stat().st_size if html.is_file() else 0
+    with tempfile.TemporaryDirectory(prefix="nix-repro-diffoscope-", ignore_cleanup_errors=True) as room:
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"TMPDIR": room, "HOME": room}
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            cwd=room,
+            preexec_fn=_limits(memory),  # noqa: PLW1509 (only system calls, before exec)
+            start_new_session=True,
+        ) as process:
+            code = _wait(process, seconds, stopped)
+            # It starts helpers of its own; none may outlive it.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return _judge(html, code, seconds, output)
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float, stopped: Callable[[], bool]) -> int | None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and not stopped():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(min(left, 0.5))
+    return None
+
+
+def _judge(html: Path, code: int | None, seconds: float, output: int) -> DeepDiff:
+    written = html.stat().st_size if html.is_file() and not html.is_symlink() else 0
     if not written:
+        html.unlink(missing_ok=True)
         stopped = (
             f"diffoscope was stopped after {seconds:.0f} s" if code is None else f"diffoscope ended with status {code} and wrote no report"
         )
         return DeepDiff(html=None, truncated=code is None, reason=stopped)
-    if code is None or code not in (0, 1):
+    # The limit holds for what differs; its page has a frame around that.
+    if written > 2 * output:
+        html.unlink()
+        return DeepDiff(html=None, truncated=True, reason=f"diffoscope's report was larger than {output >> 20} MiB")
+    if code not in (0, 1):
         return DeepDiff(html=html, truncated=True, reason="diffoscope did not finish; its report is cut")
-    cut = (
-        written >= output
-        or b"Max report size reached" in html.read_bytes()[-(1 << 16) :]
-        or b"Max HTML report size reached" in html.read_bytes()
-    )
+    text = html.read_bytes()
+    cut = written >= output or any(said in text for said in _CUT)
     return DeepDiff(html=html, truncated=cut, reason="diffoscope's report reached its size limit" if cut else None)
 
 
-def _limits(memory: int, output: int) -> Callable[[], None]:
+def _limits(memory: int) -> Callable[[], None]:
     def apply() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (output * 40, output * 40))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     return apply

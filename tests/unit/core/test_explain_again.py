@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from nix_repro.archive import write_trees
 from nix_repro.errors import UsageError
 from nix_repro.explain_again import explain_directory
-from nix_repro.keeping import write_report
+from nix_repro.keeping import keep_trees, write_report
 from nix_repro.observe import Tree
 from nix_repro.report import Build, DerivationReport, Finding, Output, Report
 
@@ -96,8 +97,21 @@ def test_a_difference_that_came_with_an_input(tmp_path: Path) -> None:
     assert causes == {"demo": ["propagated"], "token": ["randomness"]}
 
 
-def test_two_derivations_of_the_same_name(tmp_path: Path) -> None:
-    assert found(directory(tmp_path / "d", report(), "1\n", "2\n", name="demo-00000000/out"))
+def test_two_derivations_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    (derivation,) = report().derivations
+    other = replace(derivation, drv_path=DRV.replace("0", "1"))
+    where = directory(tmp_path / "d", report(derivations=(derivation, other)), "1\n", "2\n", name="demo-11111111/out")
+    assert [bool(d.findings) for d in explain_directory(where).derivations] == [False, True]
+
+
+def test_the_trees_can_be_had_too(tmp_path: Path) -> None:
+    def use(what: Report, trees: Mapping[str, Tree]) -> Report:
+        keep_trees(trees, tmp_path / "kept")
+        return replace(what, warnings=("used",))
+
+    where = directory(tmp_path / "d", report(), "1\n", "2\n")
+    assert explain_directory(where, use).warnings == ("used",)
+    assert (tmp_path / "kept/demo/out/b/file").read_text() == "2\n"
 
 
 def test_what_was_left_out_of_the_archive_keeps_its_findings(tmp_path: Path) -> None:

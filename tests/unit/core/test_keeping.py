@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from nix_repro.check import Outcome
 from nix_repro.errors import UsageError
 from nix_repro.keeping import keep_trees
-from nix_repro.observe import Observations, Tree
+from nix_repro.observe import Tree
 from nix_repro.rebuild.copying import copy_tree
 from nix_repro.report import DerivationReport, Report, Verdict
+from nix_repro.trees import named_trees
 
 
-def outcome(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> Outcome:
-    """Derivations by .drv path, name and verdict; each has a tree that differs."""
-    seen = Observations()
+def differing(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> dict[str, Tree]:
+    """The trees by name of derivations by .drv path, name and verdict; each has one that differs."""
+    kept: dict[tuple[str, str], Tree] = {}
     rows = []
     for drv_path, name, verdict in derivations:
         rows.append(DerivationReport(drv_path=drv_path, name=name, verdict=verdict))
@@ -25,16 +25,16 @@ def outcome(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> Outcome:
         for side in "ab":
             (trees / side).mkdir(parents=True)
             (trees / side / "file").write_text(side)
-        seen.trees[drv_path, "out"] = Tree(trees / "a", trees / "b", round=2)
+        kept[drv_path, "out"] = Tree(trees / "a", trees / "b", round=2)
     report = Report(
         tool="t", started="s", system="x", commit=None, nix_version="2", environment={}, conclusion="fail", exit_code=1, fail_on=(),
         scope="own", rebuilder=None, rounds=2, derivations=tuple(rows),
     )  # fmt: skip
-    return Outcome(report, seen)
+    return named_trees(report, kept)
 
 
 def test_what_diverges_is_kept_by_name_and_output(tmp_path: Path) -> None:
-    found = outcome(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"), ("/s/bbbbbbbbbb-y.drv", "y", "reproducible"))
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"), ("/s/bbbbbbbbbb-y.drv", "y", "reproducible"))
     keep_trees(found, tmp_path / "kept")
     files = sorted(str(p.relative_to(tmp_path / "kept")) for p in (tmp_path / "kept").rglob("*") if p.is_file())
     assert files == ["x/out/a/file", "x/out/b/file"]
@@ -42,20 +42,20 @@ def test_what_diverges_is_kept_by_name_and_output(tmp_path: Path) -> None:
 
 
 def test_two_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
-    found = outcome(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"), ("/s/bbbbbbbbbb-x.drv", "x", "divergent"))
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"), ("/s/bbbbbbbbbb-x.drv", "x", "divergent"))
     keep_trees(found, tmp_path / "kept")
     assert sorted(os.listdir(tmp_path / "kept")) == ["x-aaaaaaaa", "x-bbbbbbbb"]
 
 
 def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
-    found = outcome(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
     keep_trees(found, tmp_path / "kept")
     with pytest.raises(UsageError, match="x/out/a is already there"):
         keep_trees(found, tmp_path / "kept")
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    found = outcome(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"--keep: .*Not a directory"):
         keep_trees(found, tmp_path / "file")
