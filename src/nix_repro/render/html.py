@@ -69,6 +69,7 @@ def render_html(report: Report) -> str:
     say how much is left out."""
     ordered = phrases.failures_first(report.derivations)
     divergent = [d for d in ordered if d.verdict == "divergent"]
+    sensitive = [d for d in ordered if phrases.sensitive(d)]
     nodes = graph.differing(report)
     used_by = graph.users(nodes)
     failed = [d for d in ordered if d.verdict in {"build-failed", "rebuild-failed"}]
@@ -86,6 +87,9 @@ def render_html(report: Report) -> str:
             total=next((p.seconds for p in report.phases if p.name == "total"), None),
             segments=_segments(report),
             divergences=[_divergence(f"d{n}", d, nodes, used_by) for n, d in enumerate(divergent[:EXPLAINED], 1)],
+            sensitive=[_divergence(f"s{n}", d, nodes, used_by) for n, d in enumerate(sensitive[:EXPLAINED], 1)],
+            more_sensitive=sensitive[EXPLAINED : EXPLAINED + NAMED],
+            unnamed_sensitive=max(len(sensitive) - EXPLAINED - NAMED, 0),
             further=divergent[EXPLAINED : EXPLAINED + NAMED],
             unnamed=max(len(divergent) - EXPLAINED - NAMED, 0),
             failed=failed[:LOGS],
@@ -102,7 +106,8 @@ def render_html(report: Report) -> str:
 
 
 def _divergence(anchor: str, derivation: DerivationReport, nodes: dict[str, DerivationReport], used_by: dict[str, list[str]]) -> Divergence:
-    victims = tuple(nodes[path] for path in graph.reached(derivation.drv_path, used_by) if "propagated" in nodes[path].marks)
+    below = graph.reached(derivation.drv_path, used_by) if derivation.drv_path in nodes else ()
+    victims = tuple(nodes[path] for path in below if "propagated" in nodes[path].marks)
     findings = derivation.findings[:FINDINGS]
     return Divergence(anchor, derivation, tuple(_shown(f) for f in findings), len(derivation.findings) - len(findings), victims)
 

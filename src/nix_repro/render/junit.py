@@ -50,6 +50,8 @@ def _case(suite: ET.Element, derivation: DerivationReport) -> None:
         _add(case, "error", _details(derivation), type=derivation.verdict, message=message)
     elif derivation.verdict == "unverified":
         _add(case, "skipped", message=f"unverified: {message}")
+    elif derivation.findings:
+        _add(case, "system-out", f"the same, but not under every condition:\n{_details(derivation)}")
     for build in derivation.builds:
         if build.log:
             _add(case, "system-out", build.log)

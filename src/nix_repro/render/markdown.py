@@ -92,7 +92,8 @@ def _note(derivation: DerivationReport) -> str:
         best = derivation.findings[0]
         more = len(derivation.findings) - 1
         where = f" in {escape.code(best.path, 60)}" if best.path else ""
-        parts.append(f"{best.cause}{where}" + (f" and {more} more" if more else ""))
+        under = "under other conditions: " if phrases.sensitive(derivation) else ""
+        parts.append(f"{under}{best.cause}{where}" + (f" and {more} more" if more else ""))
     if derivation.verdict in {"build-failed", "rebuild-failed"}:
         parts.append(derivation.verdict.replace("-", " "))
     if derivation.reason:

@@ -77,7 +77,12 @@ def symbol(derivation: DerivationReport) -> str:
 
 def needs_attention(derivation: DerivationReport) -> bool:
     """Whether a reader has to look at it: anything but a plain `reproducible`, or what nobody expects to be verified."""
-    return (derivation.verdict != "reproducible" and not settled(derivation)) or bool(derivation.marks)
+    return (derivation.verdict != "reproducible" and not settled(derivation)) or bool(derivation.marks) or sensitive(derivation)
+
+
+def sensitive(derivation: DerivationReport) -> bool:
+    """Whether it is the same, but not under every condition: experiments have found something."""
+    return derivation.verdict == "reproducible" and bool(derivation.findings)
 
 
 def failures_first(derivations: tuple[DerivationReport, ...]) -> list[DerivationReport]:
@@ -150,6 +155,8 @@ def headline(report: Report) -> Headline:
             said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")
         elif all(settled(d) for d in report.derivations):
             said.append("nothing in scope to verify")
+    if count := sum(sensitive(d) for d in report.derivations):
+        said.append(f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions")
     if known := _known(report):
         said.append(plural(known, "known divergence"))
     if open_questions := sum(d.verdict == "unverified" and not settled(d) for d in report.derivations):

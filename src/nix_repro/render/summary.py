@@ -27,6 +27,7 @@ LEFT_OUT_FIRST = {
     "logs": "the logs of failed builds",
     "caches": "the cache layers",
     "messages": "warnings and cache incidents",
+    "sensitive": "what differs under other conditions",
     "divergences": "what differs in each derivation",
     "history": "the comparison with earlier runs",
     "targets": "the targets",
@@ -75,7 +76,14 @@ def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
         if wanted:
             found[name] = render(name, report, **values)
 
-    add("divergences", divergent, divergent=divergent[:_EXPLAINED], more=len(divergent) - _EXPLAINED, unfolded=_UNFOLDED)
+    for name, heading, derivations in (
+        ("divergences", "What differs", divergent),
+        ("sensitive", "The same, but not under every condition", [d for d in ordered if phrases.sensitive(d)]),
+    ):
+        if derivations:
+            more = len(derivations) - _EXPLAINED
+            shown = derivations[:_EXPLAINED]
+            found[name] = render("divergences", report, heading=heading, derivations=shown, more=more, unfolded=_UNFOLDED)
     add("logs", failed, logs=failed[:_LOGS], more=len(failed) - _LOGS)
     add("tests", report.test or any(policy.failed for policy in report.policies))
     add("targets", report.targets or report.scenario)

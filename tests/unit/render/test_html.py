@@ -348,3 +348,12 @@ def test_the_timeline_keeps_what_differs_and_counts_the_rest() -> None:
     assert len(axis.builds) == bars.ROWS
     assert axis.left_out == 300 - bars.ROWS
     assert sum(line.derivation is not None and line.derivation.verdict == "divergent" for line in axis.builds) == 5
+
+
+def test_what_is_the_same_but_not_under_every_condition() -> None:
+    found = (reports.finding(cause="parallelism", confidence="proved", path="cores.txt"),)
+    report = msgspec.structs.replace(reports.read("clean"), derivations=(reports.derivation("sensitive", findings=found),))
+    page = shown(report)
+    assert "The same, but not under every condition" in page.text
+    assert "cores.txt" in page.text
+    assert "What differs" not in page.text

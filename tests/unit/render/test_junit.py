@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from nix_repro.render.junit import render_junit
-from nix_repro.report import Build, Report
+from nix_repro.report import Build, Finding, Report
 
 HOSTILE: list[str] = json.loads((Path(__file__).parents[3] / "fixtures" / "hostile-words.json").read_text("utf-8"))
 #: The shape that Jenkins, GitLab and Azure read: which elements stand in which, and their attributes.
@@ -67,3 +67,11 @@ def test_hostile_words_stay_text(diverged: Report, named: Any, word: str) -> Non
     [case] = root.iter("testcase")
     assert [child.tag for child in case] == ["failure", "system-out"]
     case.get("name", "").encode()
+
+
+def test_what_differs_under_other_conditions_only_passes_and_says_so(clean: Report, named: Any) -> None:
+    finding = Finding(output="out", path="cores.txt", cause="parallelism", confidence="proved", because="one core", fix="a constant")
+    root = read(render_junit(msgspec.structs.replace(clean, derivations=(named("sensitive", findings=(finding,)),))))
+    [case] = root.iter("testcase")
+    assert [child.tag for child in case] == ["system-out"]
+    assert "out/cores.txt: parallelism (proved): one core" in (case.findtext("system-out") or "")

@@ -249,7 +249,9 @@ def test_a_diagram_never_exceeds_githubs_limit(diverged: Report) -> None:
     assert len(drawn.diagram) < MERMAID_LIMIT
 
 
-def test_sections_are_left_out_in_order_and_named(diverged: Report, github: Any) -> None:
+def test_sections_are_left_out_in_order_and_named(diverged: Report, named: Any, github: Any) -> None:
+    finding = Finding(output="out", path="cores.txt", cause="parallelism", confidence="proved", because="one core", fix="a constant")
+    diverged = replace(diverged, derivations=(*diverged.derivations, named("sensitive", findings=(finding,))))
     whole = render_summary(diverged)
     seen = []
     for limit in range(len(whole.encode()), 4000, -200):
@@ -292,6 +294,21 @@ def test_a_divergence_takes_twenty_lines_at_most(diverged: Report, named: Any) -
     shown = [line for line in block.splitlines() if line.strip() and not line.startswith("```")]
     assert len(shown) <= 20
     assert "and 5 more in the report" in block
+
+
+def test_what_is_the_same_but_not_under_every_condition(clean: Report, named: Any, github: Any) -> None:
+    lines = "\n".join(f"line {number}" for number in range(50))
+    fields: dict[str, Any] = {"output": "out", "path": "lib/cores.txt", "confidence": "proved", "snippet": lines, "a": lines, "b": lines}
+    found = tuple(Finding(cause="parallelism", because="proved: one core", fix="a constant", **fields) for _ in range(3))
+    report = replace(clean, derivations=(*clean.derivations, named("zz-sensitive", findings=found)))
+    markdown = render_summary(report)
+    page = github(markdown)
+    assert "No difference found in 11 derivations (13 outputs); 1 derivation differs under other conditions" in page.text
+    assert page.text.index("zz-sensitive") < page.text.index(clean.derivations[0].name), "it stands before what has nothing to say"
+    assert "under other conditions: parallelism in lib/cores.txt and 2 more" in page.text
+    block = markdown[markdown.index("### The same, but not under every condition") : markdown.index("### Details")]
+    assert "**parallelism** (proved)" in block
+    assert len([line for line in block.splitlines()[1:] if line.strip() and not line.startswith("```")]) <= 20
 
 
 def test_known_divergences_are_folded(diverged: Report) -> None:
