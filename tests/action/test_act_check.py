@@ -89,6 +89,16 @@ def test_a_softer_policy_lets_a_divergence_pass_and_says_so(act: Any) -> None:
     assert len(done.commands("warning")) == 1
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_open_questions_fail_the_job_only_when_asked_for(act: Any, strict: bool) -> None:
+    given = {"installables": ".#bad", "rebuilder": "nix-check", "nix-options": "sandbox = false"}
+    done = act(given | ({"fail-on": "divergence, unverified"} if strict else {}))
+    outputs = done.outputs()
+    assert (outputs["conclusion"], outputs["exit-code"], outputs["reproducible"]) == ("fail" if strict else "inconclusive", "5", "false")
+    assert done.code == (1 if strict else 0), done.story
+    assert "path rewriting" in done.commands("error" if strict else "warning")[0]
+
+
 def test_inputs_win_over_the_configuration_file(act: Any) -> None:
     (act.repository / ".nix-repro.yml").write_text("installables: [.#bad]\nfail-on: [build-failure]\n")
     assert json.loads(act({}).outputs()["divergent"]) == ["packages.x86_64-linux.bad"]

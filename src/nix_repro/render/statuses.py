@@ -64,10 +64,15 @@ def commit_statuses(report: Report, *, run_id: str, run_url: str | None, per_ins
     cost = phrases.verification_cost(report)
     if cost is not None:
         said += f" · verification +{phrases.seconds(cost)}"
-    if report.conclusion == "pass":
-        state: State = "success"
-    else:
-        state = "failure" if report.conclusion == "fail" else "error"
+    match report.conclusion:
+        case "pass":
+            state: State = "success"
+        case "fail":
+            state = "failure"
+        case "inconclusive":
+            # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.
+            state = "error" if report.exit_code in phrases.INTERRUPTED else "success"
+            said = f"Inconclusive: {said}"
     statuses = [CommitStatus(_context(run_id), state, escape.visible(said, DESCRIPTION_LIMIT), run_url)]
     if per_installable:
         named = sorted({attr: d for d in report.derivations for attr in d.attrs}.items())

@@ -182,4 +182,4 @@ def test_the_defaults_in_the_documentation_are_the_real_ones() -> None:
     text = (Path(__file__).parents[3] / "docs" / "caching.md").read_text(encoding="utf-8")
     for name, limits in DEFAULTS.items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\| (\S+) \| (\S+) \| (\S+) \| [^|]+ \|$", text, re.MULTILINE)
-        assert [parse_duration(cell) for cell in row] == [limits["build"], limits["test"], limits["total"]]
+        assert [parse_duration(cell) for cell in row] == [limits.get(phase) for phase in ("build", "test", "total")]

@@ -54,8 +54,14 @@ def test_policy_decides_the_colour(clean: Report, named: Any, verdict: Any, mark
 
 
 def test_overall_state_follows_the_conclusion(clean: Report) -> None:
-    states = {c: commit_statuses(replace(clean, conclusion=c), run_id="x", run_url=None)[0].state for c in ("pass", "fail", "inconclusive")}
-    assert states == {"pass": "success", "fail": "failure", "inconclusive": "error"}
+    def overall(conclusion: Any, exit_code: int) -> tuple[str, str]:
+        first = commit_statuses(replace(clean, conclusion=conclusion, exit_code=exit_code), run_id="x", run_url=None)[0]
+        return first.state, first.description.partition(":")[0]
+
+    assert overall("pass", 0)[0] == "success"
+    assert overall("fail", 1)[0] == "failure"
+    assert overall("inconclusive", 5) == ("success", "Inconclusive")
+    assert overall("inconclusive", 130) == ("error", "Inconclusive")
 
 
 def test_names_depend_on_id_and_attribute_alone(diverged: Report, clean: Report, named: Any) -> None:
