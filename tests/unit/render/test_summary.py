@@ -262,7 +262,7 @@ def test_sections_are_left_out_in_order_and_named(diverged: Report, named: Any, 
         names = [name for name in LEFT_OUT_FIRST.values() if found and name in found[1]]
         assert names == list(LEFT_OUT_FIRST.values())[: len(names)]
         seen.append(len(names))
-        assert "1 of 15 derivations diverges" in page.text
+        assert "1 of 16 derivations diverges" in page.text
     assert seen == sorted(seen)
     assert seen[0] == 0
     assert seen[-1] >= 5
