@@ -62,3 +62,20 @@ def test_the_budget_ends_experiments(sandbox_nix: NixBox) -> None:
     said = nix_repro(sandbox_nix, "explain", ".#one", ".#two", "--explain-budget", "2s", cwd=flake)
     assert any("their time was up (explain-budget)" in w for w in said.report["warnings"])
     assert {d["verdict"] for d in said.derivations} == {"divergent"}
+
+
+def test_what_differs_with_nothing_changed_is_no_longer_the_same(sandbox_nix: NixBox) -> None:
+    """The same twice, and another one from then on: whoever looks again must not call it reproducible."""
+    counters = sandbox_nix.directory / "tmp" / "counters"
+    counters.mkdir(mode=0o777)
+    counters.chmod(0o777)
+    sandbox_nix.conf(sandbox_paths=sandbox_nix.settings["sandbox-paths"] + f" {counters}")
+    count = f"n=$(cat {counters}/$name 2>/dev/null || echo 0); n=$((n + 1)); rm -f {counters}/$name; echo $n > {counters}/$name"
+    token = "6f1c5a9b-3d2e-4f70-9a41-0c7be2d85f13"
+    script = f"{count}; if test $n -lt 3; then echo {token} > $out; else cat ${{uuid}} > $out; fi"
+    flake = write_flake(sandbox_nix, f'third = mk "third" "{script}" {{}};')
+    said = nix_repro(sandbox_nix, "explain", ".#third", "--keep", str(sandbox_nix.work / "kept"), cwd=flake)
+    assert said.verdicts() == {"third": "divergent intermittent"}, said.err
+    assert {f["cause"] for f in said.derivation("third")["findings"]} == {"randomness"}
+    assert (sandbox_nix.work / "kept/third/out/b").is_file()
+    assert said.code == 1
