@@ -23,6 +23,7 @@ from nix_repro.report import Variation
 
 FIRST_OUTPUT_ONLY = "only first output seen"
 PATH_REWRITING = "path rewriting"
+NOT_KEPT = "differs, but the other side was not kept"
 CONTENT_ADDRESSED = "content-addressed: nix --check compares nothing"
 
 
@@ -95,10 +96,11 @@ class NixCheck:
         trees: dict[tuple[str, str], Tree],
     ) -> tuple[dict[str, Seen], dict[str, str]]:
         path, other = mismatch
-        name = next((name for name, seen in first.outputs.items() if Path(seen.path).name == Path(path).name), None)
+        name = next((name for name, seen in first.outputs.items() if seen.path == path), None)
         missing = {output: FIRST_OUTPUT_ONLY for output in drv.outputs if output != name}
-        if name is None or other is None or not os.path.lexists(other):
-            return {}, dict.fromkeys(drv.outputs, "differs, but the other side was not kept")
+        # A builder can word messages of any level (a line that starts with "@nix"): it must not choose what is read and removed here.
+        if name is None or other != f"{path}.check" or not os.path.lexists(other):
+            return {}, dict.fromkeys(drv.outputs, NOT_KEPT)
         try:
             digest = self._nix.run("nix", "hash", "path", "--sri", other).strip()
         except NixError:
