@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from nix_repro import annotations as runner
+from nix_repro.checkout import has_commit
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.github import CommentMode, StatusesMode, destination, publish, pull_request_base
 from nix_repro.report import Phase, Report
@@ -97,15 +98,27 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     for name in ("installables", "scope", "rounds", "rebuilder", "fail_on", "targets", "scenario", "test", "fail_when", "base", "since"):
         given[name] = _input(name) or None
     given["options"] = _input("nix_options") or None
+    if _choice("history", ("true", "false")) == "true":
+        # Where action.yml's steps restore it from the cache and save it.
+        given["history"] = str(Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), "nix-repro-history", "history.json"))
     named = _input("config")
     file = directory / (named or FILE_NAME)
     if named and not file.is_file():
         raise UsageError(f"input config: there is no file {named!r}")
-    from_event = layer({"base": pull_request_base(environ)}, "the pull request's {}")
+    from_event = layer({"base": _base_here(environ, directory)}, "the pull request's {}")
     config = load([from_event, read_file(file) if file.is_file() else {}, layer(given, "input {}")])
     statuses: StatusesMode = _choice("statuses", get_args(StatusesMode))  # type: ignore[assignment]
     comment: CommentMode = _choice("comment", get_args(CommentMode))  # type: ignore[assignment]
     return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)
+
+
+def _base_here(environ: Mapping[str, str], directory: Path) -> str | None:
+    """A pull request's base, when the checkout has it: nobody asked for the comparison, so its absence is worth a notice."""
+    base = pull_request_base(environ)
+    if base is None or has_commit(directory, base):
+        return base
+    runner.notice("what this change rebuilt, and why, can be told when the checkout has its base: actions/checkout with `fetch-depth: 0`")
+    return None
 
 
 def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -> Report:

@@ -233,6 +233,11 @@ def warn(message: str) -> None:
     issue_command("warning", {"title": "nix-repro"}, escape.visible_lines(message))
 
 
+def notice(message: str) -> None:
+    """Something worth knowing that is nobody's fault."""
+    issue_command("notice", {"title": "nix-repro"}, escape.visible_lines(message))
+
+
 def fail(message: str, environ: Mapping[str, str]) -> None:
     """There is no report: say why as an error and in the summary."""
     issue_command("error", {"title": "nix-repro"}, escape.visible_lines(message))

@@ -67,6 +67,11 @@ def reproduce_line(ref: str, attr: str) -> str:
     return f"nix-repro check {shlex.quote(installable)}"
 
 
+def has_commit(cwd: Path, revision: str) -> bool:
+    """Is the commit in this clone? A shallow one has few."""
+    return git(cwd, "cat-file", "-e", f"{revision}^{{commit}}") is not None
+
+
 def complaint(cwd: Path) -> str | None:
     """What keeps Nix from seeing a flake that is there, with the remedy; None when git has no objection."""
     asked = _run(cwd, "rev-parse", "--show-toplevel")

@@ -135,7 +135,9 @@ class Act:
         command = [str(Path(sysconfig.get_path("scripts")) / "act"), event_name, "--json", "-P", "ubuntu-latest=-self-hosted"]
         command += ["--no-cache-server", "--action-cache-path", str(self.record / "actions"), "-s", f"GITHUB_TOKEN={TOKEN}"]
         for reference in nested_actions():
-            command += ["--local-repository", f"{reference}={HERE / 'stubs' / reference.partition('@')[0].rpartition('/')[2]}"]
+            repository, _, revision = reference.partition("@")
+            owner, name = repository.split("/")[:2]
+            command += ["--local-repository", f"{owner}/{name}@{revision}={HERE / 'stubs' / name}"]
         command += ["--local-repository", f"org/nix-repro-action@v1={self.checkout}"]
         if event is not None:
             payload = self.record / "event.json"

@@ -19,7 +19,7 @@ def test_what_is_the_same_every_time_passes(act: Any) -> None:
     assert json.loads(outputs["counts"])["reproducible"] == 1
     assert "✅ No difference found in 1 derivation (1 output)" in done.summary
     assert done.commands("error") == done.commands("warning") == []
-    assert set(done.calls()) == {"upload-artifact"}
+    assert set(done.calls()) == {"cache-restore", "upload-artifact"}
 
 
 def test_a_divergence_is_red_and_tells_its_story_first(act: Any) -> None:

@@ -29,7 +29,7 @@ def nix_elsewhere(tmp_path: Path) -> Path:
 
 def test_nix_that_is_there_is_left_alone(act: Any) -> None:
     done = act(LOCAL)
-    assert set(done.calls()) == {"upload-artifact"}
+    assert set(done.calls()) == {"cache-restore", "upload-artifact"}
     assert done.code == 0
 
 
@@ -38,7 +38,7 @@ def test_nix_that_is_not_there_is_installed(act: Any, nix_elsewhere: Path, which
     act.hide_nix()
     done = act(LOCAL | {"install-nix": which}, env={"STUB_NIX": str(nix_elsewhere)})
     assert done.code == 0, done.story
-    assert set(done.calls()) == {stub, "upload-artifact"}
+    assert set(done.calls()) == {stub, "cache-restore", "upload-artifact"}
     if which == "determinate":
         assert done.calls()[stub] == {"summarize": "false", "diagnostic_endpoint": ""}
 
@@ -47,7 +47,7 @@ def test_never_means_never(act: Any) -> None:
     act.hide_nix()
     done = act(LOCAL | {"install-nix": "never"})
     assert done.code == 1
-    assert set(done.calls()) == set()
+    assert set(done.calls()) == {"cache-restore"}
     [error] = done.commands("error")
     assert "Nix was not found" in error
 

@@ -64,15 +64,11 @@ def commit_statuses(report: Report, *, run_id: str, run_url: str | None, per_ins
     cost = phrases.verification_cost(report)
     if cost is not None:
         said += f" · verification +{phrases.seconds(cost)}"
-    match report.conclusion:
-        case "pass":
-            state: State = "success"
-        case "fail":
-            state = "failure"
-        case "inconclusive":
-            # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.
-            state = "error" if report.exit_code in phrases.INTERRUPTED else "success"
-            said = f"Inconclusive: {said}"
+    state: State = "failure" if report.conclusion == "fail" else "success"
+    if report.conclusion == "inconclusive":
+        # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.
+        said = f"Inconclusive: {said}"
+        state = "error" if report.exit_code in phrases.INTERRUPTED else "success"
     statuses = [CommitStatus(_context(run_id), state, escape.visible(said, DESCRIPTION_LIMIT), run_url)]
     if per_installable:
         named = sorted({attr: d for d in report.derivations for attr in d.attrs}.items())
