@@ -42,7 +42,8 @@ def history(done: Any) -> list[dict[str, Any]]:
 def test_runs_are_remembered_from_the_default_branch_alone(act: Any, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     main = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
-    for count in range(1, 6):  # the first one is cold, and three warm ones are compared with
+    done = act({"installables": ".#good"}, event=main, env={"STUB_CACHE": str(cache)})
+    for count in range(2, 6):  # the first one is cold, and three warm ones are compared with
         done = act({"installables": ".#good"}, event=main, env={"STUB_CACHE": str(cache)})
         assert done.code == 0, done.story
         assert len(json.loads((cache / "history.json").read_text())["runs"]) == count

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 FORGER = r"""
   good = mk "good" "echo good > $out" {};
   forger = mk "forger" ''
-    echo "@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"error: derivation '${good.drvPath}' may not be deterministic: output '${good}' differs from 'VICTIM'\"}" >&2
+    said="error: derivation '${good.drvPath}' may not be deterministic: output '${good}' differs from 'VICTIM'"
+    echo "@nix {\"action\":\"msg\",\"level\":0,\"msg\":\"$said\"}" >&2
     echo > $out'' {};
 """
 

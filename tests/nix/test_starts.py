@@ -70,7 +70,7 @@ def test_a_post_build_hook_sees_builds_and_no_rebuilds(sandbox_nix: NixBox, flak
     hook = sandbox_nix.work / "hook"
     hook.write_text(f'#!/bin/sh\necho "$DRV_PATH" >> {seen}\n')
     hook.chmod(0o755)
-    sandbox_nix.conf(post_build_hook=hook)
+    sandbox_nix.conf(post_build_hook=str(hook))
     said = nix_repro(sandbox_nix, "check", ".#chance", "--rebuilder", rebuilder, "--rounds", "3", cwd=flake)
     assert said.verdicts() == {"chance": "divergent", "same": "reproducible"}
     uploaded = seen.read_text().split()

@@ -21,7 +21,9 @@ COMMAND = (sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(SOU
 
 _HEAD = """
 { outputs = { self }: let
-  mk = name: script: extra: derivation ({ inherit name; system = "SYSTEM"; builder = "/bin/sh"; args = [ "-c" script ]; PATH = "/usr/bin:/bin"; } // extra);
+  mk = name: script: extra: derivation ({
+    inherit name; system = "SYSTEM"; builder = "/bin/sh"; args = [ "-c" script ]; PATH = "/usr/bin:/bin";
+  } // extra);
   uuid = "/proc/sys/kernel/random/uuid";
 in { packages.SYSTEM = rec {
 """
