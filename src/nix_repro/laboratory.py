@@ -70,7 +70,7 @@ class Laboratory:
         self._sandboxed = str(settings.get("sandbox")).lower() == "true"
         self._here = what_is_here(settings, limits.cores)
         self._cores = int(limits.cores if limits.cores is not None else settings.get("cores", 0)) or os.cpu_count() or 1
-        self._started = max((a.started or 0.0 for a in first.values()), default=0.0)
+        self._started = time.time()
         self._count = 0
         self.refused: dict[str, str] = {}
         self.answered: set[tuple[str, str]] = set()
@@ -88,7 +88,7 @@ class Laboratory:
         assert change is not None
         if not steady and (experiment is None or experiment.name in ("own-time", "one-cpu")):
             # Only what the experiment holds still may make a time stamp the same.
-            time.sleep(max(0.0, self._started + TIME_GAP - time.time()))
+            time.sleep(max(0.0, min(self._started + TIME_GAP - time.time(), self._deadline - time.monotonic())))
         self._started = time.time()
         control = steady and experiment is None
         found: dict[str, Hashes] = {}

@@ -81,7 +81,8 @@ def conduct(inquiries: Mapping[str, Inquiry], rebuild: Rebuild, in_time: Callabl
     What most want next is done first, so that stragglers catch up. An inquiry that has had its REBUILDS gets no more.
     """
     proofs: dict[str, list[Proof]] = {}
-    late: list[str] = []
+    late: dict[str, None] = {}
+    stopped = False
     wanted: dict[str, Experiment | None] = {}
     had: Counter[str] = Counter()
 
@@ -95,18 +96,21 @@ def conduct(inquiries: Mapping[str, Inquiry], rebuild: Rebuild, in_time: Callabl
     for name in inquiries:
         send(name, None)
     while wanted:
-        if not late and not in_time():
-            late = list(wanted)
-        for name in [name for name in wanted if late or had[name] >= REBUILDS]:
+        if not stopped and not in_time():
+            stopped = True
+            late |= dict.fromkeys(wanted)
+        for name in [name for name in wanted if stopped or had[name] >= REBUILDS]:
             send(name, None)
-        if wanted and not late:
+        if wanted and not stopped:
             (experiment, _), *_ = Counter(wanted.values()).most_common(1)
             names = [name for name, next_one in wanted.items() if next_one == experiment]
             had.update(names)
             answers = rebuild(experiment, names)
+            if not in_time():
+                late |= dict.fromkeys(name for name in names if name not in answers)
             for name in names:
                 send(name, answers.get(name))
-    return proofs, late
+    return proofs, list(late)
 
 
 def hold(outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment]) -> Inquiry:

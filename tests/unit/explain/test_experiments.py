@@ -136,10 +136,12 @@ def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
 
 
 def test_who_had_no_time_is_named() -> None:
-    left = iter([True, False])
-    inquiries = {name: hold({"out": ["a", "b"]}, HOLDS) for name in ("one", "two")}
-    proofs, late = conduct(inquiries, lambda _, names: {name: {"out": "c"} for name in names}, lambda: next(left))
-    assert (proofs, late) == ({"one": [], "two": []}, ["one", "two"])
+    """Whether the time was up before a rebuild or while it went on."""
+    for done in ([], ["one"], ["one", "two"]):
+        left = iter([True, False, False])
+        inquiries = {name: hold({"out": ["a", "b"]}, HOLDS) for name in ("one", "two")}
+        proofs, late = conduct(inquiries, lambda _, __, done=done: {name: {"out": "c"} for name in done}, lambda left=left: next(left))  # type: ignore[misc]
+        assert (proofs, sorted(late)) == ({"one": [], "two": []}, ["one", "two"])
 
 
 def test_what_a_rule_suspects_is_tried_first() -> None:
