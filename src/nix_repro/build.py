@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nix_repro.drv import Derivation
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Attempt, Seen
+from nix_repro.plan import above
 from nix_repro.recorder import Recorder
 from nix_repro.report import Source, Status
 from nix_repro.robust import Robust
@@ -16,6 +17,7 @@ from nix_repro.robust import Robust
 DISK_FULL = "disk full"
 TIMED_OUT = "timed out"
 CANCELLED = "cancelled"
+UNSUPPORTED = "it is for a system, or needs a feature, that this machine does not have"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,27 @@ def present_outputs(nix: Nix, derivations: Sequence[Derivation]) -> set[str]:
     return set(paths) - nix.invalid(paths)
 
 
-def build(robust: Robust, targets: Sequence[str], limits: Limits, recorder: Recorder) -> None:
-    """Realise every output of the targets; a failure takes its dependants out, the others go on."""
-    robust.realise(["--keep-going", *limits.args(), *targets], recorder)
+def build(robust: Robust, targets: Sequence[str], derivations: Mapping[str, Derivation], limits: Limits, recorder: Recorder) -> None:
+    """Realise every output of the targets; a failure takes its dependants out, the others go on.
+
+    Over some failures Nix ends the whole command in spite of --keep-going (measured: a missing feature and outputs that
+    refer to each other before 2.34, a pipe in an output with all three): then it is asked for the rest again.
+    """
+    failed: set[str] = set()
+    left = list(targets)
+    while left:
+        robust.realise(["--keep-going", *limits.args(), *left], recorder)
+        known, failed = failed, {path for path, drv in derivations.items() if recorder.failure_of(path) or rejection(drv, recorder)}
+        if failed == known:
+            return
+        out = failed | above(derivations, failed)
+        left = _incomplete(robust.nix, [derivations[path] for path in left if path not in out])
+
+
+def _incomplete(nix: Nix, derivations: Sequence[Derivation]) -> list[str]:
+    paths = {drv.drv_path: set(output_paths(nix, drv).values()) for drv in derivations}
+    invalid = nix.invalid(path for found in paths.values() for path in found)
+    return [drv.drv_path for drv in derivations if len(paths[drv.drv_path]) < len(drv.outputs) or invalid & paths[drv.drv_path]]
 
 
 def output_paths(nix: Nix, drv: Derivation) -> dict[str, str]:
@@ -84,7 +104,7 @@ def observe_build(nix: Nix, derivations: Sequence[Derivation], present: set[str]
                 source, origin = "built", activity.origin or "round 1"
             seen[name] = Seen(path, hashes[path], source, origin)
         complete = len(seen) == len(drv.outputs)
-        status, because = _status(seen) if complete else why_not(drv.drv_path, recorder, cancelled=cancelled)
+        status, because = _status(seen) if complete else why_not(drv, recorder, cancelled=cancelled)
         attempts.append(
             Attempt(
                 drv.drv_path,
@@ -108,12 +128,25 @@ def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
     return ("substituted", "") if "substituted" in sources else ("present", "")
 
 
-def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
+def rejection(drv: Derivation, recorder: Recorder) -> str | None:
+    """Why Nix did not take what the derivation's builder made, in its own words, or None when it did not say so: outputs that
+    refer to each other or to what they may not, that anybody may write to, that hold a pipe."""
+    if recorder.build_of(drv.drv_path) is None:
+        return None
+    # It names the output, the .drv, or a place below the sandbox's root, HASH-NAME.drv.chroot.
+    own = [f"/{path.rsplit('/', 1)[-1][:32]}-" for path in (drv.drv_path, *(o.path for o in drv.outputs.values())) if path is not None]
+    lines = (text.partition("\n")[0] for text in recorder.unexplained)
+    return next((line.removeprefix("error: ").rstrip(":") for line in lines if any(path in line for path in own)), None)
+
+
+def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
     """Why a derivation has no outputs after a command that should have made them."""
-    said = recorder.failure_of(drv_path)
+    said = recorder.failure_of(drv.drv_path)
     # One builder says "No space left", the next one fails for the same reason in other words.
     if recorder.full_disk and said in (None, "failed"):
         return "disk-full", DISK_FULL
+    if said in (None, "failed") and (words := rejection(drv, recorder)) is not None:
+        return "failed", words
     match said:
         case "failed":
             return "failed", "the builder failed"
@@ -121,12 +154,14 @@ def why_not(drv_path: str, recorder: Recorder, *, cancelled: bool) -> tuple[Stat
             return "timed-out", TIMED_OUT
         case "dependency-failed":
             return "dependency-failed", "a dependency failed to build"
+        case "unsupported":
+            return "failed", UNSUPPORTED
     if cancelled:
         return "cancelled", CANCELLED
     if recorder.failures:
         return "dependency-failed", "a dependency failed to build"
     said_last = (*recorder.errors, *recorder.unexplained)[-1:]
-    because = said_last[0].splitlines()[0].removeprefix("error: ") if said_last else ""
+    because = said_last[0].partition("\n")[0].removeprefix("error: ") if said_last else ""
     return "not-built", because or "Nix ended without building it and without saying why"
 
 

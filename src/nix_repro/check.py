@@ -8,21 +8,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nix_repro import verdict
 from nix_repro.assemble import assemble, finish
-from nix_repro.build import CANCELLED, Limits, build, observe_build, present_outputs
+from nix_repro.build import CANCELLED, UNSUPPORTED, Limits, build, observe_build, present_outputs
 from nix_repro.config import Config
 from nix_repro.doctor import urgent
+from nix_repro.drv import Derivation
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.evaluate import add_roots, evaluate
 from nix_repro.nix import Nix, NixError
-from nix_repro.observe import Observations
+from nix_repro.observe import Attempt, Observations
 from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
 from nix_repro.policy import check_syntax
 from nix_repro.processes import Processes
 from nix_repro.rebuild.choose import choose
 from nix_repro.rebuild.common import Answer, Rebuilder, Request
+from nix_repro.rebuild.store import Store
 from nix_repro.recorder import Recorder
 from nix_repro.report import Phase, PhaseName, Report, SuiteRun
 from nix_repro.run import TIME_GAP, Display, Run
@@ -126,11 +129,15 @@ def _plan(run: Run) -> None:
 def _refuse_other_systems(run: Run, plan: Plan) -> None:
     """An installable for another system cannot be built twice here: said before anything is built."""
     settings = run.nix.settings()
-    here = {settings["system"], *settings.get("extra-platforms", []), "builtin"}
+    here = _systems(settings)
     for attr, drv_path in plan.installables.items():
         system = plan.derivations[drv_path].system
         if system not in here and not _has_builders(str(settings.get("builders", ""))):
             raise UsageError(f"{attr}: it is for {system}, and this machine builds for {settings['system']}")
+
+
+def _systems(settings: Mapping[str, Any]) -> set[str]:
+    return {settings["system"], *settings.get("extra-platforms", []), "builtin"}
 
 
 def _has_builders(setting: str) -> bool:
@@ -161,7 +168,7 @@ def _build(run: Run) -> None:
     run.display.phase(f"building {len(wanted)} derivations")
     started = time.time()
     try:
-        build(run.books.robust, wanted, _limits(run), run.recorder)
+        build(run.books.robust, wanted, plan.derivations, _limits(run), run.recorder)
     finally:
         with run.nix.processes.shielded():
             if plan.upstream_unreachable:
@@ -216,6 +223,10 @@ def _rebuild(run: Run) -> None:
     assert rebuilder is not None
     first = run.seen.built()
     good = [path for path in plan.targets if path in first]
+    if not isinstance(rebuilder, Store):
+        elsewhere = _only_elsewhere(run.nix.settings(), [plan.derivations[path] for path in good])
+        run.seen.add(elsewhere)
+        good = [path for path in good if path not in {attempt.drv_path for attempt in elsewhere}]
     if not good:
         return
     with run.phase("rebuild", f"rebuilding {len(good)} derivations ({rebuilder.name})"):
@@ -227,6 +238,16 @@ def _rebuild(run: Run) -> None:
             for level in levels(victims, plan.derivations):
                 run.display.phase(f"rebuilding {len(level)} with the first build's inputs")
                 _ask(run, rebuilder, level, 2, isolated=True)
+
+
+def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:
+    """No rebuild of what another machine has built, or a cache had, and this one cannot: Nix would give up on all."""
+    systems, features = _systems(settings), set(settings.get("system-features", []))
+    return [
+        Attempt(drv.drv_path, 2, "not-built", missing=dict.fromkeys(drv.outputs, UNSUPPORTED), because=UNSUPPORTED)
+        for drv in derivations
+        if drv.system not in systems or not features.issuperset(drv.required_features)
+    ]
 
 
 def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:

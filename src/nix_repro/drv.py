@@ -44,6 +44,13 @@ class Derivation(msgspec.Struct, frozen=True):
     def floating(self) -> bool:
         return any(output.floating for output in self.outputs.values())
 
+    @property
+    def required_features(self) -> frozenset[str]:
+        """The system features without which Nix does not build it."""
+        if (structured := self.env.get("__json")) is not None:
+            return frozenset(map(str, msgspec.json.decode(structured).get("requiredSystemFeatures", ())))
+        return frozenset(self.env.get("requiredSystemFeatures", "").split())
+
     def output_named(self, store_path: str) -> str | None:
         """Which output a store path of this derivation is, by Nix's naming rule `NAME` or `NAME-OUTPUT`."""
         suffix = store_path.rsplit("/", 1)[-1].partition("-")[2]

@@ -136,6 +136,8 @@ _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("timed-out", re.compile(rf"{_DRV}[^\n]*(?:timed out|silent)", re.DOTALL)),
     ("dependency-failed", re.compile(rf"dependenc(?:y|ies) of (?:derivation )?'{_DRV}[^\n]* failed", re.DOTALL)),
     ("dependency-failed", re.compile(rf"[Cc]annot build '{_DRV}'.*?dependenc(?:y|ies) failed", re.DOTALL)),
+    ("unsupported", re.compile(rf"is required to build '{_DRV}'", re.DOTALL)),
+    ("unsupported", re.compile(rf"[Cc]annot build '{_DRV}'\.\s*Reason: (?:missing|required) system", re.DOTALL)),
     ("failed", re.compile(rf"builder for '{_DRV}'[^\n]* failed", re.DOTALL)),
     ("failed", re.compile(rf"[Cc]annot build '{_DRV}'", re.DOTALL)),
     ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of) '?{_DRV}", re.DOTALL)),
@@ -148,7 +150,8 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|unable to 
 
 
 def failure(message: str) -> tuple[str, str] | None:
-    """What an error message says happened, and to which .drv: ("failed" | "timed-out" | "dependency-failed", path)."""
+    """What an error message says happened, and to which .drv: ("failed" | "timed-out" |
+    "dependency-failed" | "unsupported", path)."""
     # What follows is the builder's, who may say anything.
     words = _BUILDERS_WORDS.split(message, maxsplit=1)[0]
     for status, pattern in _FAILURES:

@@ -161,6 +161,15 @@ def in_order(derivations: Mapping[str, Derivation]) -> list[str]:
     return list(order)
 
 
+def above(derivations: Mapping[str, Derivation], bottom: Collection[str]) -> set[str]:
+    """Everything that depends on one of `bottom`, however indirectly."""
+    found: set[str] = set()
+    for drv_path in in_order(derivations):
+        if any(i in bottom or i in found for i in derivations[drv_path].input_drvs):
+            found.add(drv_path)
+    return found
+
+
 def levels(targets: Iterable[str], derivations: Mapping[str, Derivation]) -> list[list[str]]:
     """The targets in groups, no member of which depends on another of its group, however indirectly."""
     chosen = set(targets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nix_repro.drv import Derivation
 from nix_repro.observe import Attempt, Observations, Seen
-from nix_repro.plan import Plan, in_order
+from nix_repro.plan import Plan, above
 from nix_repro.report import SEVERITY, Hash, Mark, Output, Verdict
 
 NOT_REBUILT = "not rebuilt"
@@ -45,12 +45,8 @@ def dependent_divergences(plan: Plan, judged: Mapping[str, Judged]) -> list[str]
     Not only direct inputs: an input with equal content may refer to one that differs, and the builder can read that.
     """
     divergent = {drv_path for drv_path, verdict in judged.items() if verdict.verdict == "divergent"}
-    tainted: set[str] = set()
-    for drv_path in in_order(plan.derivations):
-        inputs = plan.derivations[drv_path].input_drvs
-        if any(i in divergent or i in tainted for i in inputs):
-            tainted.add(drv_path)
-    return [drv_path for drv_path in plan.targets if drv_path in divergent & tainted]
+    victims = divergent & above(plan.derivations, divergent)
+    return [drv_path for drv_path in plan.targets if drv_path in victims]
 
 
 def _whole_set(drv: Derivation, seen: Observations, unfinished: str) -> Judged:

@@ -11,7 +11,7 @@ from nix_repro.build import Limits, why_not
 from nix_repro.drv import Derivation
 from nix_repro.nix import Nix
 from nix_repro.observe import Attempt, Seen, Tree
-from nix_repro.plan import in_order
+from nix_repro.plan import above
 from nix_repro.recorder import Recorder
 from nix_repro.report import Status, Variation
 
@@ -123,12 +123,7 @@ def on_rebuilt_inputs(request: Request, recorder: Recorder) -> set[str]:
     """
     targets = {drv.drv_path: drv for drv in request.targets}
     foreign = {activity.name for activity in recorder.builds} - targets.keys()
-    found: set[str] = set()
-    if foreign:
-        for drv_path in in_order(targets):
-            if any(i in foreign or i in found for i in targets[drv_path].input_drvs):
-                found.add(drv_path)
-    return found
+    return above(targets, foreign) if foreign else set()
 
 
 def attempts_of(
@@ -175,7 +170,7 @@ def _attempt_of(
     if activity is not None and len(seen) == len(drv.outputs):
         return Attempt(drv.drv_path, request.round, "built", seen, started=started, seconds=seconds, isolated=request.isolated)
     status: Status
-    status, because = ("not-built", NO_EVENT) if seen else why_not(drv.drv_path, recorder, cancelled=cancelled)
+    status, because = ("not-built", NO_EVENT) if seen else why_not(drv, recorder, cancelled=cancelled)
     return Attempt(
         drv.drv_path,
         request.round,

@@ -1,0 +1,67 @@
+"""What Nix does not take, or cannot build, is a failed build, named as such, and takes nothing else with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from command import nix_repro, write_flake
+
+if TYPE_CHECKING:
+    from store import NixBox
+
+REJECTED = """
+  fine = mk "fine" "sleep 1; echo fine > $out" {};
+  cycle = mk "cycle" "echo $dev > $out; echo $out > $dev" { outputs = [ "out" "dev" ]; };
+  pipe = mk "pipe" "mkdir $out; mkfifo $out/p" {};
+  refers = mk "refers" "echo ${fine} > $out" { disallowedReferences = [ fine ]; };
+  open = mk "open" "mkdir $out; chmod 777 $out" {};
+  on-open = mk "on-open" "cat ${open} > $out" {};
+  featured = mk "featured" "echo > $out" { requiredSystemFeatures = [ "rare" ]; };
+"""
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_what_nix_rejects_has_failed_and_the_rest_is_built(sandbox_nix: NixBox, sandbox: bool) -> None:
+    sandbox_nix.conf(sandbox=sandbox)
+    flake = write_flake(sandbox_nix, REJECTED)
+    said = nix_repro(sandbox_nix, "check", ".#all", "--jobs", "4", cwd=flake)
+    assert said.verdicts() == {
+        "fine": "reproducible",
+        "cycle": "build-failed",
+        "pipe": "build-failed",
+        "refers": "build-failed",
+        "open": "build-failed",
+        "on-open": "unverified: a dependency failed to build",
+        "featured": "build-failed",
+    }, said.err
+    assert said.code == 4
+    reasons = {name: said.derivation(name)["reason"] for name in ("cycle", "pipe", "refers", "open", "featured")}
+    assert reasons["cycle"].startswith("cycle detected in build of ")
+    assert reasons["pipe"].endswith("has an unsupported type")
+    assert "is not allowed to refer to" in reasons["refers"]
+    assert "suspicious ownership or permission" in reasons["open"]
+    assert "needs a feature" in reasons["featured"]
+
+
+FOREIGN = """
+  far = mk "far" "echo far > $out" { system = "far-linux"; };
+  featured = mk "featured" "echo > $out" { requiredSystemFeatures = [ "rare" ]; };
+  near = mk "near" "echo ${far} > $out" {};
+"""
+
+
+def test_what_this_machine_cannot_build_again_is_unverified_alone(sandbox_nix: NixBox) -> None:
+    """Other machines built it, or a cache had it."""
+    flake = write_flake(sandbox_nix, FOREIGN)
+    options = ("--option", "extra-platforms", "far-linux", "--option", "system-features", "rare")
+    drvs = [sandbox_nix.nix("eval", "--raw", f"{flake}#{name}.drvPath").stdout for name in ("near", "featured")]
+    sandbox_nix.run(["nix-store", "--realise", *options, *drvs])
+    said = nix_repro(sandbox_nix, "check", ".#near", ".#featured", cwd=flake)
+    assert said.verdicts() == {
+        "near": "reproducible",
+        "far": "unverified: it is for a system, or needs a feature, that this machine does not have",
+        "featured": "unverified: it is for a system, or needs a feature, that this machine does not have",
+    }, said.err
+    assert said.code == 5
