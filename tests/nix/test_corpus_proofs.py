@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 import corpus
 from command import nix_repro
+from nixes import provide
+from store import open_box
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from store import NixBox
 
 #: What a label's `vary` is held different by, and the cause that this proves.
@@ -37,6 +43,13 @@ def twins() -> list[str]:
     """The reproducible twin of one case for everything that is held different."""
     by_what = {case.vary[0]: f"{case.name}-fixed" for case in corpus.cases() if case.files and case.vary}
     return list(by_what.values())
+
+
+@pytest.fixture
+def sandbox_nix() -> Iterator[NixBox]:
+    """One series is enough for many cases: test_experiments.py has each experiment on every series."""
+    with open_box(provide("2.34")) as box:
+        yield box
 
 
 def test_every_such_case_is_proved_and_no_twin(sandbox_nix: NixBox) -> None:
