@@ -153,13 +153,29 @@ class Nix:
 
     def trusted(self) -> bool:
         """May this user change the settings of the store, import unsigned paths, switch off hooks?"""
-        import getpass
         import grp
+        import pwd
 
         if os.getuid() == 0 or os.access(self.store_dir(), os.W_OK):
             return True
-        groups = {f"@{grp.getgrgid(gid).gr_name}" for gid in os.getgroups()}
-        return bool(({"*", getpass.getuser()} | groups) & set(self.settings().get("trusted-users", [])))
+        trusted = set(self.settings().get("trusted-users", []))
+        if "*" in trusted:
+            return True
+        try:
+            if pwd.getpwuid(os.getuid()).pw_name in trusted:
+                return True
+        except KeyError:
+            pass  # containers run under numbers that nobody has given a name
+        member = {os.getgid(), *os.getgroups()}
+        return any(f"@{group.gr_name}" in trusted for group in grp.getgrall() if group.gr_gid in member)
+
+    def user_files(self) -> str:
+        """The user's own configuration files, as Nix finds them, for `NIX_USER_CONF_FILES`."""
+        if (named := self.env.get("NIX_USER_CONF_FILES")) is not None:
+            return named
+        home = self.env.get("XDG_CONFIG_HOME") or os.path.join(self.env.get("HOME", "/"), ".config")
+        directories = [home, *self.env.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
+        return ":".join(os.path.join(directory, "nix", "nix.conf") for directory in directories)
 
     def invalid(self, paths: Iterable[str]) -> set[str]:
         """Which of the paths are not valid in the store."""

@@ -37,7 +37,7 @@ def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[
     match wanted:
         case "auto":
             may_sudo = in_ci(environ)
-            refused = shadow_refusal(may_sudo)
+            refused = shadow_refusal(may_sudo, nix.env)
             if refused is None:
                 return Shadow(nix, _prefix())
             if hooked:
@@ -51,7 +51,7 @@ def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[
             )
             return check
         case "shadow":
-            if (refused := shadow_refusal(True)) is not None:
+            if (refused := shadow_refusal(True, nix.env)) is not None:
                 raise UsageError(f"rebuilder shadow: {refused}")
             return Shadow(nix, _prefix())
         case "replace" | "nix-check":
@@ -62,7 +62,7 @@ def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[
             return Store(nix, url)
 
 
-def shadow_refusal(may_sudo: bool) -> str | None:
+def shadow_refusal(may_sudo: bool, env: Mapping[str, str]) -> str | None:
     """Why the shadow rebuilder cannot work here, or None. Tried out, not guessed: containers differ in what they forbid."""
     if sys.platform != "linux":
         return "it needs Linux"
@@ -73,7 +73,7 @@ def shadow_refusal(may_sudo: bool) -> str | None:
     command = [*_prefix(), system_python(), "-I", str(HELPER), "--probe"]
     try:
         # A terminal lets sudo ask for the password once; without one it must do without.
-        probe = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        probe = subprocess.run(command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return "the helper did not answer"
     if probe.returncode == 0:

@@ -42,7 +42,8 @@ class Shadow:
             "store_dir": nix.store_dir(),
             "state_dir": nix.env.get("NIX_STATE_DIR", str(Path(nix.store_dir()).parent / "var" / "nix")),
             "base": str(Path(nix.store_dir()).parent / "var" / "nix-repro"),
-            "env": nix.env,
+            # What the first build went by: the helper runs with root's home.
+            "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
             "options": [*nix.options, *ISOLATION, ("substituters", ""), *request.change.options],
             "args": [*request.limits.args(), *request.change.args],
             "under": request.change.under,

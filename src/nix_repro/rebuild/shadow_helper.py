@@ -44,11 +44,15 @@ def main() -> int:
             raise SystemExit(f"shadow: not a store path: {path!r}")
     base = Path(request["base"])
     base.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # One at a time: a room that is not locked yet looks like one that was left behind.
+    entrance = os.open(base, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(entrance, fcntl.LOCK_EX)
     _remove_stale(base)
     room = Path(tempfile.mkdtemp(prefix="run-", dir=base))
     room.chmod(0o755)
     lock = os.open(room / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    os.close(entrance)
     try:
         return _supervise(request, room, store)
     finally:
@@ -167,7 +171,7 @@ def _digests(ask: Callable[..., list[str]], paths: list[str]) -> dict[str, str]:
 
 
 def _environment(request: dict, room: Path) -> dict[str, str]:  # type: ignore[type-arg]
-    allowed = ("NIX_CONFIG", "NIX_CONF_DIR", "NIX_STORE_DIR", "NIX_SSL_CERT_FILE", "TMPDIR")
+    allowed = ("NIX_CONFIG", "NIX_CONF_DIR", "NIX_USER_CONF_FILES", "NIX_STORE_DIR", "NIX_SSL_CERT_FILE", "TMPDIR")
     env = {name: request["env"][name] for name in allowed if name in request["env"]}
     return env | {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
