@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 import time
@@ -96,6 +97,8 @@ def _work(run: Run) -> None:
     _plan(run)
     assert run.plan is not None
     add_roots(run.nix, list(run.plan.installables.values()), run.work / "roots")
+    if run.config.rebuilder == "shadow" and os.getuid() != 0:
+        run.display.phase("asking sudo for root's rights: it may want your password")
     run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
     _build(run)
     _test(run)

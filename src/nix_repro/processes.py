@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 from nix_repro.errors import Interrupted
 
@@ -78,13 +78,16 @@ class Processes:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.PIPE,
+        terminal: bool = False,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """A running child. It is stopped when the block is left by an exception.
+        """A running child. It is stopped when the block is left by an exception. With `terminal` it belongs to ours (Ctrl-C
+        there still reaches us alone), otherwise to none.
 
         Raises `Interrupted` at once when a signal came before, and at the end when one came meanwhile.
         """
         self.check()
-        child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
+        group: dict[str, Any] = {"process_group": 0} if terminal else {"start_new_session": True}
+        child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, **group)
         self._children[child.pid] = child
         try:
             # The signal may have come between the check and the registration.
@@ -126,12 +129,13 @@ class Processes:
         *,
         env: Mapping[str, str],
         stdin: bytes | None = None,
+        terminal: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run to the end; every line of standard error goes to `on_line` as it comes, standard output is captured.
 
         Standard input stays open after `stdin` was written: the child may take its closing for "stop".
         """
-        with self.child(argv, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as child:
+        with self.child(argv, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, terminal=terminal) as child:
             assert child.stdout is not None
             assert child.stderr is not None
             chunks: list[bytes] = []

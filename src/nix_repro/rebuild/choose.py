@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
@@ -13,7 +12,7 @@ from nix_repro.nix import Nix
 from nix_repro.rebuild.common import Rebuilder
 from nix_repro.rebuild.nix_check import NixCheck
 from nix_repro.rebuild.replace import Replace
-from nix_repro.rebuild.shadow import HELPER, Shadow, system_python
+from nix_repro.rebuild.shadow import Shadow, permit
 from nix_repro.rebuild.store import Store
 
 HOOK = (
@@ -39,7 +38,7 @@ def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[
             may_sudo = in_ci(environ)
             refused = shadow_refusal(may_sudo, nix.env)
             if refused is None:
-                return Shadow(nix, _prefix())
+                return Shadow(nix, sudo=os.getuid() != 0)
             if hooked:
                 raise UsageError(f"no rebuilder works here. shadow: {refused}. Others: {HOOK}")
             if in_ci(environ):
@@ -53,7 +52,7 @@ def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[
         case "shadow":
             if (refused := shadow_refusal(True, nix.env)) is not None:
                 raise UsageError(f"rebuilder shadow: {refused}")
-            return Shadow(nix, _prefix())
+            return Shadow(nix, sudo=os.getuid() != 0)
         case "replace" | "nix-check":
             if hooked:
                 raise UsageError(f"rebuilder {wanted}: {HOOK}")
@@ -70,18 +69,4 @@ def shadow_refusal(may_sudo: bool, env: Mapping[str, str]) -> str | None:
         return "it needs root, and sudo is used unasked only in CI"
     if os.getuid() != 0 and shutil.which("sudo") is None:
         return "it needs root, and there is no sudo"
-    command = [*_prefix(), system_python(), "-I", str(HELPER), "--probe"]
-    try:
-        # A terminal lets sudo ask for the password once; without one it must do without.
-        probe = subprocess.run(command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
-    except subprocess.TimeoutExpired:
-        return "the helper did not answer"
-    if probe.returncode == 0:
-        return None
-    return (probe.stderr.strip().splitlines() or ["the helper could not be started"])[-1]
-
-
-def _prefix() -> tuple[str, ...]:
-    if os.getuid() == 0:
-        return ()
-    return ("sudo", "--non-interactive") if not sys.stdin.isatty() else ("sudo",)
+    return permit(env, sudo=os.getuid() != 0)

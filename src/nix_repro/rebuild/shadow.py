@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 from nix_repro.hashes import nix32, sri
@@ -14,18 +17,16 @@ from nix_repro.rebuild.common import ISOLATION, Answer, Request, attempts_of, by
 from nix_repro.recorder import Recorder
 from nix_repro.report import Variation
 
-HELPER = Path(__file__).with_name("shadow_helper.py")
-
 
 class Shadow:
-    """`prefix` is what gives the helper root's rights: nothing for root, `sudo -n` for others."""
+    """`sudo` says that the helper gets root's rights from it: that asks for a password before, if it has to, as `permit` does."""
 
     name = "shadow"
     isolates = True
 
-    def __init__(self, nix: Nix, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(self, nix: Nix, *, sudo: bool = False) -> None:
         self._nix = nix
-        self._prefix = prefix
+        self._sudo = sudo
         self.variations: tuple[Variation, ...] = ()
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
@@ -58,11 +59,21 @@ class Shadow:
             "keep_dir": str(keep),
             "owner": [os.getuid(), os.getgid()],
         }
-        argv = [*self._prefix, system_python(), "-I", str(HELPER)]
+        if self._sudo and (refused := permit(nix.env, sudo=True)) is not None:
+            raise NixError(f"shadow: {refused}")
         line = json.dumps(question).encode() + b"\n"
-        done = nix.processes.lines(argv, recorder.feed, env=nix.env, stdin=line)
+        last: deque[str] = deque(maxlen=1)
+
+        def feed(line: bytes) -> None:
+            if not line.startswith(b"@nix"):
+                last.append(line.decode("utf-8", "replace"))
+            recorder.feed(line)
+
+        # sudo remembers its permission by terminal and session.
+        argv = [*(("sudo", "--non-interactive") if self._sudo else ()), *COMMAND]
+        done = nix.processes.lines(argv, feed, env=nix.env, stdin=line, terminal=self._sudo)
         if done.returncode != 0 or not done.stdout:
-            raise NixError("\n".join(recorder.errors) or f"the shadow helper ended with {done.returncode}")
+            raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
         return self._answer(request, json.loads(done.stdout), recorder)
 
     def _expected(self, request: Request) -> dict[str, str]:
@@ -88,6 +99,26 @@ class Shadow:
         return Answer(tuple(attempts), trees)
 
 
-def system_python() -> str:
-    """The interpreter behind the environment we run in: root should not run one that a user's cache provides."""
-    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+#: The helper, run by the interpreter behind the environment we run in: root should not run one that a user's cache provides.
+COMMAND = (os.path.realpath(getattr(sys, "_base_executable", sys.executable)), "-I", str(Path(__file__).with_name("shadow_helper.py")))
+
+
+def permit(env: Mapping[str, str], *, sudo: bool) -> str | None:
+    """Have the helper try what it needs; returns why it cannot. On a terminal sudo may ask for the password."""
+    how = () if not sudo else ("sudo",) if sys.stdin.isatty() else ("sudo", "--non-interactive")
+    try:
+        probe = subprocess.run(
+            [*how, *COMMAND, "--probe"],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "the helper did not answer"
+    if probe.returncode == 0:
+        return None
+    return (probe.stderr.strip().splitlines() or ["the helper could not be started"])[-1]
