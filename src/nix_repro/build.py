@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_repro.drv import Derivation
+from nix_repro.events import disk_full
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Attempt, Seen
 from nix_repro.plan import above
@@ -15,6 +16,8 @@ from nix_repro.report import Source, Status
 from nix_repro.robust import Robust
 
 DISK_FULL = "disk full"
+#: Lines of a builder's log in which it says what it died of.
+LAST_WORDS = 20
 TIMED_OUT = "timed out"
 CANCELLED = "cancelled"
 UNSUPPORTED = "it is for a system, or needs a feature, that this machine does not have"
@@ -139,11 +142,21 @@ def rejection(drv: Derivation, recorder: Recorder) -> str | None:
     return next((line.removeprefix("error: ").rstrip(":") for line in lines if any(path in line for path in own)), None)
 
 
+def _disk_was_full(drv_path: str, recorder: Recorder) -> bool:
+    """Did Nix say so, or a builder in its last words? What a builder says and survives is a test of it."""
+
+    def died_of_it(name: str) -> bool:
+        ended = name == drv_path or recorder.failure_of(name) is not None
+        return ended and disk_full("\n".join((recorder.log(name) or "").splitlines()[-LAST_WORDS:]))
+
+    return any(name == "" or died_of_it(name) for name in recorder.full_disk)
+
+
 def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
     """Why a derivation has no outputs after a command that should have made them."""
     said = recorder.failure_of(drv.drv_path)
     # One builder says "No space left", the next one fails for the same reason in other words.
-    if recorder.full_disk and said in (None, "failed"):
+    if said in (None, "failed") and _disk_was_full(drv.drv_path, recorder):
         return "disk-full", DISK_FULL
     if said in (None, "failed") and (words := rejection(drv, recorder)) is not None:
         return "failed", words

@@ -149,11 +149,15 @@ _NAMELESS_TIMEOUT = re.compile(r"(?:error: )?timed out after (\d{1,9}) seconds")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|unable to write to file.*ENOSPC|database or disk is full")
 
 
+def own_words(message: str) -> str:
+    """An error message without the builder's last lines that Nix quotes in it: a builder may say anything."""
+    return _BUILDERS_WORDS.split(message, maxsplit=1)[0]
+
+
 def failure(message: str) -> tuple[str, str] | None:
     """What an error message says happened, and to which .drv: ("failed" | "timed-out" |
     "dependency-failed" | "unsupported", path)."""
-    # What follows is the builder's, who may say anything.
-    words = _BUILDERS_WORDS.split(message, maxsplit=1)[0]
+    words = own_words(message)
     for status, pattern in _FAILURES:
         if found := pattern.search(words):
             return status, found.group(1)

@@ -45,8 +45,8 @@ class Recorder:
     """Feed it the lines of an internal-json log.
 
     `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a
-    .drv to the differing output and the kept other side, `full_disk` holds the .drvs whose builder ran out of space
-    ("" when Nix itself did), `unexplained` the errors that name no derivation.
+    .drv to the differing output and the kept other side, `full_disk` holds the .drvs whose builder spoke of a full
+    disk ("" when Nix itself did), `unexplained` the errors that name no derivation.
     """
 
     watcher: Watcher | None = None
@@ -187,7 +187,7 @@ class Recorder:
                 self._limit = limit if self._limit is None else min(limit, self._limit)
             else:
                 self.unexplained.append(text)
-            if events.disk_full(text):
-                self.full_disk.add(failed[1] if failed else "")
+            if events.disk_full(events.own_words(text)):
+                self.full_disk.add("")
         elif warning:
             self.warnings.append(text)
