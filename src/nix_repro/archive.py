@@ -38,7 +38,9 @@ def write_trees(file: Path, trees: Mapping[str, Tree], limit: int = LIMIT) -> di
     entries = ENTRIES
     partial = file.with_name(f".{file.name}.partial")
     try:
-        with tarfile.open(partial, "w:gz", format=tarfile.PAX_FORMAT, compresslevel=1) as tar:
+        # What a killed run left, or what somebody put there to be written through.
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as content, tarfile.open(fileobj=content, mode="w:gz", format=tarfile.PAX_FORMAT, compresslevel=1) as tar:
             for name, tree in trees.items():
                 sides = ((tree.a, f"{name}/a"), (tree.b, f"{name}/b"))
                 try:

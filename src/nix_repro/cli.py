@@ -38,7 +38,10 @@ def main() -> None:
         error.show()
         sys.exit(USAGE)
     except UsageError as error:
-        print(f"nix-repro: {error}", file=sys.stderr)
+        from nix_repro.render.escape import terminal
+
+        # Nix's words may hold a flake's.
+        print(f"nix-repro: {terminal(str(error))}", file=sys.stderr)
         sys.exit(USAGE)
     except Interrupted as stop:
         sys.exit(128 + stop.signum)
@@ -236,8 +239,10 @@ def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path
     with processes.handling_signals():
         with Progress() as display:
             report = run_check(config, processes, os.environ, cwd, display, use)
-        _write(report, report_json, report_dir, html)
-        print_report(report)
+        try:
+            _write(report, report_json, report_dir, html)
+        finally:
+            print_report(report)
     return report.exit_code
 
 
@@ -277,7 +282,9 @@ def _explain_again(
 
 def _writable(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> None:
     """Find out before the work, not after it, that its results cannot be written."""
-    files = (("--report-json", report_json), ("--html", html))
+    from nix_repro.files import is_stream
+
+    files = [(option, file) for option, file in (("--report-json", report_json), ("--html", html)) if file is None or not is_stream(file)]
     for option, file in files:
         if file is not None and file.is_dir():
             raise UsageError(f"{option}: {file} is a directory")
@@ -290,3 +297,5 @@ def _writable(report_json: Path | None, report_dir: Path | None, html: Path | No
                 raise UsageError(f"{option}: {directory}: {error.strerror}") from None
             if not os.access(directory, os.W_OK):
                 raise UsageError(f"{option}: {directory} cannot be written")
+    if keep is not None and any(keep.iterdir()):
+        raise UsageError(f"--keep: {keep} is not empty")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import resource
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -104,9 +105,14 @@ def test_what_cannot_be_packed_is_said_and_the_rest_travels(tmp_path: Path) -> N
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written: No such file or directory"):
         write_trees(tmp_path / "nowhere/t", {})
-    (tmp_path / ".t.partial").symlink_to("/dev/full")
-    with pytest.raises(UsageError, match="cannot be written: No space left on device"):
-        write_trees(tmp_path / "t", {"x/out": tree(tmp_path / "s", os.urandom(200_000).hex())})
+    large = {"x/out": tree(tmp_path / "s", os.urandom(200_000).hex())}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(UsageError, match="cannot be written: File too large"):
+            write_trees(tmp_path / "t", large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == ["s"]
 
 
@@ -256,3 +262,14 @@ def test_truncation_and_damage(tmp_path: Path) -> None:
         refused(tmp_path / f"cut-{number}")
     (tmp_path / "damaged").write_bytes(whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:])
     refused(tmp_path / "damaged", "CRC")
+
+
+def test_nothing_is_written_through_a_link_that_waits_there(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    directory = tmp_path / "report"
+    directory.mkdir()
+    (directory / f".{archive.NAME}.partial").symlink_to(precious)
+    write_trees(directory / archive.NAME, {"x/out": tree(tmp_path / "x")})
+    assert precious.read_text() == "precious"
+    assert os.listdir(directory) == [archive.NAME]

@@ -95,3 +95,12 @@ def test_a_report_that_could_not_be_written_is_refused_at_once(tmp_path: Path) -
     said = usage_error(run("check", "--report-json", "file/report.json", cwd=tmp_path))
     assert said.startswith("nix-repro: --report-json: file")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_trees_of_an_earlier_run_are_seen_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "kept/x/out/a").mkdir(parents=True)
+    assert "--keep: kept is not empty" in usage_error(run("check", "--keep", "kept", cwd=tmp_path))
+
+
+def test_errors_are_text_on_a_terminal(tmp_path: Path) -> None:
+    assert "\x1b" not in usage_error(run("check", "--config", "\x1b]0;title\x07", cwd=tmp_path))

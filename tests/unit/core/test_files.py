@@ -72,3 +72,26 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     write_whole(tmp_path / "link", b"new")
     assert (tmp_path / "precious").read_text() == "precious"
     assert (tmp_path / "link").read_bytes() == b"new"
+
+
+def test_a_stream_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(fifo, b"content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert fifo.is_fifo()
+    assert os.listdir(tmp_path) == ["fifo"]
+    write_whole(Path("/dev/null"), b"content")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_standard_output_that_is_a_file_keeps_its_name(tmp_path: Path) -> None:
+    code = "from pathlib import Path; from nix_repro.files import write_whole; write_whole(Path('/dev/stdout'), b'content')"
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    assert (tmp_path / "out").read_bytes() == b"content"
+    assert Path("/dev/stdout").is_symlink()
