@@ -42,21 +42,19 @@ class Plan:
 
     def top_of(self, drv_path: str) -> str:
         """An installable that names this derivation or depends on it."""
-        if named := self.attrs(drv_path):
-            return named[0]
-        users: dict[str, list[str]] = {}
-        for path, drv in self.derivations.items():
-            for input_drv in drv.input_drvs:
-                users.setdefault(input_drv, []).append(path)
-        stack, seen = [drv_path], {drv_path}
-        while stack:
-            path = stack.pop()
-            if attrs := self.attrs(path):
-                return attrs[0]
-            new = [user for user in users.get(path, ()) if user not in seen]
-            seen.update(new)
-            stack += new
-        return next(iter(self.installables))
+        named = self.attrs(drv_path)
+        return named[0] if named else self._tops[drv_path]
+
+    @cached_property
+    def _tops(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for attr, root in self.installables.items():
+            stack = [root]
+            while stack:
+                if (path := stack.pop()) not in found:
+                    found[path] = attr
+                    stack += self.derivations[path].input_drvs if path in self.derivations else ()
+        return found
 
 
 #: Derivations by .drv path; with `True` everything below them too.
@@ -77,7 +75,13 @@ def make_plan(installables: Mapping[str, str], scope: Scope, show: Show, availab
         case "closure":
             return _finish(installables, show(roots, True), {})
         case "own":
-            return _own(installables, roots, show, available)
+            return _own(installables, roots, show if available is not None else _at_once(show, roots), available)
+
+
+def _at_once(show: Show, roots: Sequence[str]) -> Show:
+    """Where all of it will be read: every question starts a Nix."""
+    everything = show(roots, True)
+    return lambda paths, _: {path: everything[path] for path in paths}
 
 
 def _installables_only(installables: Mapping[str, str], derivations: Mapping[str, Derivation]) -> Plan:

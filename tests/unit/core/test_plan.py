@@ -154,6 +154,20 @@ def test_without_upstream_caches_everything_is_our_own() -> None:
     assert not plan.upstream_unreachable
 
 
+def test_without_upstream_caches_nix_is_asked_once() -> None:
+    """Every question starts a process, and a chain has as many levels as derivations."""
+    known = world(drv("top", "middle"), drv("middle", "bottom"), drv("bottom"))
+    questions: list[list[str]] = []
+
+    def show(paths: Iterable[str], recursive: bool) -> dict[str, Derivation]:
+        questions.append(list(paths))
+        return known.show(questions[-1], recursive)
+
+    plan = make_plan({"packages.top": "/s/top.drv"}, "own", show, None)
+    assert names(plan.targets) == ["bottom", "middle", "top"]
+    assert questions == [["/s/top.drv"]]
+
+
 def test_upstream_unreachable_is_decided_by_what_gets_built() -> None:
     plan = world(*CHAIN, upstream=None).plan("own", "app")
     assert plan.upstream_unreachable
