@@ -165,4 +165,4 @@ def test_builds_take_as_long_as_they_take(sandbox_nix: NixBox, rebuilder: str) -
         seconds = {d["name"]: d["builds"][build]["seconds"] for d in said.derivations}
         # Nix 2.8 and 2.26 tell of the end of them all when the long one has ended.
         assert seconds["short"] < seconds["above"] < seconds["long"] - 1, seconds
-        assert seconds["short"] >= 0.2
+        assert seconds["short"] >= 0.15
