@@ -298,6 +298,7 @@ def _explain(run: Run) -> None:
     from nix_repro.proving import experiment
 
     with run.phase("explain", f"explaining {len(roots)} divergent derivations"):
-        run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), config.cores, run.warn)
+        run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), config.cores, run.warn, run.nix.processes.stopped)
+        run.nix.processes.check()
         if config.explain != "rules":
             experiment(run, roots, steady)

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ from nix_repro.report import Finding
 TOTAL = 120.0
 
 
+@dataclass
+class StoppableBudget(Budget):
+    """A budget that is used up when the run is told to stop."""
+
+    stopped: Callable[[], bool] = lambda: False
+
+    def expired(self) -> bool:
+        if self.stopped():
+            self.say("the comparison was interrupted")
+            return True
+        return super().expired()
+
+
 def explain_all(
     plan: Plan,
     roots: Sequence[str],
@@ -25,8 +39,9 @@ def explain_all(
     settings: Mapping[str, Any],
     cores: int | None,
     warn: Callable[[str], None],
+    stopped: Callable[[], bool],
 ) -> dict[str, tuple[Finding, ...]]:
-    """Findings by .drv path for the divergent derivations whose trees were kept."""
+    """Findings by .drv path for the divergent derivations whose trees were kept; what there is when it is `stopped`."""
     deadline = time.monotonic() + TOTAL
     found: dict[str, tuple[Finding, ...]] = {}
     late: list[str] = []
@@ -38,8 +53,11 @@ def explain_all(
             if time.monotonic() > deadline:
                 late.append(f"{plan.derivations[drv_path].name} ({output})")
                 continue
+            if stopped():
+                return found
             context = _context(plan, drv_path, output, trees, seen, settings, cores)
-            found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, Budget()))
+            budget = StoppableBudget(stopped=stopped)
+            found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, budget))
     if late:
         warn(f"{len(late)} differing outputs were not explained, the time for it was up: {', '.join(late[:5])}")
     return found

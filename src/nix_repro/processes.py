@@ -17,8 +17,9 @@ from typing import IO, Any
 
 from nix_repro.errors import Interrupted
 
-#: Seconds between asking a child to stop and killing it.
-GRACE = 20.0
+#: Seconds between asking a child to stop and killing it: one that builds, and any other, such as an evaluation, which may be
+#: deaf to signals for as long as one primitive operation takes.
+GRACE, SHORT_GRACE = 20.0, 3.0
 
 
 class Processes:
@@ -26,7 +27,7 @@ class Processes:
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._children: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
         self._shielded = False
 
     @contextmanager
@@ -49,14 +50,18 @@ class Processes:
         finally:
             self._shielded = before
 
+    def stopped(self) -> bool:
+        """Has a signal come?"""
+        return self.signum is not None
+
     def _stop(self, signum: int, _frame: FrameType | None) -> None:
         self.signum = self.signum or signum
         if self._shielded:
             return
-        for child in list(self._children.values()):
-            self._terminate(child)
+        for child, grace in list(self._children.values()):
+            self._terminate(child, grace)
 
-    def _terminate(self, child: subprocess.Popen[bytes]) -> None:
+    def _terminate(self, child: subprocess.Popen[bytes], grace: float) -> None:
         # A helper under sudo cannot be signalled by us: it stops when its standard input closes.
         if child.stdin is not None and not child.stdin.closed:
             # Not close(): the signal may have come in the middle of a write. What is left of that goes nowhere.
@@ -64,7 +69,7 @@ class Processes:
             os.dup2(nowhere, child.stdin.fileno(), inheritable=False)
             os.close(nowhere)
         _signal_group(child, signal.SIGTERM)
-        timer = threading.Timer(GRACE, _signal_group, (child, signal.SIGKILL))
+        timer = threading.Timer(grace, _signal_group, (child, signal.SIGKILL))
         timer.daemon = True
         timer.start()
 
@@ -79,6 +84,7 @@ class Processes:
         stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.PIPE,
         terminal: bool = False,
+        grace: float = GRACE,
     ) -> Iterator[subprocess.Popen[bytes]]:
         """A running child. It is stopped when the block is left by an exception. With `terminal` it belongs to ours (Ctrl-C
         there still reaches us alone), otherwise to none.
@@ -88,15 +94,15 @@ class Processes:
         self.check()
         group: dict[str, Any] = {"process_group": 0} if terminal else {"start_new_session": True}
         child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, **group)
-        self._children[child.pid] = child
+        self._children[child.pid] = child, grace
         try:
             # The signal may have come between the check and the registration.
             if self.signum is not None and not self._shielded:
-                self._terminate(child)
+                self._terminate(child, grace)
             yield child
             child.wait()
         except BaseException:
-            self._terminate(child)
+            self._terminate(child, grace)
             child.wait()
             raise
         finally:
@@ -118,7 +124,8 @@ class Processes:
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """Run to the end, with everything captured."""
-        with self.child(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE) as child:
+        pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        with self.child(argv, env=env, cwd=cwd, stdin=pipe, grace=SHORT_GRACE) as child:
             out, err = child.communicate(stdin)
         return subprocess.CompletedProcess(list(argv), child.returncode, out, err)
 

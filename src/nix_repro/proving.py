@@ -70,7 +70,9 @@ def _vary(run: Run, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
         # Nothing was changed: this is a rebuild like any other, and what it shows counts.
         run.seen.add([attempt])
         run.seen.trees.update(trees)
-    run.findings |= explain_all(plan, list(laboratory.fickle), run.seen, run.nix.settings(), run.config.cores, run.warn)
+    run.findings |= explain_all(
+        plan, list(laboratory.fickle), run.seen, run.nix.settings(), run.config.cores, run.warn, run.nix.processes.stopped
+    )
     for path, found in proofs.items():
         own = proved(run.findings.get(path, ()), [proof for proof in found if proof.experiment.holds])
         changed = [p for p in found if not p.experiment.holds]

@@ -52,11 +52,15 @@ class Caches:
             return self._ask_nix(url, paths)
         # One question first: a dead cache then costs one time limit, not one for every worker.
         deadline = time.monotonic() + BUDGET
+
+        def in_time() -> bool:
+            return time.monotonic() < deadline and not self._nix.processes.stopped()
+
         answers = [lookup(paths[0])]
         if answers[0] is None:
             return []
         with ThreadPoolExecutor(WORKERS) as pool:
-            answers += pool.map(lambda path: lookup(path) if time.monotonic() < deadline else None, paths[1:])
+            answers += pool.map(lambda path: lookup(path) if in_time() else None, paths[1:])
         if None in answers:
             self.unreachable.setdefault(url, "did not answer within its time limit")
         return [path for path, answer in zip(paths, answers, strict=True) if answer]

@@ -82,7 +82,7 @@ def test_the_handlers_are_as_before_afterwards() -> None:
 
 
 def test_who_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "GRACE", 0.2)
+    monkeypatch.setattr(processes, "SHORT_GRACE", 0.2)
     running = Processes()
     ready = tmp_path / "ready"
     code = f"import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(ready)!r}, 'w').close(); time.sleep(300)"

@@ -182,3 +182,13 @@ def test_without_caches_there_is_nothing_and_nothing_unreachable(nix: Nix) -> No
 )
 def test_one_cache_has_one_name(url: str) -> None:
     assert normal(url) == "https://cache.nixos.org"
+
+
+def test_nobody_is_asked_any_more_when_the_run_is_told_to_stop(nix: Nix) -> None:
+    def first_answer(_path: str) -> int:
+        nix.processes.signum = 2
+        return 200
+
+    with server(first_answer) as (url, asked):
+        Caches(nix, [url]).available(PATHS)
+    assert len(asked) == 1
