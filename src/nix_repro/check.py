@@ -246,10 +246,14 @@ def _rebuild(run: Run) -> None:
 def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:
     """No rebuild of what another machine has built, or a cache had, and this one cannot: Nix would give up on all."""
     systems, features = _systems(settings), set(settings.get("system-features", []))
+    elsewhere = [drv for drv in derivations if drv.system not in systems or not features.issuperset(drv.required_features)]
+    return _not_built(elsewhere, 2, UNSUPPORTED)
+
+
+def _not_built(derivations: Iterable[Derivation], round_number: int, because: str, *, isolated: bool = False) -> list[Attempt]:
     return [
-        Attempt(drv.drv_path, 2, "not-built", missing=dict.fromkeys(drv.outputs, UNSUPPORTED), because=UNSUPPORTED)
+        Attempt(drv.drv_path, round_number, "not-built", missing=dict.fromkeys(drv.outputs, because), because=because, isolated=isolated)
         for drv in derivations
-        if drv.system not in systems or not features.issuperset(drv.required_features)
     ]
 
 
@@ -271,7 +275,9 @@ def _ask(run: Run, rebuilder: Rebuilder, drv_paths: Iterable[str], round_number:
         answer = rebuilder.rebuild(request, recorder)
     except NixError as error:
         run.warn(f"the rebuild could not be done: {error}")
-        run.unfinished = str(error).splitlines()[-1]
+        because = str(error).strip().splitlines()[-1].strip().removeprefix("error: ")
+        # A round that did not take place is no evidence, whatever the others say.
+        run.seen.add(_not_built(targets, round_number, because, isolated=isolated))
         return
     _take(run, answer, isolated=isolated)
 
