@@ -242,7 +242,10 @@ def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path
         try:
             _write(report, report_json, report_dir, html)
         finally:
-            print_report(report)
+            try:
+                print_report(report)
+            except SystemExit:
+                pass  # rich, when nobody reads any longer: the verdict is what it is
     return report.exit_code
 
 

@@ -168,3 +168,11 @@ def wait_for(condition: object, run: subprocess.Popen[str] | None) -> None:
             raise AssertionError(run.communicate())
         time.sleep(0.05)
     raise AssertionError("waited for a minute")
+
+
+def test_the_verdict_does_not_depend_on_who_reads_the_report(sandbox_nix: NixBox) -> None:
+    flake = write_flake(sandbox_nix, 'same = mk "same" "echo > $out" {};')
+    script = '"$@" | true; echo ${PIPESTATUS[0]}'
+    done = sandbox_nix.run(["bash", "-c", script, "x", *COMMAND, "check", ".#same"], cwd=flake)
+    assert done.stdout == "0\n", done.stderr
+    assert "Traceback" not in done.stderr
