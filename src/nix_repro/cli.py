@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nix_repro import __version__
-from nix_repro.errors import Interrupted, UsageError
+from nix_repro.errors import INTERNAL_ERROR, Interrupted, UsageError
 from nix_repro.judge import DIVERGENCE, USAGE
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ def main() -> None:
         sys.exit(USAGE)
     except Interrupted as stop:
         sys.exit(128 + stop.signum)
+    except Exception:  # noqa: BLE001  # Python's own exit code for this means divergence here
+        import traceback
+
+        traceback.print_exc()
+        print("nix-repro: an internal error, which says nothing about the builds", file=sys.stderr)
+        sys.exit(INTERNAL_ERROR)
 
 
 @click.group(context_settings=_CONTEXT)

@@ -97,6 +97,8 @@ def read_file(path: Path) -> Layer:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not UTF-8") from None
+    except RecursionError:
+        raise UsageError(f"{path}: nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -166,9 +168,11 @@ def _installables(setting: Setting) -> tuple[str, ...]:
 
 def _one_of(allowed: Sequence[str]) -> Callable[[Setting], Any]:
     def parse(setting: Setting) -> Any:
-        if setting.value not in allowed:
+        # YAML takes a bare `off` for false.
+        value = "off" if setting.value is False else setting.value
+        if value not in allowed:
             raise _fail(setting, f"one of {', '.join(allowed)}")
-        return setting.value
+        return value
 
     return parse
 

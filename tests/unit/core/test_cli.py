@@ -104,3 +104,17 @@ def test_trees_of_an_earlier_run_are_seen_before_the_work(tmp_path: Path) -> Non
 
 def test_errors_are_text_on_a_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in usage_error(run("check", "--config", "\x1b]0;title\x07", cwd=tmp_path))
+
+
+def test_a_fault_of_ours_is_no_verdict(tmp_path: Path) -> None:
+    """Python ends with 1, which means divergence here. A click that is broken stands in for what nobody has thought of."""
+    code = """
+import sys
+from nix_repro import cli
+cli.cli.main = lambda **_: 1 / 0
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("nix-repro: an internal error, which says nothing about the builds\n")

@@ -212,3 +212,15 @@ def test_no_value_is_a_traceback(values: dict[str, Any]) -> None:
         load([layer(values, "x {}")])
     except UsageError as error:
         assert str(error).startswith("x ")  # noqa: PT017
+
+
+def test_off_needs_no_quotes(tmp_path: Path) -> None:
+    """YAML 1.1 takes it for false."""
+    assert from_file(tmp_path, "explain: off\n").explain == "off"
+    with pytest.raises(UsageError, match="scope: False is not one of"):
+        from_file(tmp_path, "scope: off\n")
+
+
+def test_a_file_without_a_bottom(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.nix-repro\.yml: nested too deeply"):
+        from_file(tmp_path, f"test: {'[' * 5000}\n")
