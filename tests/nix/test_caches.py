@@ -40,7 +40,7 @@ class Shop:
 
     def forget(self) -> None:
         """Empty the box's store of the outputs, and Nix's memory of what caches have."""
-        self.box.run(["nix-store", "--delete", *reversed(self.outs.values())])
+        self.box.run(["nix-store", "--delete", "--ignore-liveness", *reversed(self.outs.values())])
         shutil.rmtree(self.box.home / ".cache")
         (self.box.home / ".cache").mkdir()
 

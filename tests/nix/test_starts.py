@@ -28,7 +28,7 @@ def flake(sandbox_nix: NixBox) -> Path:
 def test_half_valid(sandbox_nix: NixBox, flake: Path) -> None:
     out, doc = (sandbox_nix.nix("eval", "--raw", f"path:{flake}#pair.{o}.outPath").stdout for o in ("out", "doc"))
     sandbox_nix.nix("build", "--no-link", f"path:{flake}#pair")
-    sandbox_nix.run(["nix-store", "--delete", doc])
+    sandbox_nix.run(["nix-store", "--delete", "--ignore-liveness", doc])
     said = nix_repro(sandbox_nix, "check", ".#pair", cwd=flake)
     hashes = {name: [h["source"] for h in o["hashes"]] for name, o in said.derivation("pair")["outputs"].items()}
     assert hashes == {"out": ["present", "rebuilt"], "doc": ["built", "rebuilt"]}
@@ -41,7 +41,7 @@ def test_fully_substituted_is_compared_with_the_caches_copy(sandbox_nix: NixBox,
     sandbox_nix.nix("build", "--no-link", f"path:{flake}#chance")
     paths = [sandbox_nix.nix("eval", "--raw", f"path:{flake}#{name}.outPath").stdout for name in ("chance", "same")]
     sandbox_nix.nix("copy", "--to", cache, paths[0])
-    sandbox_nix.run(["nix-store", "--delete", *paths])
+    sandbox_nix.run(["nix-store", "--delete", "--ignore-liveness", *paths])
     sandbox_nix.conf(substituters=cache, require_sigs=False)
     said = nix_repro(sandbox_nix, "check", ".#chance", cwd=flake)
     assert said.verdicts() == {"chance": "divergent", "same": "reproducible"}
