@@ -141,7 +141,8 @@ def test_6_a_failed_rebuild_and_a_divergence_look_the_same(sandbox_nix: NixBox) 
     assert "may not be deterministic" not in scripts[0].err
     once.unlink()
     (broken / "result").unlink()
-    sandbox_nix.run(["nix-store", "--delete", "--ignore-liveness", *(f"/nix/store/{path.name}" for path in sandbox_nix.store_dir.glob("*-once"))])
+    copies = [f"/nix/store/{path.name}" for path in sandbox_nix.store_dir.glob("*-once")]
+    sandbox_nix.run(["nix-store", "--delete", "--ignore-liveness", *copies])
     ours = check(sandbox_nix, cwd=broken)
     assert ours.verdicts() == {"once": "rebuild-failed"}
     assert ours.code == 4

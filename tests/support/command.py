@@ -22,7 +22,7 @@ COMMAND = (sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(SOU
 _HEAD = """
 { outputs = { self }: let
   mk = name: script: extra: derivation ({
-    inherit name; system = "SYSTEM"; builder = "/bin/sh"; args = [ "-c" script ]; PATH = "/usr/bin:/bin";
+    inherit name; system = "SYSTEM"; builder = "/bin/sh"; args = [ "-c" script ]; PATH = "/usr/bin:/bin"; box = "BOX";
   } // extra);
   uuid = "/proc/sys/kernel/random/uuid";
 in { packages.SYSTEM = rec {
@@ -59,10 +59,14 @@ class Said:
 
 
 def write_flake(box: NixBox, packages: str, where: str = "flake") -> Path:
-    """A flake without inputs whose packages are written with `mk NAME SCRIPT EXTRA` and `${uuid}`, a file of chance."""
+    """A flake without inputs whose packages are written with `mk NAME SCRIPT EXTRA` and `${uuid}`, a file of chance.
+
+    Its store paths are the box's own. Nix deletes no path that any process on the machine mentions, and with paths shared between boxes
+    another test's build would be such a process.
+    """
     directory = box.work / where
     directory.mkdir(exist_ok=True)
-    (directory / "flake.nix").write_text(_HEAD.replace("SYSTEM", SYSTEM) + packages + "\n}; }; }\n")
+    (directory / "flake.nix").write_text(_HEAD.replace("SYSTEM", SYSTEM).replace("BOX", box.directory.name) + packages + "\n}; }; }\n")
     return directory
 
 
