@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes docs/summary.png: a step summary as GitHub shows it, cut to what is seen without scrolling far.
 
-nix-repro check all --report-dir DIR; python tools/picture.py DIR/summary.md docs/summary.png
+    nix-repro check all --report-dir DIR; python tools/picture.py DIR/summary.md docs/summary.png
 """
 
 from __future__ import annotations
