@@ -19,6 +19,7 @@ import msgspec
 from nix_repro import annotations as runner
 from nix_repro.checkout import has_commit
 from nix_repro.errors import Interrupted, UsageError
+from nix_repro.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE
 from nix_repro.github import CommentMode, StatusesMode, destination, publish, pull_request_base
 from nix_repro.report import Phase, Report
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from nix_repro.check import Outcome
     from nix_repro.config import Config
 
-#: sysexits.h EX_SOFTWARE: a fault of ours must not look like a verdict.
-INTERNAL_ERROR = 70
-USAGE = 2
 #: How action.yml names its artifacts: this and the id.
 ARTIFACT = "nix-repro-"
 # Bounds for what a stranger's job stored: legs of a matrix, and bytes of a report.
@@ -60,7 +58,7 @@ def run(environ: MutableMapping[str, str]) -> int:
         runner.fail(str(error), environ)
         return USAGE
     except Interrupted as stop:
-        return 128 + stop.signum
+        return INTERRUPTED + stop.signum
     except Exception:  # noqa: BLE001  # whatever it is, the job's log gets it and no verdict is made up
         with runner.commands_stopped():
             traceback.print_exc(file=sys.stdout)

@@ -15,7 +15,8 @@ from nix_repro.checkout import Checkout, flake_ref, on_default_branch, read_chec
 from nix_repro.ci import Parts
 from nix_repro.config import Config
 from nix_repro.environment import describe_environment
-from nix_repro.judge import INTERRUPTED, judge, judge_policies
+from nix_repro.exit_codes import interrupted
+from nix_repro.judge import judge, judge_policies
 from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
 from nix_repro.report import Build, DerivationReport, Phase, Report, Skipped, Variation
 from nix_repro.run import TIME_GAP, Run
@@ -57,7 +58,7 @@ def assemble(run: Run, signum: int | None) -> Report:
 def finish(report: Report, config: Config, environ: Mapping[str, str], cwd: Path, warn: Callable[[str], None]) -> Report:
     """The report with what needs the report itself: how this run compares with earlier ones, and the user's own policies."""
     warnings: list[str] = []
-    if config.history is not None and report.exit_code <= INTERRUPTED:
+    if config.history is not None and not interrupted(report.exit_code):
         file = cwd / config.history
         runs, wrong = history.read(file)
         this = history.entry(report, default=on_default_branch(environ, cwd))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nix_repro import __version__
-from nix_repro.errors import INTERNAL_ERROR, Interrupted, UsageError
-from nix_repro.judge import DIVERGENCE, USAGE
+from nix_repro.errors import Interrupted, UsageError
+from nix_repro.exit_codes import DIVERGENCE, INTERNAL_ERROR, INTERRUPTED, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
-        sys.exit(130)
+        sys.exit(INTERRUPTED + signal.SIGINT)
     except click.ClickException as error:
         error.show()
         sys.exit(USAGE)
@@ -44,7 +45,7 @@ def main() -> None:
         print(f"nix-repro: {terminal(str(error))}", file=sys.stderr)
         sys.exit(USAGE)
     except Interrupted as stop:
-        sys.exit(128 + stop.signum)
+        sys.exit(INTERRUPTED + stop.signum)
     except Exception:  # noqa: BLE001  # Python's own exit code for this means divergence here
         import traceback
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-#: Exit code for a fault of ours, which must not look like a verdict (sysexits.h: EX_SOFTWARE).
-INTERNAL_ERROR = 70
-
 
 class UsageError(Exception):
     """Something the user gave cannot work: exit code 2, one message, nothing lost."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
+from nix_repro.exit_codes import BUILD_FAILED, DIVERGENCE, INTERRUPTED, OVERRUN, PASS, UNVERIFIED, USAGE, interrupted
 from nix_repro.plan import FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM
 from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Target
 
@@ -12,9 +13,6 @@ FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
 
-DIVERGENCE, USAGE, OVERRUN, BUILD_FAILED, UNVERIFIED = 1, 2, 3, 4, 5
-#: Exit codes above this are a signal's number more.
-INTERRUPTED = 128
 #: Reasons that leave nothing open: such a derivation is not expected to be verified.
 _SETTLED = (FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM, "budget")
 
@@ -58,13 +56,13 @@ def judge(
         return ("fail" if codes else "inconclusive"), INTERRUPTED + signum
     if codes:
         return "fail", codes[0]
-    return ("inconclusive", UNVERIFIED) if open_questions else ("pass", 0)
+    return ("inconclusive", UNVERIFIED) if open_questions else ("pass", PASS)
 
 
 def judge_policies(conclusion: Conclusion, exit_code: int, policies: Iterable[Policy], errors: Sequence[str]) -> tuple[Conclusion, int]:
     """The same with the `fail-when` expressions, which fail the run whatever `fail_on` lists: like an overrun, unless
     something worse was found. One that gave no answer (`errors`) is a mistake in the configuration."""
-    if exit_code > INTERRUPTED:
+    if interrupted(exit_code):
         return conclusion, exit_code
     if errors:
         return "fail", USAGE

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nix_repro.exit_codes import interrupted
 from nix_repro.judge import settled
 from nix_repro.report import SEVERITY, DerivationReport, Output, Report, Verdict
-
-#: Exit codes of a run that was stopped by SIGINT or SIGTERM.
-INTERRUPTED = (130, 143)
 
 SYMBOLS: dict[Verdict, str] = {
     "divergent": "❌",
@@ -161,7 +159,7 @@ def headline(report: Report) -> Headline:
         said.append(plural(known, "known divergence"))
     if open_questions := sum(d.verdict == "unverified" and not settled(d) for d in report.derivations):
         said.append(f"{open_questions:,} unverified")
-    if report.exit_code in INTERRUPTED:
+    if interrupted(report.exit_code):
         said.insert(0, "interrupted")
     if trouble and report.conclusion == "pass":
         said.append(f"allowed by fail-on ({', '.join(report.fail_on) or 'none'})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from nix_repro.exit_codes import interrupted
 from nix_repro.judge import settled
 from nix_repro.render import escape, phrases
 
@@ -68,7 +69,7 @@ def commit_statuses(report: Report, *, run_id: str, run_url: str | None, per_ins
     if report.conclusion == "inconclusive":
         # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.
         said = f"Inconclusive: {said}"
-        state = "error" if report.exit_code in phrases.INTERRUPTED else "success"
+        state = "error" if interrupted(report.exit_code) else "success"
     statuses = [CommitStatus(_context(run_id), state, escape.visible(said, DESCRIPTION_LIMIT), run_url)]
     if per_installable:
         named = sorted({attr: d for d in report.derivations for attr in d.attrs}.items())
