@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -13,13 +14,11 @@ import click
 from nix_repro import __version__
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.exit_codes import DIVERGENCE, INTERNAL_ERROR, INTERRUPTED, USAGE
+from nix_repro.results import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nix_repro.check import Outcome
     from nix_repro.config import Config
-    from nix_repro.observe import Tree
     from nix_repro.report import Report
 
 #: The settings that mean something where nothing is built.
@@ -98,29 +97,33 @@ def _settings(command: Any) -> Any:
 
 
 def _results(command: Any) -> Any:
-    """The options that say where results go."""
+    """The options that say where results go, for a command that takes them together as `results`."""
+
+    @functools.wraps(command)
+    def collected(*, report_json: Path | None, html: Path | None, report_dir: Path | None, keep: Path | None, **others: Any) -> None:
+        command(results=Results(json=report_json, html=html, directory=report_dir, keep=keep), **others)
+
+    with_options: Any = collected
     for name, help_text in (
         ("--keep", "Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}"),
         ("--report-dir", "Write the report in every form, and what differs, into this directory"),
         ("--report-json", "Write the report here (docs/report.md)"),
         ("--html", "Write the report here as one page that needs nothing else"),
     ):
-        command = click.option(name, type=click.Path(path_type=Path), help=help_text)(command)
-    return command
+        with_options = click.option(name, type=click.Path(path_type=Path), help=help_text)(with_options)
+    return with_options
 
 
 @cli.command()
 @click.argument("installables", nargs=-1)
 @_settings
 @_results
-def check(
-    installables: tuple[str, ...], report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any
-) -> None:
+def check(installables: tuple[str, ...], results: Results, **flags: Any) -> None:
     """Build, build again, compare every output.
 
     INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check of this system.
     """
-    sys.exit(_check(_config(installables, flags), Path.cwd(), report_json, report_dir, html, keep))
+    sys.exit(_check(_config(installables, flags), Path.cwd(), results))
 
 
 @cli.command()
@@ -165,14 +168,14 @@ def doctor(installables: tuple[str, ...], as_json: bool) -> None:
 @cli.command()
 @_settings
 @_results
-def demo(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any) -> None:
+def demo(results: Results, **flags: Any) -> None:
     """Check a flake of several packages, one of which diverges on purpose."""
     package = Path(__file__).parent
     directory = next(d for d in (package / "demo", package.parents[1] / "fixtures" / "demo") if d.is_dir())
     click.echo("nix-repro: checking a flake of several packages, one of which diverges on purpose", err=True)
     # Everything in it is its own: no cache need be asked.
     given = {**flags, "config_file": None, "scope": flags["scope"] or "closure"}
-    code = _check(_config((f"path:{directory}#all",), given, defaults=False), directory, report_json, report_dir, html, keep)
+    code = _check(_config((f"path:{directory}#all",), given, defaults=False), directory, results)
     if code == DIVERGENCE:
         click.echo("\nnix-repro: one package of the demo diverges, so the exit code is 1. Now yours: nix-repro check .#default", err=True)
     sys.exit(code)
@@ -182,9 +185,7 @@ def demo(report_json: Path | None, report_dir: Path | None, html: Path | None, k
 @click.argument("what", nargs=-1, required=True, metavar="REPORT-DIRECTORY | INSTALLABLE...")
 @_settings
 @_results
-def explain(
-    what: tuple[str, ...], report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None, **flags: Any
-) -> None:
+def explain(what: tuple[str, ...], results: Results, **flags: Any) -> None:
     """Say why builds differ, with proof by experiment.
 
     A report directory from another machine, such as a job's artifact, is explained without Nix and without rebuilding.
@@ -192,10 +193,10 @@ def explain(
     directory, kernel, time zone.
     """
     if len(what) == 1 and (Path(what[0]) / "report.json").is_file():
-        _explain_again(Path(what[0]), flags, report_json, report_dir, html, keep)
+        _explain_again(Path(what[0]), flags, results)
         return
     given = {**flags, "explain": flags["explain"] or "variations"}
-    sys.exit(_check(_config(what, given), Path.cwd(), report_json, report_dir, html, keep))
+    sys.exit(_check(_config(what, given), Path.cwd(), results))
 
 
 @cli.command(hidden=True)
@@ -224,30 +225,25 @@ def _config(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: b
     return load([read_file(file) if file is not None else {}, given])
 
 
-def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> int:
+def _check(config: Config, cwd: Path, results: Results) -> int:
     from nix_repro.check import check as run_check
-    from nix_repro.keeping import fill_directory, keep_trees
     from nix_repro.processes import Processes
     from nix_repro.render.progress import Progress
     from nix_repro.render.terminal import print_report
     from nix_repro.trees import named_trees
 
-    _writable(report_json, report_dir, html, keep)
+    results.prepare()
+    processes = Processes()
 
     def use(outcome: Outcome) -> Report:
         trees = named_trees(outcome.report, outcome.seen.trees)
-        if keep is not None:
-            keep_trees(trees, keep)
-        if report_dir is None:
-            return outcome.report
-        return fill_directory(outcome.report, trees, report_dir, config.diffoscope, lambda: processes.signum is not None)
+        return results.keep_trees(outcome.report, trees, config.diffoscope, processes.stopped)
 
-    processes = Processes()
     with processes.handling_signals():
         with Progress() as display:
             report = run_check(config, processes, os.environ, cwd, display, use)
         try:
-            _write(report, report_json, report_dir, html)
+            results.write(report)
         finally:
             try:
                 print_report(report)
@@ -256,56 +252,15 @@ def _check(config: Config, cwd: Path, report_json: Path | None, report_dir: Path
     return report.exit_code
 
 
-def _write(report: Report, report_json: Path | None, report_dir: Path | None, html: Path | None) -> None:
-    from nix_repro.keeping import write_page, write_renderings, write_report
-
-    if report_json is not None:
-        write_report(report, report_json)
-    if html is not None:
-        write_page(report, html)
-    if report_dir is not None:
-        write_renderings(report, report_dir)
-
-
-def _explain_again(
-    directory: Path, flags: dict[str, Any], report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None
-) -> None:
+def _explain_again(directory: Path, flags: dict[str, Any], results: Results) -> None:
     from nix_repro.explain_again import explain_directory
-    from nix_repro.keeping import fill_directory, keep_trees
     from nix_repro.render.terminal import print_report
 
     useless = [f"--{name.replace('_', '-')}" for name, value in flags.items() if value not in (None, ()) and name not in _EXPLAINS_AGAIN]
     if useless:
         raise UsageError(f"{', '.join(useless)}: nothing is built when a report directory is explained")
     config = _config((), {"config_file": None, "diffoscope": flags["diffoscope"]}, defaults=False)
-    _writable(report_json, report_dir, html, keep)
-
-    def use(report: Report, trees: Mapping[str, Tree]) -> Report:
-        if keep is not None:
-            keep_trees(trees, keep)
-        return report if report_dir is None else fill_directory(report, trees, report_dir, config.diffoscope)
-
-    report = explain_directory(directory, use)
-    _write(report, report_json, report_dir, html)
+    results.prepare()
+    report = explain_directory(directory, lambda report, trees: results.keep_trees(report, trees, config.diffoscope))
+    results.write(report)
     print_report(report)
-
-
-def _writable(report_json: Path | None, report_dir: Path | None, html: Path | None, keep: Path | None) -> None:
-    """Find out before the work, not after it, that its results cannot be written."""
-    from nix_repro.files import is_stream
-
-    files = [(option, file) for option, file in (("--report-json", report_json), ("--html", html)) if file is None or not is_stream(file)]
-    for option, file in files:
-        if file is not None and file.is_dir():
-            raise UsageError(f"{option}: {file} is a directory")
-    parents = ((option, file and file.parent) for option, file in files)
-    for option, directory in (*parents, ("--report-dir", report_dir), ("--keep", keep)):
-        if directory is not None:
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(f"{option}: {directory}: {error.strerror}") from None
-            if not os.access(directory, os.W_OK):
-                raise UsageError(f"{option}: {directory} cannot be written")
-    if keep is not None and any(keep.iterdir()):
-        raise UsageError(f"--keep: {keep} is not empty")
