@@ -131,7 +131,7 @@ def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -
 
     def use(outcome: Outcome) -> Report:
         trees = named_trees(outcome.report, outcome.seen.trees)
-        return fill_directory(outcome.report, trees, directory, inputs.config.diffoscope, lambda: processes.signum is not None)
+        return fill_directory(outcome.report, trees, directory, inputs.config.diffoscope, processes.stopped)
 
     # rich: a job's log is no terminal, whatever the runner made it look like.
     environ["TTY_COMPATIBLE"] = "0"

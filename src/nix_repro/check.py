@@ -177,7 +177,7 @@ def _build(run: Run) -> None:
             if plan.upstream_unreachable:
                 plan = run.plan = built_here(plan, {activity.name for activity in run.recorder.builds})
             targets = [plan.derivations[path] for path in plan.targets]
-            cancelled = run.nix.processes.signum is not None
+            cancelled = run.nix.processes.stopped()
             run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
             run.phases += _build_phases(run, started)
             run.books.after_build(plan, present, run.recorder, run.seen)

@@ -77,9 +77,9 @@ class NixCheck:
             if self._rewrites_paths():
                 return failed(PATH_REWRITING)
             return attempt(*self._mismatch(drv, request, first, mismatch, origin, trees))
-        unfinished = activity is None or activity.stopped is None or drv.drv_path in doubtful or self._nix.processes.signum is not None
+        unfinished = activity is None or activity.stopped is None or drv.drv_path in doubtful or self._nix.processes.stopped()
         if unfinished or recorder.failure_of(drv.drv_path) is not None:
-            status, because = why_not(drv, recorder, cancelled=self._nix.processes.signum is not None)
+            status, because = why_not(drv, recorder, cancelled=self._nix.processes.stopped())
             if activity is None and status == "not-built":
                 because = NO_EVENT
             log, missing = recorder.log(drv.drv_path), dict.fromkeys(drv.outputs, because)

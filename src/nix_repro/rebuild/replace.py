@@ -111,7 +111,7 @@ class Replace:
         everything = [path for found in paths.values() for path in found.values()]
         invalid = self._nix.invalid(everything)
         hashes = self._nix.hashes(path for path in everything if path not in invalid)
-        cancelled = self._nix.processes.signum is not None
+        cancelled = self._nix.processes.stopped()
         touched = {drv_path: last_touched(found.values()) for drv_path, found in paths.items()}
         attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=cancelled, touched=touched)
         trees: dict[tuple[str, str], Tree] = {}

@@ -89,7 +89,7 @@ class Shadow:
         for drv in request.targets:
             static = {o.path: name for name, o in drv.outputs.items() if o.path}
             paths[drv.drv_path] = {name: path for path in outputs[drv.drv_path] if (name := static.get(path) or drv.output_named(path))}
-        cancelled = self._nix.processes.signum is not None
+        cancelled = self._nix.processes.stopped()
         attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=touched)
         trees = {
             key: Tree(Path(was.path), Path(kept[now.path]), request.round)

@@ -58,7 +58,7 @@ class Store:
         invalid = self._there.invalid(everything)
         hashes = self._there.hashes(path for path in everything if path not in invalid)
         reasons = {drv_path: ALREADY_THERE for drv_path, found in paths.items() if there_before.intersection(found.values())}
-        cancelled = self._nix.processes.signum is not None
+        cancelled = self._nix.processes.stopped()
         attempts = attempts_of(request, paths, hashes, recorder, self._url, cancelled=cancelled, reasons=reasons)
         trees: dict[tuple[str, str], Tree] = {}
         for key, was, now in differing(request, attempts):
