@@ -19,7 +19,7 @@ _DRV_PATH = "d: d.drvPath"
 _DRV_PATHS = 'builtins.mapAttrs (n: d: if d.type or null == "derivation" then d.drvPath else throw "\'${n}\' is not a derivation")'
 
 
-def evaluate(nix: Nix, installables: Sequence[str], cwd: Path, extra: Sequence[str] = ()) -> dict[str, str]:
+def evaluate(nix: Nix, installables: Sequence[str], cwd: Path) -> dict[str, str]:
     """The .drv path of every installable, by attribute path (`packages.x86_64-linux.default`) or as it was named.
 
     `all` means every package and check of this system in the flake of `cwd`. Raises `UsageError` with Nix's own words,
@@ -28,14 +28,14 @@ def evaluate(nix: Nix, installables: Sequence[str], cwd: Path, extra: Sequence[s
     found: dict[str, str] = {}
     for installable in installables:
         if installable == "all" or installable.endswith("#all"):
-            found |= _everything(nix, installable.removesuffix("all").removesuffix("#") or ".", cwd, extra)
+            found |= _everything(nix, installable.removesuffix("all").removesuffix("#") or ".", cwd)
         else:
-            name, drv_path = _one(nix, installable, cwd, extra)
+            name, drv_path = _one(nix, installable, cwd)
             found[name] = drv_path
     return found
 
 
-def _one(nix: Nix, installable: str, cwd: Path, extra: Sequence[str]) -> tuple[str, str]:
+def _one(nix: Nix, installable: str, cwd: Path) -> tuple[str, str]:
     plain = installable.partition("^")[0]
     if plain.startswith("/") and plain.endswith(".drv"):
         if not Path(plain).is_file():
@@ -47,7 +47,7 @@ def _one(nix: Nix, installable: str, cwd: Path, extra: Sequence[str]) -> tuple[s
     last = f"{installable}: "
     for candidate in _candidates(attr, nix):
         try:
-            drv_path = _eval(nix, f"{flake or '.'}#{candidate}", _DRV_PATH, cwd, extra, raw=True)
+            drv_path = _eval(nix, f"{flake or '.'}#{candidate}", _DRV_PATH, cwd, raw=True)
         except NixError as error:
             if "does not provide attribute" not in str(error):
                 raise _failed(installable, error, cwd) from None
@@ -69,15 +69,15 @@ def _candidates(attr: str, nix: Nix) -> list[str]:
 
 def flake_checks(nix: Nix, cwd: Path) -> dict[str, str]:
     """The .drv paths of the checks of this system in the flake of `cwd`. Raises `UsageError` when it has none."""
-    return _everything(nix, ".", cwd, (), ("checks",))
+    return _everything(nix, ".", cwd, ("checks",))
 
 
-def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str], kinds: Sequence[str] = ("packages", "checks")) -> dict[str, str]:
+def _everything(nix: Nix, flake: str, cwd: Path, kinds: Sequence[str] = ("packages", "checks")) -> dict[str, str]:
     system = nix.settings()["system"]
     found: dict[str, str] = {}
     for output in (f"{kind}.{system}" for kind in kinds):
         try:
-            text = _eval(nix, f"{flake}#{output}", _DRV_PATHS, cwd, extra)
+            text = _eval(nix, f"{flake}#{output}", _DRV_PATHS, cwd)
         except NixError as error:
             if "does not provide attribute" in str(error):
                 continue
@@ -89,8 +89,8 @@ def _everything(nix: Nix, flake: str, cwd: Path, extra: Sequence[str], kinds: Se
     return found
 
 
-def _eval(nix: Nix, installable: str, apply: str, cwd: Path, extra: Sequence[str], *, raw: bool = False) -> str:
-    return nix.run("nix", "eval", "--raw" if raw else "--json", "--no-write-lock-file", *extra, installable, "--apply", apply, cwd=cwd)
+def _eval(nix: Nix, installable: str, apply: str, cwd: Path, *, raw: bool = False) -> str:
+    return nix.run("nix", "eval", "--raw" if raw else "--json", "--no-write-lock-file", installable, "--apply", apply, cwd=cwd)
 
 
 def _failed(installable: str, error: NixError, cwd: Path) -> UsageError:
