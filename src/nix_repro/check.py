@@ -300,11 +300,12 @@ def _explain(run: Run) -> None:
     if config.explain == "off" or not (roots or steady):
         return
     # Late: most runs have nothing to explain.
-    from nix_repro.explaining import explain_all
+    from nix_repro.explaining import explain_all, surroundings
     from nix_repro.proving import experiment
 
+    here = surroundings(run.nix.settings(), config.cores)
     with run.phase("explain", f"explaining {len(roots)} divergent derivations"):
-        run.findings = explain_all(plan, roots, run.seen, run.nix.settings(), config.cores, run.warn, run.nix.processes.stopped)
+        run.findings = explain_all(plan, roots, run.seen, here, run.warn, run.nix.processes.stopped)
         run.nix.processes.check()
         if config.explain != "rules":
             experiment(run, roots, steady)

@@ -76,15 +76,13 @@ def _context(derivation: DerivationReport, report: Report, output: str, trees: T
     return Context(
         a=_side(first, report),
         b=_side(again[0] if again else None, report),
-        name=derivation.name,
-        system=report.system,
         store_path=derivation.outputs[output].path,
         inputs=tuple(inputs),
     )
 
 
 def _side(build: Build | None, report: Report) -> Side:
-    """What the report says of a build, in the terms of `explaining.what_is_here`."""
+    """What the report says of a build, in the terms of `explaining.surroundings`."""
     started = _seconds(report.started)
     if build is None or build.started is None or started is None:
         return Side()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nix_repro.explain import Budget, Context, Input, Side, explain_output
 from nix_repro.observe import Attempt, Observations, Tree
 from nix_repro.plan import Plan
@@ -36,12 +38,12 @@ def explain_all(
     plan: Plan,
     roots: Sequence[str],
     seen: Observations,
-    settings: Mapping[str, Any],
-    cores: int | None,
+    here: Side,
     warn: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> dict[str, tuple[Finding, ...]]:
-    """Findings by .drv path for the divergent derivations whose trees were kept; what there is when it is `stopped`."""
+    """Findings by .drv path for the divergent derivations whose trees were kept; as many as there are when it is `stopped`.
+    `here` is what all builds of the run have in common (`surroundings`)."""
     deadline = time.monotonic() + TOTAL
     found: dict[str, tuple[Finding, ...]] = {}
     late: list[str] = []
@@ -55,7 +57,7 @@ def explain_all(
                 continue
             if stopped():
                 return found
-            context = _context(plan, drv_path, output, trees, seen, settings, cores)
+            context = _context(plan, drv_path, output, trees, seen, here)
             budget = StoppableBudget(stopped=stopped)
             found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, budget))
     if late:
@@ -69,43 +71,39 @@ def _context(
     output: str,
     trees: Mapping[str, Mapping[str, Tree]],
     seen: Observations,
-    settings: Mapping[str, Any],
-    cores: int | None,
+    here: Side,
 ) -> Context:
     drv = plan.derivations[drv_path]
     first = seen.first(drv_path)
     again = [a for a in seen.attempts[drv_path] if a.round == trees[drv_path][output].round and a is not first]
-    # Both sides ran on this machine and with these settings, as far as the first build was seen here at all.
-    here = what_is_here(settings, cores)
     return Context(
         a=side(first if first and first.status == "built" else None, here),
         b=side(again[-1] if again else None, here),
-        name=drv.name,
-        system=drv.system,
         store_path=first.outputs[output].path if first and output in first.outputs else None,
         inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for (path, _), kept in seen.trees.items() if path in drv.input_drvs),
     )
 
 
-def what_is_here(settings: Mapping[str, Any], cores: int | None) -> dict[str, Any]:
-    """What all builds of this run have in common, as fields of `Side`."""
+def surroundings(settings: Mapping[str, Any], cores: int | None) -> Side:
+    """What all builds on this machine have in common: everything but when they ran. `settings` are Nix's, `cores` the limit for
+    one build, None for Nix's own."""
     build_cores = int(cores if cores is not None else settings.get("cores", 0)) or os.cpu_count()
     sandboxed = str(settings.get("sandbox")).lower() == "true"
-    return {
-        "cores": build_cores,
-        "cpus": os.cpu_count(),
-        "build_dir": str(settings.get("sandbox-build-dir", "/build")) if sandboxed else None,
-        "kernel": platform.release(),
-        "host": "localhost" if sandboxed else platform.node(),
-        "cpu": _cpu_model(),
-    }
+    return Side(
+        cores=build_cores,
+        cpus=os.cpu_count(),
+        build_dir=str(settings.get("sandbox-build-dir", "/build")) if sandboxed else None,
+        kernel=platform.release(),
+        host="localhost" if sandboxed else platform.node(),
+        cpu=_cpu_model(),
+    )
 
 
-def side(attempt: Attempt | None, here: Mapping[str, Any]) -> Side:
-    """What is known of a build that was seen; nothing of one that was not."""
+def side(attempt: Attempt | None, here: Side) -> Side:
+    """What is known of a build that was seen `here`; nothing of one that was not."""
     if attempt is None or attempt.started is None:
         return Side()
-    return Side(window=(attempt.started, attempt.started + (attempt.seconds or 0.0)), **here)
+    return msgspec.structs.replace(here, window=(attempt.started, attempt.started + (attempt.seconds or 0.0)))
 
 
 def _cpu_model() -> str | None:

@@ -16,7 +16,7 @@ import msgspec
 from nix_repro.build import Limits
 from nix_repro.explain import Budget, Context, Side, explain_output
 from nix_repro.explain.experiments import HOLDS, Experiment, Hashes
-from nix_repro.explaining import side, what_is_here
+from nix_repro.explaining import side, surroundings
 from nix_repro.nix import NixError
 from nix_repro.observe import Attempt, Tree
 from nix_repro.plan import Plan, levels
@@ -68,7 +68,7 @@ class Laboratory:
         self._deadline = deadline
         self._watcher = watcher
         self._sandboxed = str(settings.get("sandbox")).lower() == "true"
-        self._here = what_is_here(settings, limits.cores)
+        self._here = surroundings(settings, limits.cores)
         self._cores = int(limits.cores if limits.cores is not None else settings.get("cores", 0)) or os.cpu_count() or 1
         self._started = time.time()
         self._count = 0
@@ -146,12 +146,10 @@ class Laboratory:
                 self.sensitive[key] = explain_output(output, tree.a, tree.b, context, Budget())
 
     def _context(self, drv_path: str, output: str, again: Side) -> Context:
-        drv, first = self._plan.derivations[drv_path], self._first[drv_path]
+        first = self._first[drv_path]
         return Context(
             a=side(first if first.status == "built" else None, self._here),
             b=again,
-            name=drv.name,
-            system=drv.system,
             store_path=first.outputs[output].path,
         )
 

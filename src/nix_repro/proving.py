@@ -10,7 +10,7 @@ import msgspec
 from nix_repro.build import Limits
 from nix_repro.explain.experiments import HOLDS, VARIES, Experiment, Inquiry, Proof, conduct, hold, likeliest_first, vary
 from nix_repro.explain.fixes import fix_for
-from nix_repro.explaining import explain_all
+from nix_repro.explaining import explain_all, surroundings
 from nix_repro.laboratory import Laboratory
 from nix_repro.observe import Observations
 from nix_repro.rebuild.shadow import Shadow
@@ -70,9 +70,8 @@ def _vary(run: Run, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
         # Nothing was changed: this is a rebuild like any other, and what it shows counts.
         run.seen.add([attempt])
         run.seen.trees.update(trees)
-    run.findings |= explain_all(
-        plan, list(laboratory.fickle), run.seen, run.nix.settings(), run.config.cores, run.warn, run.nix.processes.stopped
-    )
+    here = surroundings(run.nix.settings(), run.config.cores)
+    run.findings |= explain_all(plan, list(laboratory.fickle), run.seen, here, run.warn, run.nix.processes.stopped)
     for path, found in proofs.items():
         own = proved(run.findings.get(path, ()), [proof for proof in found if proof.experiment.holds])
         changed = [p for p in found if not p.experiment.holds]

@@ -29,7 +29,6 @@ shift
 exec "$@"
 """
 LATER = 400 * 86400
-KERNEL = "2.6"
 
 
 @dataclass
@@ -161,6 +160,4 @@ def context_of(case: Case, a: Built, b: Built) -> Context:
     inputs: tuple[Input, ...] = ()
     if (name := INPUTS.get(case.name)) is not None:
         inputs = (Input(store_path=f"/nix/store/{a.outputs[name].name}", a=a.outputs[name], b=b.outputs[name]),)
-    return Context(
-        a=a.sides[case.name], b=b.sides[case.name], name=case.name, store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs
-    )
+    return Context(a=a.sides[case.name], b=b.sides[case.name], store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs)

@@ -27,10 +27,9 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """A direct input that itself diverges: its store path in each build, and where the trees of the two can be read."""
+    """A direct input that itself diverges: its store path, and where the trees of both builds can be read."""
 
     store_path: str
-    store_path_b: str | None = None
     a: Path | None = None
     b: Path | None = None
 
@@ -40,7 +39,5 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     a: Side = Side()
     b: Side = Side()
-    name: str | None = None
-    system: str | None = None
     store_path: str | None = None
     inputs: tuple[Input, ...] = ()

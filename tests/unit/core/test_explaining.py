@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nix_repro.drv import Derivation, DrvOutput
+from nix_repro.explain import Side
 from nix_repro.explaining import StoppableBudget, explain_all
 from nix_repro.observe import Attempt, Observations, Seen, Tree
 from nix_repro.plan import Plan
@@ -21,7 +22,7 @@ def test_a_run_that_is_told_to_stop_explains_no_further_output(tmp_path: Path) -
         seen.trees[path, "out"] = Tree(tmp_path / f"{name}-a", tmp_path / f"{name}-b", 2)
     plan = Plan({}, derivations, tuple(derivations), {})
     answers = iter([False, *[True] * 1000])
-    found = explain_all(plan, list(derivations), seen, {}, None, lambda _: None, lambda: next(answers))
+    found = explain_all(plan, list(derivations), seen, Side(), lambda _: None, lambda: next(answers))
     assert list(found) == ["/nix/store/one"]
 
 
