@@ -133,15 +133,6 @@ def _place(path: Path, key: str, node: Any) -> str:
     return f"{path}:{node.start_mark.line + 1}: {key}"
 
 
-def parse_duration(text: str) -> int | None:
-    """Seconds in `90s`, `7m`, `1m30s`, `1h`, or a plain number of seconds; None when it is none of these."""
-    found = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", text.strip(), re.ASCII)
-    if found is None or not any(found.groups()):
-        return None
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + seconds
-
-
 def _fail(setting: Setting, expected: str) -> UsageError:
     return UsageError(f"{setting.where}: {setting.value!r} is not {expected}")
 
@@ -217,8 +208,7 @@ def _jobs(setting: Setting) -> str:
 
 
 def _duration(setting: Setting) -> int:
-    value = setting.value
-    seconds = parse_duration(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    seconds = entries.duration(setting.value)
     if not seconds:
         raise _fail(setting, "a duration such as 90s, 7m or 1m30s")
     return seconds
@@ -264,7 +254,7 @@ def _entries(setting: Setting) -> tuple[entries.Entry, ...]:
 
 
 def _targets(setting: Setting) -> tuple[Limit, ...]:
-    return entries.limits(_entries(setting), parse_duration)
+    return entries.limits(_entries(setting))
 
 
 def _scenario(setting: Setting) -> ScenarioName | None:

@@ -51,7 +51,18 @@ def given(value: Any, where: str) -> tuple[Entry, ...]:
     return tuple(Entry("", str(line).strip(), where) for line in lines if str(line).strip())
 
 
-def limits(entries: Sequence[Entry], duration: Callable[[str], int | None]) -> tuple[Limit, ...]:
+def duration(value: Any) -> int | None:
+    """Seconds in `90s`, `7m`, `1m30s`, `1h`, or a plain number of seconds; None when it is none of these."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return None
+    found = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?", str(value).strip(), re.ASCII)
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def limits(entries: Sequence[Entry]) -> tuple[Limit, ...]:
     """Targets: `build: 7m`, `hit-rate: 95%`, `cold: {total: 10m}`; `NAME=LIMIT` or `SCENARIO.NAME=LIMIT` in flags.
 
     Raises `UsageError` that names the line.
@@ -69,11 +80,11 @@ def limits(entries: Sequence[Entry], duration: Callable[[str], int | None]) -> t
         if name not in NAMES or (dot and scenario not in SCENARIOS):
             known = f"{', '.join(n.replace(' ', '-') for n in NAMES)}, alone or below {', '.join(SCENARIOS)}"
             raise UsageError(f"{entry.where}: {scenario if name in NAMES else inner}: unknown target; known are {known}")
-        found.append(Limit(name, _limit(name, value, entry.where, duration), scenario if dot else None))
+        found.append(Limit(name, _limit(name, value, entry.where), scenario if dot else None))
     return tuple(found)
 
 
-def _limit(name: str, value: Any, where: str, duration: Callable[[str], int | None]) -> float | None:
+def _limit(name: str, value: Any, where: str) -> float | None:
     text = "none" if value is None else str(value).strip()
     if text == "none":
         return None
@@ -82,7 +93,7 @@ def _limit(name: str, value: Any, where: str, duration: Callable[[str], int | No
         if found is None or float(found.group(1)) > 100:
             raise UsageError(f"{where}: {value!r} is not a percentage such as 95%, or none")
         return round(float(found.group(1)) / 100, 6)
-    seconds = duration(text) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    seconds = duration(value)
     if not seconds:
         raise UsageError(f"{where}: {value!r} is not a duration such as 90s, 7m or 1m30s, or none")
     return float(seconds)

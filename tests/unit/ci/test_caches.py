@@ -176,10 +176,10 @@ def test_the_configuration_in_the_documentation_is_one(tmp_path: Path) -> None:
 
 
 def test_the_defaults_in_the_documentation_are_the_real_ones() -> None:
-    from nix_repro.config import parse_duration
+    from nix_repro.entries import duration
     from nix_repro.targets import DEFAULTS
 
     text = (Path(__file__).parents[3] / "docs" / "caching.md").read_text(encoding="utf-8")
     for name, limits in DEFAULTS.items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\| (\S+) \| (\S+) \| (\S+) \| [^|]+ \|$", text, re.MULTILINE)
-        assert [parse_duration(cell) for cell in row] == [limits.get(phase) for phase in ("build", "test", "total")]
+        assert [duration(cell) for cell in row] == [limits.get(phase) for phase in ("build", "test", "total")]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nix_repro.config import Config, layer, load, parse_duration, read_file
+from nix_repro.config import Config, layer, load, read_file
+from nix_repro.entries import duration
 from nix_repro.errors import UsageError
 
 
@@ -180,17 +181,17 @@ def test_options_in_every_form() -> None:
     [("90", 90), ("90s", 90), ("7m", 420), ("1m30s", 90), ("1m30", 90), ("1h", 3600), ("1h1m1s", 3661), (" 5s ", 5), ("0s", 0)],
 )
 def test_durations(text: str, seconds: int) -> None:
-    assert parse_duration(text) == seconds
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "s", "5 m", "1.5h", "m5", "5x", "-5s", "30s1m", "1e3", "9" * 30])
 def test_no_durations(text: str) -> None:
-    assert parse_duration(text) is None
+    assert duration(text) is None
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59))
 def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
-    assert parse_duration(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
+    assert duration(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
 
 
 YAML = st.recursive(
