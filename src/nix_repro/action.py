@@ -221,6 +221,6 @@ def _read_stored(directory: Path) -> Report:
     from nix_repro.keeping import REPORT, read_report
 
     file = directory / REPORT
-    if file.is_symlink() or not file.is_file() or file.stat().st_size > _STORED_BYTES:
+    if file.is_symlink() or not file.is_file():
         raise UsageError(f"{directory.name}: holds no report")
-    return read_report(file)
+    return read_report(file, _STORED_BYTES)

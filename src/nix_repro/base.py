@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import msgspec
-
 from nix_repro.checkout import git
 from nix_repro.errors import UsageError
 from nix_repro.evaluate import evaluate
 from nix_repro.nix import Nix
 from nix_repro.report import Report
 
-#: Files compared of one pair of sources, bytes of a report.
+#: Files compared of one pair of sources.
 _FILES = 20_000
-_REPORT = 256 << 20
 _DRV = re.compile(r"/[^\s\0]*/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+\.drv")
 FETCH_DEPTH = "fetch it (in a workflow: actions/checkout with `fetch-depth: 0`)"
 
@@ -101,19 +98,8 @@ def _changed_files(root: Path, sha: str, prefix: str) -> frozenset[str] | None:
     return frozenset(name.removeprefix(start) for name in text.split("\0") if name and name.startswith(start))
 
 
-def from_report(nix: Nix, file: Path) -> Base:
-    """The base that a JSON report describes, and what lies below its derivations as far as it is in this store.
-
-    Raises `UsageError` for what is no report.
-    """
-    try:
-        if file.stat().st_size > _REPORT:
-            raise UsageError(f"--base-report: {file} is too large for a report")
-        report = msgspec.json.decode(file.read_bytes(), type=Report)
-    except OSError as error:
-        raise UsageError(f"--base-report: {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--base-report: {file} is not a report of nix-repro: {error}") from None
+def from_report(nix: Nix, report: Report) -> Base:
+    """The base that an earlier run's report describes, and what lies below its derivations as far as it is in this store."""
     found = {attr: d.drv_path for d in report.derivations for attr in d.attrs}
     named = frozenset(d.drv_path for d in report.derivations)
     here = [path for path in named if _DRV.fullmatch(path) and Path(path).is_file()]

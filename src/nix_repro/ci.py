@@ -13,10 +13,10 @@ from nix_repro.base import Base, at_revision, differing_files, from_report
 from nix_repro.caches import HitRate, hit_rate, layers, recognise
 from nix_repro.config import Config
 from nix_repro.drv import Derivation
+from nix_repro.environment import in_ci
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
 from nix_repro.plan import UPSTREAM, Plan, since
-from nix_repro.rebuild.choose import in_ci
 from nix_repro.recorder import Recorder
 from nix_repro.render.phrases import store_name
 from nix_repro.report import BuiltBecause, Caches, Change, ChangeClass, Layer, LockChange, Phase, Scenario, Target
@@ -65,7 +65,10 @@ class Books:
         `--since` is not about."""
         revision = self.config.since or self.config.base
         if self.config.base_report is not None and self.config.since is None:
-            self.base = from_report(self.nix, self.config.base_report)
+            # Late: few runs have a report as their base.
+            from nix_repro.keeping import read_report
+
+            self.base = from_report(self.nix, read_report(self.config.base_report))
         elif revision is not None:
             self.base = at_revision(self.nix, revision, self.config.installables, self.cwd, self.warn)
         if self.base is None:

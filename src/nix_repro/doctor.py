@@ -18,10 +18,10 @@ import msgspec
 
 from nix_repro.caches import MAGIC_NIX_CACHE, recognise
 from nix_repro.checkout import git
+from nix_repro.environment import in_ci
 from nix_repro.errors import UsageError
 from nix_repro.evaluate import evaluate
 from nix_repro.nix import Nix, NixError
-from nix_repro.rebuild.choose import in_ci
 from nix_repro.render.phrases import plural, size
 from nix_repro.upstream import normal
 

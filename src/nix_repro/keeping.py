@@ -16,6 +16,8 @@ from nix_repro.rebuild.copying import copy_tree
 from nix_repro.report import Report
 
 REPORT = "report.json"
+#: Bytes of the largest report that is read back.
+LIMIT = 256 << 20
 
 
 def keep_trees(trees: Mapping[str, Tree], directory: Path) -> None:
@@ -43,9 +45,11 @@ def write_page(report: Report, file: Path) -> None:
     write_whole(file, render_html(report).encode())
 
 
-def read_report(file: Path) -> Report:
-    """A report that was written before. Raises `UsageError` when it is none."""
+def read_report(file: Path, limit: int = LIMIT) -> Report:
+    """A report that was written before. Raises `UsageError` when it is none, or has more than `limit` bytes."""
     try:
+        if file.stat().st_size > limit:
+            raise UsageError(f"{file}: too large for a report")
         return msgspec.json.decode(file.read_bytes(), type=Report)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
@@ -55,7 +59,12 @@ def read_report(file: Path) -> Report:
 
 def write_trees(report: Report, trees: Mapping[str, Tree], directory: Path) -> Report:
     """Pack the differing trees into the report directory; the report says which ones were too large for it."""
-    left_out = archive.write_trees(directory / archive.NAME, trees) if trees else {}
+    file = directory / archive.NAME
+    if not trees:
+        # What an earlier run left in this directory would be explained as this one's.
+        file.unlink(missing_ok=True)
+        return report
+    left_out = archive.write_trees(file, trees)
     if not left_out:
         return report
     why = ", ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:5])
@@ -68,8 +77,8 @@ def fill_directory(
 ) -> Report:
     """What the report directory has besides the report, which says what is missing of it: the differing trees, and
     diffoscope's pages about them. `stopped` ends the latter. Raises `UsageError` when it cannot be written."""
-    report = write_trees(report, trees, directory)
     try:
+        report = write_trees(report, trees, directory)
         return add_deep_diffs(report, trees, directory, diffoscope, stopped)
     except OSError as error:
         raise UsageError(f"{directory}: cannot be written: {error.strerror}") from None

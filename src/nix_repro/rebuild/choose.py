@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 
+from nix_repro.environment import in_ci
 from nix_repro.errors import UsageError
 from nix_repro.nix import Nix
 from nix_repro.rebuild.common import Rebuilder
@@ -19,11 +20,6 @@ HOOK = (
     "Nix has a post-build-hook, and this user is not trusted to switch it off: a rebuild in this store would be published. "
     "Add the user to trusted-users, or use the shadow rebuilder (root or sudo)"
 )
-
-
-def in_ci(environ: Mapping[str, str]) -> bool:
-    """Every CI system sets CI; people who set it to false mean it."""
-    return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def choose(wanted: str, nix: Nix, environ: Mapping[str, str], release: Callable[[], None], warn: Callable[[str], None]) -> Rebuilder:

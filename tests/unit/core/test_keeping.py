@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from nix_repro.errors import UsageError
-from nix_repro.keeping import keep_trees
+from nix_repro.keeping import fill_directory, keep_trees, read_report, write_report
 from nix_repro.observe import Tree
 from nix_repro.rebuild.copying import copy_tree
 from nix_repro.report import DerivationReport, Report, Verdict
 from nix_repro.trees import named_trees
+
+
+def report_on(*rows: DerivationReport) -> Report:
+    return Report(
+        tool="t", started="s", system="x", commit=None, nix_version="2", environment={}, conclusion="fail", exit_code=1, fail_on=(),
+        scope="own", rebuilder=None, rounds=2, derivations=rows,
+    )  # fmt: skip
 
 
 def differing(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> dict[str, Tree]:
@@ -26,11 +33,7 @@ def differing(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> dict[st
             (trees / side).mkdir(parents=True)
             (trees / side / "file").write_text(side)
         kept[drv_path, "out"] = Tree(trees / "a", trees / "b", round=2)
-    report = Report(
-        tool="t", started="s", system="x", commit=None, nix_version="2", environment={}, conclusion="fail", exit_code=1, fail_on=(),
-        scope="own", rebuilder=None, rounds=2, derivations=tuple(rows),
-    )  # fmt: skip
-    return named_trees(report, kept)
+    return named_trees(report_on(*rows), kept)
 
 
 def test_what_diverges_is_kept_by_name_and_output(tmp_path: Path) -> None:
@@ -52,6 +55,21 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     keep_trees(found, tmp_path / "kept")
     with pytest.raises(UsageError, match="x/out/a is already there"):
         keep_trees(found, tmp_path / "kept")
+
+
+def test_a_report_directory_holds_no_trees_of_an_earlier_run(tmp_path: Path) -> None:
+    fill_directory(report_on(), differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent")), tmp_path, "never")
+    assert (tmp_path / "trees.tar.gz").is_file()
+    fill_directory(report_on(), {}, tmp_path, "never")
+    assert not (tmp_path / "trees.tar.gz").exists()
+
+
+def test_a_report_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    write_report(report_on(), file)
+    assert read_report(file, file.stat().st_size) == report_on()
+    with pytest.raises(UsageError, match="too large"):
+        read_report(file, file.stat().st_size - 1)
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
