@@ -109,9 +109,12 @@ def unpacked(file: Path, to: Path) -> Iterator[dict[str, Tree]]:
     """The trees of an archive by `NAME/OUTPUT`, unpacked under `to`. Raises `UsageError` when it is not one of ours."""
     try:
         with gzip.open(file) as stream:
-            content = cast("IO[bytes]", _Bounded(stream))
-            with tarfile.open(fileobj=content, mode="r:") as tar:
+            content = _Bounded(stream)
+            with tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:") as tar:
                 _extract(tar, to)
+            # To tarfile, what it cannot read is the end as well.
+            if content.last.strip(b"\0") or not content.last:
+                raise ValueError("it does not end where an archive ends")
             # Up to its end: there are the length and checksum that show whether it is whole.
             while stream.read(_AT_ONCE):
                 content.tell()
@@ -127,13 +130,14 @@ class _Bounded:
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
+        self.last = b""
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _AT_ONCE:
             raise ValueError("it has a header that is too large")
-        data = self._stream.read(size)
+        self.last = self._stream.read(size)
         self.tell()
-        return data
+        return self.last
 
     def seek(self, offset: int) -> int:
         # tarfile goes back by a byte to see whether the last one is there.

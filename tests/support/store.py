@@ -109,7 +109,10 @@ class NixBox:
         """Change nix.conf: `conf(sandbox=False, post_build_hook="/path")`. An empty string is a value, too."""
         for name, value in settings.items():
             self.settings[name.replace("_", "-")] = str(value).lower() if isinstance(value, bool) else str(value)
-        (self.directory / "conf/nix.conf").write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
+        conf = self.directory / "conf/nix.conf"
+        new = conf.with_suffix(".new")
+        new.write_text("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
+        new.rename(conf)  # a Nix that is just starting must not read half of it
 
     def environment(self, extra: Mapping[str, str] | None = None, *, user: bool = False) -> dict[str, str]:
         """What a command in the box gets: nothing of the machine's environment."""

@@ -241,7 +241,7 @@ def test_headers_do_not_fill_the_memory(tmp_path: Path, kind: bytes) -> None:
 
 def test_sizes_that_cannot_be(tmp_path: Path) -> None:
     """A negative one would have the same entry read again and again."""
-    refused(raw(tmp_path / "back", header(0, name="x/out/b"), header(-512)), "neither file")
+    refused(raw(tmp_path / "back", header(0, name="x/out/b"), header(-512)), "")
     refused(raw(tmp_path / "further back", header(0, name="x/out/b"), header(-512, tarfile.XHDTYPE)), "")
     refused(raw(tmp_path / "far", header(1 << 60)), "")
     refused(raw(tmp_path / "sparse", header(1 << 40, tarfile.GNUTYPE_SPARSE)), "")

@@ -109,7 +109,8 @@ def test_a_log_gets_no_escape_sequences_and_no_broken_lines() -> None:
     assert "a-package-with-a-rather-long-name-" + "x" * 60 in text
 
 
-def test_a_terminal_gets_colours() -> None:
+def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     assert "\x1b[1;31m" in shown(report(divergent()), Terminal())
 
 
