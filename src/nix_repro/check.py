@@ -108,7 +108,7 @@ def _work(run: Run) -> None:
 
 def _plan(run: Run) -> None:
     with run.phase("evaluate", "evaluating"):
-        installables = evaluate(run.nix, run.config.installables, run.cwd)
+        installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
         urls = _upstream_urls(run)
         caches = Caches(run.nix, urls)
         run.plan = make_plan(
