@@ -112,9 +112,7 @@ def unpacked(file: Path, to: Path) -> Iterator[dict[str, Tree]]:
             content = _Bounded(stream)
             with tarfile.open(fileobj=cast("IO[bytes]", content), mode="r:") as tar:
                 _extract(tar, to)
-            # To tarfile, what it cannot read is the end as well.
-            if content.last.strip(b"\0") or not content.last:
-                raise ValueError("it does not end where an archive ends")
+            content.check_end()
             # Up to its end: there are the length and checksum that show whether it is whole.
             while stream.read(_AT_ONCE):
                 content.tell()
@@ -130,14 +128,19 @@ class _Bounded:
 
     def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
-        self.last = b""
+        self._last = b""
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _AT_ONCE:
             raise ValueError("it has a header that is too large")
-        self.last = self._stream.read(size)
+        self._last = self._stream.read(size)
         self.tell()
-        return self.last
+        return self._last
+
+    def check_end(self) -> None:
+        """Was the last thing read an archive's end? To tarfile a header that it cannot read is one as well."""
+        if self._last.strip(b"\0") or not self._last:
+            raise ValueError("it does not end where an archive ends")
 
     def seek(self, offset: int) -> int:
         # tarfile goes back by a byte to see whether the last one is there.
