@@ -18,10 +18,10 @@ from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
 from nix_repro.plan import UPSTREAM, Plan, since
 from nix_repro.recorder import Recorder
-from nix_repro.render.phrases import store_name
 from nix_repro.report import BuiltBecause, Caches, Change, ChangeClass, Layer, LockChange, Phase, Scenario, Target
 from nix_repro.robust import Robust
 from nix_repro.upstream import normal
+from nix_repro.wording import plural, store_name
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Books:
             if root is None:
                 return BuiltBecause(drv_path=drv_path, why="changed")
             more = self.comparison.others[drv_path]
-            line = self._root_line(root) + (f" (and {more} more change{'s' if more > 1 else ''})" if more else "")
+            line = self._root_line(root) + (f" (and {plural(more, 'more change')})" if more else "")
             return BuiltBecause(drv_path=drv_path, why="changed", root_change=line, change_class=self._classes[root])
         if self.base is None and drv_path in own(plan):
             return BuiltBecause(drv_path=drv_path, why="unknown")

@@ -22,8 +22,8 @@ from nix_repro.environment import in_ci
 from nix_repro.errors import UsageError
 from nix_repro.evaluate import evaluate
 from nix_repro.nix import Nix, NixError
-from nix_repro.render.phrases import plural, size
 from nix_repro.upstream import normal
+from nix_repro.wording import plural, size, some, store_name
 
 State = Literal["ok", "note", "problem"]
 #: Days after which a lock, seconds after which a cache, and bytes under which free space is worth a word, or a problem.
@@ -211,12 +211,15 @@ def _tree(cwd: Path) -> list[Finding]:
     dirty = [row for row in rows if not row.startswith("??")]
     found: list[Finding] = []
     if untracked:
-        shown = ", ".join(untracked[:3]) + (f" and {len(untracked) - 3} more" if len(untracked) > 3 else "")
         fix = "git add them (a commit is not needed), or list them in .gitignore"
-        found.append(problem("untracked files", f"Nix does not see {shown}", fix))
+        found.append(problem("untracked files", f"Nix does not see {some(untracked)}", fix))
     if dirty:
         found.append(
-            note("work tree", f"{plural(len(dirty), 'file')} differ from the commit: what is built is no commit's", "commit or stash")
+            note(
+                "work tree",
+                f"{plural(len(dirty), 'file differs', 'files differ')} from the commit: what is built is no commit's",
+                "commit or stash",
+            )
         )
     return found or [ok("work tree", "clean")]
 
@@ -314,7 +317,7 @@ def _closures(nix: Nix, cwd: Path, installables: Sequence[str]) -> Iterable[Find
     found = [ok("installables", plural(len(named), "installable"))]
     for path in valid:
         closure = infos[path].closure_size
-        found.append(ok(f"closure {path.rpartition('/')[2][33:]}", size(closure) if closure is not None else "size not known"))
+        found.append(ok(f"closure {store_name(path)}", size(closure) if closure is not None else "size not known"))
     return found
 
 

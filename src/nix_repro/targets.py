@@ -8,6 +8,7 @@ from typing import get_args
 
 from nix_repro.report import Phase, PhaseName, Target
 from nix_repro.timing import ScenarioName
+from nix_repro.wording import some
 
 HIT_RATE = "hit rate"
 #: What a limit can be set on. `total` is the job without verification, which `rebuild` and `explain` are.
@@ -98,7 +99,7 @@ def _advice(name: str, values: Mapping[str, float | None], evidence: Evidence) -
             said = f"most of it is {largest} ({parts[largest]:.1f} s)"
             return said if largest == "total" else f"{said}: {_advice(largest, values, evidence)}"
         case "hit rate":
-            names = _some(evidence.missed)
+            names = some(evidence.missed, _NAMED) or "some paths"
             return f"no cache had {names}, though nothing changed in it: do the default branch's runs write to it?"
         case "rebuild" | "verification" | "explain":
             return "this is the cost of verifying, not of building: narrow the scope, or verify only what changed (--since)"
@@ -115,7 +116,7 @@ def _about_builds(seconds: float, evidence: Evidence) -> str:
     if evidence.path:
         said += f"; critical path {_chain(evidence.path)} = {along:.1f} s"
     if evidence.missed:
-        return f"{said}; {_some(evidence.missed)} did not change and should have come from a cache"
+        return f"{said}; {some(evidence.missed, _NAMED)} did not change and should have come from a cache"
     if along >= 0.7 * seconds:
         return f"{said}; more cores do not help: split the longest derivation of that path"
     slots = f" (max-jobs is {evidence.slots})" if evidence.slots is not None else ""
@@ -133,8 +134,3 @@ def _about_fetching(evidence: Evidence) -> str:
 def _chain(path: Sequence[tuple[str, float]]) -> str:
     names = [name for name, _ in path]
     return " → ".join(names if len(names) <= 5 else [*names[:2], "…", *names[-2:]])
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "") if names else "some paths"

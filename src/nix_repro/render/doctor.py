@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nix_repro.doctor import Finding, State
 from nix_repro.render.escape import visible
+from nix_repro.wording import plural
 
 _ORDER: tuple[State, ...] = ("problem", "note", "ok")
 _SIGN: dict[State, tuple[str, str]] = {"problem": ("✗", "bold red"), "note": ("!", "yellow"), "ok": ("✓", "green")}
@@ -25,4 +26,4 @@ def print_findings(findings: Sequence[Finding], stream: TextIO | None = None) ->
         if finding.fix is not None:
             console.print(Text(f"    {visible(finding.fix)}", style="dim"), soft_wrap=True)
     counts = {state: sum(finding.state == state for finding in findings) for state in _ORDER}
-    console.print(f"\n{counts['problem']} problems, {counts['note']} notes, {counts['ok']} in order")
+    console.print(f"\n{plural(counts['problem'], 'problem')}, {plural(counts['note'], 'note')}, {counts['ok']} in order")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
+from nix_repro import wording
 from nix_repro.render import bars, escape, graph, marking, phrases
-from nix_repro.render.phrases import store_name
 from nix_repro.report import SEVERITY
 
 if TYPE_CHECKING:
@@ -157,11 +157,7 @@ def _piece(text: str) -> Markup:
 
 
 def _log(log: str) -> Markup:
-    whole = log.rstrip("\n")
-    kept = "\n".join(whole.split("\n")[-_LOG_LINES:])[-_LOG_CHARS:]
-    if kept != whole:
-        kept = f"… the end of {phrases.plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
-    return _markup(kept)
+    return _markup(phrases.log_end(log, _LOG_LINES, _LOG_CHARS))
 
 
 def _where(path: str) -> Markup:
@@ -172,7 +168,7 @@ def _where(path: str) -> Markup:
 
 
 def _seconds(value: float) -> str:
-    return phrases.seconds(value).replace(" ", "\u00a0")
+    return wording.seconds(value).replace(" ", "\u00a0")
 
 
 def _took(derivation: DerivationReport, rebuilt: bool) -> str:
@@ -181,7 +177,7 @@ def _took(derivation: DerivationReport, rebuilt: bool) -> str:
 
 
 def _percent(ratio: float) -> str:
-    return f"{min(ratio * 100, 99.9) if ratio < 1 else 100:.3g}\u00a0%"
+    return phrases.percent(ratio).replace(" ", "\u00a0")
 
 
 @cache
@@ -210,12 +206,12 @@ def _environment() -> Environment:
         "needs_attention": phrases.needs_attention,
         "percent": _percent,
         "piece": _piece,
-        "plural": phrases.plural,
+        "plural": wording.plural,
         "seconds": _seconds,
         "short": _short,
         "short_hash": phrases.short_hash,
-        "size": phrases.size,
-        "store_name": store_name,
+        "size": wording.size,
+        "store_name": wording.store_name,
         "took": _took,
         "two_hashes": phrases.two_hashes,
         "where": _where,

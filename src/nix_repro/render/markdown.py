@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from nix_repro import wording
 from nix_repro.render import escape, phrases
 
 if TYPE_CHECKING:
@@ -43,11 +44,7 @@ def _snippet(value: str) -> str:
 
 
 def _log_tail(log: str) -> str:
-    whole = log.rstrip("\n")
-    kept = "\n".join(whole.split("\n")[-_LOG_LINES:])[-_LOG_CHARS:]
-    if kept != whole:
-        kept = f"… the end of {phrases.plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
-    return escape.fence(kept)
+    return escape.fence(phrases.log_end(log, _LOG_LINES, _LOG_CHARS))
 
 
 def _diff(finding: Finding) -> str:
@@ -112,7 +109,7 @@ def _took(derivation: DerivationReport, column: str) -> str:
 
 def _seconds(value: float) -> str:
     """A duration that a narrow table cell does not break."""
-    return phrases.seconds(value).replace(" ", "\u00a0")
+    return wording.seconds(value).replace(" ", "\u00a0")
 
 
 def _attr(attr: str, system: str) -> str:
@@ -121,29 +118,18 @@ def _attr(attr: str, system: str) -> str:
     return f"{kind} › {rest}" if rest else attr
 
 
-def percent(ratio: float) -> str:
-    """A ratio from 0 to 1 as a percentage, never rounded up to 100."""
-    return f"{min(ratio * 100, 99.9) if ratio < 1 else 100:.3g} %"
-
-
 def _margin(target: Target) -> str:
     if target.actual is None:
         return ""
     if "hit" in target.name:
         return f"{(target.actual - target.limit) * 100:+.1f} pp"
     spare = target.limit - target.actual
-    return f"{phrases.seconds(spare)} left" if spare >= 0 else f"**{phrases.seconds(-spare)} over**"
+    return f"{wording.seconds(spare)} left" if spare >= 0 else f"**{wording.seconds(-spare)} over**"
 
 
 def _measure(value: float, name: str) -> str:
     """A target's or trend's number in its unit: the hit rate is a ratio, everything else seconds."""
-    return percent(value) if "hit" in name else _seconds(value)
-
-
-def _drv_name(path: str) -> str:
-    """`hello-1.0` of `/nix/store/<hash>-hello-1.0.drv`; anything else as it is."""
-    base = path.rpartition("/")[2]
-    return base[33:].removesuffix(".drv") if len(base) > 33 and base[32] == "-" else path
+    return phrases.percent(value) if "hit" in name else _seconds(value)
 
 
 def _safe(function: Callable[..., str]) -> Callable[..., Markup]:
@@ -181,12 +167,12 @@ def _environment() -> Environment:
     for name, function in functions.items():
         environment.filters[name] = _safe(function)
     environment.filters |= {
-        "drv_name": _drv_name,
         "measure": _measure,
-        "percent": percent,
-        "plural": phrases.plural,
+        "percent": phrases.percent,
+        "plural": wording.plural,
         "seconds": _seconds,
-        "size": phrases.size,
+        "size": wording.size,
+        "store_name": wording.store_name,
         "took": _took,
         "attr": _attr,
     }

@@ -1,4 +1,4 @@
-"""How the report's numbers and verdicts are said in Markdown, statuses and annotations."""
+"""How the report's verdicts are said, wherever it is shown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nix_repro.exit_codes import interrupted
 from nix_repro.judge import settled
 from nix_repro.report import SEVERITY, DerivationReport, Output, Report, Verdict
+from nix_repro.wording import plural
 
 SYMBOLS: dict[Verdict, str] = {
     "divergent": "❌",
@@ -17,43 +18,9 @@ SYMBOLS: dict[Verdict, str] = {
 }
 
 
-def seconds(value: float) -> str:
-    """A duration as people say it: `0.4 s`, `38 s`, `1m 12s`, `2h 03m`."""
-    if value < 0.05:
-        return "0 s"
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
-
-
-def size(value: float) -> str:
-    """Bytes in decimal units, as caches and file systems of today count them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """`1 derivation`, `5,000 derivations`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def short_hash(nar_hash: str) -> str:
     """The first eight characters of a hash behind its algorithm: enough to see two apart."""
     return nar_hash.rpartition("-")[2][:8]
-
-
-def store_name(path: str) -> str:
-    """A store path without its directory, hash and `.drv`."""
-    base = path.rsplit("/", 1)[-1]
-    return (base[33:] if len(base) > 33 and base[32] == "-" else base).removesuffix(".drv")
 
 
 def counts(report: Report) -> dict[Verdict, int]:
@@ -109,6 +76,18 @@ def two_hashes(output: Output) -> tuple[str | None, str | None]:
     first = output.hashes[0].nar_hash
     others = [observed.nar_hash for observed in output.hashes[1:]]
     return first, next((other for other in others if other != first), others[0] if others else None)
+
+
+def percent(ratio: float) -> str:
+    """A ratio from 0 to 1 as a percentage, never rounded up to 100."""
+    return f"{min(ratio * 100, 99.9) if ratio < 1 else 100:.3g} %"
+
+
+def log_end(log: str, lines: int, chars: int) -> str:
+    """The last `lines` lines of a log, of at most `chars` characters, and how long it was if that is not all."""
+    whole = log.rstrip("\n")
+    kept = "\n".join(whole.split("\n")[-lines:])[-chars:]
+    return kept if kept == whole else f"… the end of {plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
 
 
 class Headline(NamedTuple):

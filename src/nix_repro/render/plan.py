@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nix_repro.plan import Plan
 from nix_repro.render.escape import visible
-from nix_repro.render.phrases import store_name
+from nix_repro.wording import store_name
 
 #: Names listed under each heading.
 LISTED = 30

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from nix_repro.render.escape import visible
-from nix_repro.render.phrases import store_name
+from nix_repro.wording import store_name
 
 #: Seconds between signs of life where nobody watches a live display, and running activities that one shows at once.
 HEARTBEAT = 30.0

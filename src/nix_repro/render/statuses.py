@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from nix_repro import wording
 from nix_repro.exit_codes import interrupted
 from nix_repro.judge import settled
 from nix_repro.render import escape, phrases
@@ -46,7 +47,7 @@ def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, 
         return ("failure" if "divergence" in fail_on else "success"), "Differs because an input diverges"
     match derivation.verdict:
         case "reproducible":
-            return "success", f"No difference found in {phrases.plural(len(derivation.outputs), 'output')}"
+            return "success", f"No difference found in {wording.plural(len(derivation.outputs), 'output')}"
         case "divergent":
             known, new = "known" in derivation.marks, "new" in derivation.marks
             fails = (not known and "divergence" in fail_on) or (new and "new-divergence" in fail_on)
@@ -64,7 +65,7 @@ def commit_statuses(report: Report, *, run_id: str, run_url: str | None, per_ins
     said = phrases.headline(report).sentence
     cost = phrases.verification_cost(report)
     if cost is not None:
-        said += f" · verification +{phrases.seconds(cost)}"
+        said += f" · verification +{wording.seconds(cost)}"
     state: State = "failure" if report.conclusion == "fail" else "success"
     if report.conclusion == "inconclusive":
         # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nix_repro import wording
 from nix_repro.render import phrases
 from nix_repro.render.markdown import render
 from nix_repro.render.timeline import timeline
@@ -130,7 +131,7 @@ def _parts(head: str, sections: dict[str, str], left_out: list[str], limit_bytes
             headed = False
         parts.append(section)
     if left_out:
-        parts.append(f"> **Left out** to stay under {phrases.size(limit_bytes)}: {', '.join(left_out)}. The JSON report has everything.\n")
+        parts.append(f"> **Left out** to stay under {wording.size(limit_bytes)}: {', '.join(left_out)}. The JSON report has everything.\n")
     return parts
 
 

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from nix_repro.judge import settled
 from nix_repro.render.escape import visible
-from nix_repro.render.phrases import failures_first, headline, short_hash, store_name
+from nix_repro.render.phrases import failures_first, headline, short_hash, verification_cost
 from nix_repro.render.terminal_ci import print_ci
 from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Report, Verdict
+from nix_repro.wording import plural, store_name
 
 #: Rows of the table, lines of a failed build's log, findings of one derivation.
 ROWS, LOG, FINDINGS = 60, 25, 10
@@ -116,7 +117,7 @@ def _print_findings(console: Console, derivation: DerivationReport) -> None:
                 console.print(Text(f"    {side} {visible(text)}", style="red" if side == "-" else "green"), soft_wrap=True)
         console.print(Text(f"    {visible(finding.because)}\n    fix: {visible(finding.fix)}", style="dim"), soft_wrap=True)
     if len(derivation.findings) > FINDINGS:
-        console.print(Text(f"  and {len(derivation.findings) - FINDINGS} more findings in the report", style="dim"))
+        console.print(Text(f"  and {plural(len(derivation.findings) - FINDINGS, 'more finding')} in the report", style="dim"))
     if derivation.reproduce:
         console.print(Text(f"  again: {visible(derivation.reproduce)}", style="dim"), soft_wrap=True)
 
@@ -130,8 +131,8 @@ def _print_notes(console: Console, report: Report) -> None:
             soft_wrap=True,
         )
     varied = ", ".join(v.name for v in report.variations if v.applied)
-    phases = {p.name: p.seconds for p in report.phases}
-    cost = f"verification +{phases.get('rebuild', 0.0):.1f} s of {phases.get('total', 0.0):.1f} s"
+    total = next((phase.seconds for phase in report.phases if phase.name == "total"), 0.0)
+    cost = f"verification +{verification_cost(report) or 0.0:.1f} s of {total:.1f} s"
     console.print(
         Text(f"rebuilder {report.rebuilder or 'none'}, {report.rounds} builds each, varied: {varied or 'nothing'}; {cost}", style="dim"),
         soft_wrap=True,

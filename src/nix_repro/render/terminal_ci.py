@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -11,9 +10,9 @@ from rich.text import Text
 
 from nix_repro.change import lock_line
 from nix_repro.render.escape import visible
-from nix_repro.render.phrases import seconds, size, store_name
 from nix_repro.report import BuiltBecause, Report, Target
 from nix_repro.targets import HIT_RATE
+from nix_repro.wording import plural, seconds, size, some, store_name
 
 #: Derivations named below one reason, incidents and reasons shown.
 _NAMED, _ROWS = 4, 12
@@ -35,7 +34,7 @@ def print_ci(console: Console, report: Report) -> None:
             console.print(Text(f"fail-when: {visible(policy.expression)}", style="bold red"), soft_wrap=True)
     for trend in report.history:
         if trend.regression:
-            usual = f"median of {trend.runs} runs {_value(trend.name, trend.median)}"
+            usual = f"median of {plural(trend.runs, 'run')} {_value(trend.name, trend.median)}"
             console.print(
                 Text(f"worse than usual: {trend.name} {_value(trend.name, trend.actual)}, {usual}", style="yellow"), soft_wrap=True
             )
@@ -92,7 +91,9 @@ def _print_layers(console: Console, report: Report) -> None:
 def _print_built(console: Console, report: Report) -> None:
     change = report.caches.change
     if change is not None:
-        said = f"against {change.base}: {change.derivations} derivations differ, class {change.change_class}"
+        said = (
+            f"against {change.base}: {plural(change.derivations, 'derivation differs', 'derivations differ')}, class {change.change_class}"
+        )
         console.print(Text(f"\n{visible(said)}", style="bold"), soft_wrap=True)
         for lock in change.lock:
             console.print(Text(f"  flake.lock: {visible(lock_line(lock))}"), soft_wrap=True)
@@ -100,16 +101,11 @@ def _print_built(console: Console, report: Report) -> None:
     groups = Counter(map(_reason, told))
     for reason, count in groups.most_common(_ROWS):
         names = [store_name(row.drv_path) for row in told if _reason(row) == reason]
-        console.print(Text(f"  built {count}, {visible(reason)}: {visible(_some(names))}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  built {count}, {visible(reason)}: {visible(some(names, _NAMED))}", style="dim"), soft_wrap=True)
 
 
 def _reason(row: BuiltBecause) -> str:
     return row.why + (f" ({row.root_change})" if row.root_change else "")
-
-
-def _some(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
 
 
 def _print_test(console: Console, report: Report) -> None:
@@ -118,7 +114,7 @@ def _print_test(console: Console, report: Report) -> None:
     style = {"passed": "green", "cached": "green", "failed": "bold red", "not-run": "yellow"}[test.status]
     parts = [f"{len(test.ran)} ran"] if test.ran else []
     parts += [f"{len(test.cached)} cached, not run"] if test.cached else []
-    parts += [f"failed: {_some(map(visible, test.failed))}"] if test.failed else []
+    parts += [f"failed: {some(list(map(visible, test.failed)), _NAMED)}"] if test.failed else []
     detail = f" ({'; '.join(parts)})" if parts else ""
     console.print(Text(f"\ntest {visible(test.command)}: {test.status}{detail}", style=style), soft_wrap=True)
     for line in (test.log or "").splitlines():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from nix_repro.render import escape, phrases
+from nix_repro import wording
+from nix_repro.render import escape
 
 if TYPE_CHECKING:
     from nix_repro.report import Build, DerivationReport, Report
@@ -27,7 +28,7 @@ class Timeline(NamedTuple):
 
 def _bar(sign: str, name: str, tag: str, started: float, lasted: float) -> str:
     start = (_START + timedelta(seconds=max(started, 0.0))).isoformat(sep=" ", timespec="milliseconds")
-    label = f"{sign} {escape.mermaid(name)} {phrases.seconds(lasted)}"
+    label = f"{sign} {escape.mermaid(name)} {wording.seconds(lasted)}"
     return f"  {label} :{tag}{start}, {max(round(lasted * 1000), 1)}ms"
 
 
@@ -67,8 +68,8 @@ def timeline(report: Report) -> Timeline | None:
         kept = kept[: len(kept) // 2]
     pruned = None
     if rest := timed[len(kept) :]:
-        together = phrases.seconds(sum(build.seconds or 0.0 for _, build in rest))
+        together = wording.seconds(sum(build.seconds or 0.0 for _, build in rest))
         pruned = (
-            f"The {len(kept)} longest of {phrases.plural(len(timed), 'build')}; the {len(rest):,} shorter ones took {together} together."
+            f"The {len(kept)} longest of {wording.plural(len(timed), 'build')}; the {len(rest):,} shorter ones took {together} together."
         )
     return Timeline(diagram, pruned)

@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from nix_repro.render import progress as progress_module
-from nix_repro.render.phrases import headline, short_hash, store_name
+from nix_repro.render.phrases import headline, short_hash
 from nix_repro.render.progress import Progress
 from nix_repro.render.terminal import ROWS, print_report
 from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped
+from nix_repro.wording import store_name
 
 REPORTS = Path(__file__).parents[3] / "fixtures/reports"
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.exe\x9b31m[bold red]x[/] \ud800"

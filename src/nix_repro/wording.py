@@ -1,0 +1,45 @@
+"""How numbers and names are said to people, in messages and in everything that shows the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: `0.4 s`, `38 s`, `1m 12s`, `2h 03m`."""
+    if value < 0.05:
+        return "0 s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def size(value: float) -> str:
+    """Bytes in decimal units, as caches and file systems of today count them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 derivation`, `5,000 derivations`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def store_name(path: str) -> str:
+    """A store path without its directory, hash and `.drv`."""
+    base = path.rsplit("/", 1)[-1]
+    return (base[33:] if len(base) > 33 and base[32] == "-" else base).removesuffix(".drv")
+
+
+def some(names: Sequence[str], shown: int = 3) -> str:
+    """The first few of many names: `a, b, c and 4 more`."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
