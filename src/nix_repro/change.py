@@ -14,6 +14,7 @@ import msgspec
 
 from nix_repro.report import ChangeClass, LockChange
 from nix_repro.why import Comparison, Root
+from nix_repro.wording import plural, some
 
 #: Files that no build result should depend on.
 _TEXT = re.compile(
@@ -115,15 +116,14 @@ def lock_line(change: LockChange) -> str:
     """`nixpkgs 4f2e→9a1c (2026-01-02 → 2026-03-04): 214 derivations`."""
     revs = f"{(change.old_rev or 'new').removeprefix('sha256-')[:7]}→{(change.new_rev or 'removed').removeprefix('sha256-')[:7]}"
     dates = f" ({change.old_date} → {change.new_date})" if change.old_date and change.new_date else ""
-    blast = f": {change.derivations} derivation{'' if change.derivations == 1 else 's'}" if change.derivations is not None else ""
+    blast = f": {plural(change.derivations, 'derivation')}" if change.derivations is not None else ""
     return f"{change.input} {revs}{dates}{blast}"
 
 
 def idle_finding(files: Sequence[str], names: Sequence[str], source: str) -> str:
     """A file that should rebuild nothing did: which, what it rebuilt, and how to keep it out."""
-    shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
-    rebuilt = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return (
-        f"{shown} changed, which should rebuild nothing, and rebuilt {rebuilt}: it is part of the source {source}. Name what is needed: "
+        f"{some(files)} changed, which should rebuild nothing, and rebuilt {some(names)}: it is part of the source {source}. "
+        "Name what is needed: "
         "src = lib.fileset.toSource { root = ./.; fileset = lib.fileset.unions [ ./src ./Cargo.toml ]; }; (with your own files)"
     )
