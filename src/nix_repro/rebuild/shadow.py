@@ -10,12 +10,24 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from nix_repro.hashes import nix32, sri
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Tree
 from nix_repro.rebuild.common import ISOLATION, Answer, Request, attempts_of, by_groups, differing, keep_directory
 from nix_repro.recorder import Recorder
 from nix_repro.report import Variation
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What the helper prints in the end: the output paths of each target, the hashes of those that are there, where it kept those
+    that differ, and when the outputs of each target were last changed (seconds since the epoch)."""
+
+    outputs: dict[str, list[str]]
+    hashes: dict[str, str]
+    kept: dict[str, str]
+    touched: dict[str, float]
 
 
 class Shadow:
@@ -74,27 +86,26 @@ class Shadow:
         done = nix.processes.lines(argv, feed, env=nix.env, stdin=line, terminal=self._sudo)
         if done.returncode != 0 or not done.stdout:
             raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
-        return self._answer(request, json.loads(done.stdout), recorder)
+        return self._answer(request, msgspec.convert(json.loads(done.stdout), _Answer), recorder)
 
     def _expected(self, request: Request) -> dict[str, str]:
         """The first build's hashes in the form Nix prints; anything else is worth keeping."""
         return {seen.path: nix32(seen.nar_hash) for drv in request.targets for seen in request.first[drv.drv_path].outputs.values()}
 
-    def _answer(self, request: Request, said: dict[str, object], recorder: Recorder) -> Answer:
-        outputs: dict[str, list[str]] = said["outputs"]  # type: ignore[assignment]
-        hashes = {path: sri(digest) for path, digest in said["hashes"].items()}  # type: ignore[attr-defined]
-        kept: dict[str, str] = said["kept"]  # type: ignore[assignment]
-        touched: dict[str, float] = said["touched"]  # type: ignore[assignment]
+    def _answer(self, request: Request, said: _Answer, recorder: Recorder) -> Answer:
+        hashes = {path: sri(digest) for path, digest in said.hashes.items()}
         paths: dict[str, dict[str, str]] = {}
         for drv in request.targets:
             static = {o.path: name for name, o in drv.outputs.items() if o.path}
-            paths[drv.drv_path] = {name: path for path in outputs[drv.drv_path] if (name := static.get(path) or drv.output_named(path))}
+            paths[drv.drv_path] = {
+                name: path for path in said.outputs[drv.drv_path] if (name := static.get(path) or drv.output_named(path))
+            }
         cancelled = self._nix.processes.stopped()
-        attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=touched)
+        attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=said.touched)
         trees = {
-            key: Tree(Path(was.path), Path(kept[now.path]), request.round)
+            key: Tree(Path(was.path), Path(said.kept[now.path]), request.round)
             for key, was, now in differing(request, attempts)
-            if now.path in kept
+            if now.path in said.kept
         }
         return Answer(tuple(attempts), trees)
 
