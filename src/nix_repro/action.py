@@ -21,7 +21,7 @@ from nix_repro.checkout import has_commit
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE
 from nix_repro.github import CommentMode, StatusesMode, destination, publish, pull_request_base
-from nix_repro.report import Phase, Report
+from nix_repro.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def run(environ: MutableMapping[str, str]) -> int:
             traceback.print_exc(file=sys.stdout)
         runner.fail("an internal error of nix-repro: the log of this step has the details", environ)
         return INTERNAL_ERROR
-    report = with_job(report, environ)
+    report = _with_broken_caches(report, environ)
     _tell(report, inputs, environ, directory)
     return report.exit_code
 
@@ -143,15 +143,8 @@ def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -
     return report
 
 
-def with_job(report: Report, environ: Mapping[str, str]) -> Report:
-    """The report with what only the job knows: how long installing Nix and starting the caches took, and which cache
-    did not start. Times come from action.yml's steps, in whole seconds since the epoch."""
-    started, installed, now = (_epoch(environ.get(name)) for name in ("NIX_REPRO_STARTED", "NIX_REPRO_INSTALLED", "NIX_REPRO_CALLED"))
-    before: list[Phase] = []
-    known = any(phase.name == "install" for phase in report.phases)
-    if not known and started is not None and installed is not None and now is not None:
-        before.append(Phase(name="install", seconds=installed - started, started=started - now))
-        before.append(Phase(name="cache", seconds=now - installed, started=installed - now))
+def _with_broken_caches(report: Report, environ: Mapping[str, str]) -> Report:
+    """The report with the caches that action.yml's steps could not switch on."""
     outcomes = dict(part.partition("=")[::2] for part in environ.get("NIX_REPRO_CACHES", "").split())
     broken = tuple(
         f"the cache {name} could not be switched on: its own step's log says why. The job went on without it"
@@ -159,11 +152,7 @@ def with_job(report: Report, environ: Mapping[str, str]) -> Report:
         if outcome == "failure"
     )
     caches = msgspec.structs.replace(report.caches, incidents=broken + report.caches.incidents)
-    return msgspec.structs.replace(report, phases=(*before, *report.phases), caches=caches)
-
-
-def _epoch(value: str | None) -> float | None:
-    return float(value) if value is not None and value.isdecimal() else None
+    return msgspec.structs.replace(report, caches=caches)
 
 
 def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory: Path) -> None:

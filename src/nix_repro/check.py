@@ -54,7 +54,7 @@ def check(
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
     check_syntax(config.fail_when)
-    noted = [environ.get(f"NIX_REPRO_{step}") for step in ("STARTED", "INSTALLED", "CALLED")]
+    noted = [environ.get(name) for name in ("NIX_REPRO_STARTED", "NIX_REPRO_INSTALLED", "NIX_REPRO_CALLED")]
     began, before = job_phases(noted, time.time())
     with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
         nix = Nix(processes, environ, config.options)
