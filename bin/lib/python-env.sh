@@ -78,7 +78,8 @@ fetch_pip_wheel() {
 # serve what was locked.
 fill_env() {
   local new=$1 lock=$2
-  local -a pip=(install --quiet --require-hashes --no-deps --only-binary :all: --disable-pip-version-check --no-input -r "$lock")
+  # pip compiles everything, one file after the other; Python compiles the third of it that is imported, on first use.
+  local -a pip=(install --quiet --no-compile --require-hashes --no-deps --only-binary :all: --disable-pip-version-check --no-input -r "$lock")
   unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_NO_BINARY PIP_REQUIRE_VIRTUALENV
   # uv reads configuration from the current directory, which may be anybody's checkout. A broken uv (a version manager's shim) counts as none.
   cd "$new" || return

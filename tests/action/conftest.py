@@ -168,7 +168,10 @@ def github() -> Iterator[GitHub]:
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The launcher's Python environment, made once. A job keeps it under RUNNER_TEMP, and act's is new every time."""
-    directory = tmp_path_factory.mktemp("warm")
+    return make_warm(tmp_path_factory.mktemp("warm"))
+
+
+def make_warm(directory: Path) -> Path:
     environ = os.environ | {"GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(directory)}
     subprocess.run([str(ROOT / "bin" / "nix-repro"), "--version"], env=environ, check=True, timeout=300)
     return directory / "nix-repro"
@@ -177,7 +180,10 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a consumer gets of this repository, without the tests: act copies it for every job."""
-    directory = tmp_path_factory.mktemp("checkout")
+    return make_checkout(tmp_path_factory.mktemp("checkout"))
+
+
+def make_checkout(directory: Path) -> Path:
     for name in ("bin", "publish", "src"):
         shutil.copytree(ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("action.yml", "requirements.lock"):
@@ -187,7 +193,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def act(tmp_path: Path, warm: Path, checkout: Path) -> Act:
-    repository, record = tmp_path / "consumer", tmp_path / "record"
+    return make_act(tmp_path, warm, checkout)
+
+
+def make_act(directory: Path, warm: Path, checkout: Path) -> Act:
+    repository, record = directory / "consumer", directory / "record"
     shutil.copytree(HERE / "flake", repository)
     record.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=repository, check=True)

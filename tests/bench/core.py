@@ -17,18 +17,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
 from nix_repro.recorder import Recorder
+from watched_nix import read_runs, watch
 
 LINES = 1_000_000
 DERIVATIONS = 20
-# Stands for every Nix program, and writes down when that started and when it ended.
-SHIM = """#!/bin/bash
-began=$EPOCHREALTIME
-{real} "$@"
-code=$?
-echo "$began $EPOCHREALTIME {name} $1 $2 $3" >> {log}
-exit $code
-"""
 
 
 def main() -> None:
@@ -111,14 +106,9 @@ def own_time(bare: float) -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         log = work / "log"
-        for program in ("nix", "nix-store", "nix-instantiate"):
-            shim = work / "bin" / program
-            shim.parent.mkdir(exist_ok=True)
-            real = shutil.which(program)
-            shim.write_text(SHIM.format(real=real, log=log, name=program))
-            shim.chmod(0o755)
+        programs = watch(work / "bin", log)
         (work / "flake.nix").write_text(flake())
-        environ = {**os.environ, "PATH": f"{work / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": ":".join(filter(None, sys.path))}
+        environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": ":".join(filter(None, sys.path))}
         command = [sys.executable, "-m", "nix_repro", "check", "all", "--scope", "closure", "--report-json", "report.json"]
         subprocess.run(command, cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(3):
@@ -127,19 +117,10 @@ def own_time(bare: float) -> None:
             subprocess.run(command, cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             ended = time.time()
             phases = {p["name"]: p["seconds"] for p in json.loads((work / "report.json").read_text())["phases"]}
-            rows = [row.split(" ", 2) for row in log.read_text().splitlines()]
-            alive = sorted((float(start), float(stop)) for start, stop, _ in rows)
-            print(f"check of {DERIVATIONS} built derivations: {ended - began:.2f} s, {len(rows)} Nix processes, ", end="")
-            own = ended - began - union(alive)
+            count, in_nix = read_runs(log)
+            print(f"check of {DERIVATIONS} built derivations: {ended - began:.2f} s, {count} Nix processes, ", end="")
+            own = ended - began - in_nix
             print(f"without Nix {own:.2f} s = {own / bare:.0f} × a bare interpreter; bar: 0.5 s; phases {phases}")
-
-
-def union(intervals: list[tuple[float, float]]) -> float:
-    total, reached = 0.0, 0.0
-    for start, stop in intervals:
-        total += max(0.0, stop - max(start, reached))
-        reached = max(reached, stop)
-    return total
 
 
 def flake() -> str:
