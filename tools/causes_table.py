@@ -20,19 +20,19 @@ START, END = "<!-- causes -->", "<!-- /causes -->"
 #: What makes a rule name the cause. The rest of the table is the code's.
 SEEN: dict[Cause, str] = {
     "timestamp": "both sides decode, in one format, to times within their own build's start and end",
-    "randomness": "tokens shaped like a generator's output (UUID, hex, base64, `mktemp` names, keys, noise) that agree in few places",
-    "ordering": "the same elements (lines, words, records, members of an archive) in another order",
-    "build-path": "each side holds its own build directory",
-    "parallelism": "numbers that equal each side's cores, parts per core, or an order of which most is as it was",
-    "host": "each side's own kernel release or host name",
-    "locale": "one instant told in two zones, or each side's own zone or locale",
-    "cpu": "each side's own processor model",
-    "archive-metadata": "owner, mode, level or extra fields in an archive or its wrapper, the contents being the same",
-    "address-layout": "numbers that read as addresses of a process, or process numbers",
-    "environment": "the value of a variable that differs between the two builds",
-    "permissions": "an executable bit or a link's target",
-    "propagated": "the same bytes differ in an input, or an input's own path does",
-    "unknown": "no rule is sure; a good answer, unlike a wrong one",
+    "randomness": "both sides have tokens that look random (UUID, hex, base64, `mktemp` names, keys, noise) and agree in few places",
+    "ordering": "both sides have the same elements (lines, words, records, archive members) in another order",
+    "build-path": "each side contains its own build directory",
+    "parallelism": "numbers equal the cores of each side, there is one part per core, or most of an order is unchanged",
+    "host": "each side contains its own kernel release or host name",
+    "locale": "one instant is written in two time zones, or each side contains its own zone or locale",
+    "cpu": "each side contains its own processor model",
+    "archive-metadata": "owner, mode, level or extra fields of an archive differ, and its contents do not",
+    "address-layout": "numbers look like addresses in a process, or like process IDs",
+    "environment": "each side contains its own value of an environment variable",
+    "permissions": "an executable bit or the target of a link differs",
+    "propagated": "the same bytes differ in an input, or the path of an input differs",
+    "unknown": "no rule is sure. Better no answer than a wrong one",
 }
 
 

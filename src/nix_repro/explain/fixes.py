@@ -1,4 +1,4 @@
-"""What to change in a Nix expression, by cause and by the form in which it shows."""
+"""What to change in a Nix expression, by the cause of a difference and the form it takes."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ CLOCK = Fix(
     'date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%d   # instead of: date',
 )
 COMPILED = Fix(
-    "gcc and clang take __DATE__ and __TIME__ from SOURCE_DATE_EPOCH if it is set; else leave the macros out.",
+    "gcc and clang take __DATE__ and __TIME__ from SOURCE_DATE_EPOCH if it is set. Set it, or don't use these macros.",
     'env.SOURCE_DATE_EPOCH = "315532800";\n# or find the uses:\nenv.NIX_CFLAGS_COMPILE = "-Werror=date-time";',
 )
 TAR = Fix(
-    "Give tar's members a fixed order, time, owner and mode.",
+    "Give the members of the tar archive a fixed order, time, owner and mode.",
     'tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \\\n'
     "  --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime -cf …",
 )
 ZIP = Fix(
-    "Set the files' times first, add them in a fixed order, and leave extra fields out.",
+    "Set the times of the files first, add them in a fixed order, and omit extra fields.",
     'find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +\nfind . -type f | LC_ALL=C sort | TZ=UTC zip -X -@ out.zip',
 )
-GZIP = Fix("Keep the time and name out of the gzip header, and fix the level.", "gzip -n9 …   # tar: tar -cf - … | gzip -n9")
+GZIP = Fix("Keep the time and the name out of the gzip header, and use a fixed level.", "gzip -n9 …   # tar: tar -cf - … | gzip -n9")
 AR = Fix("Write archives in ar's deterministic mode: zero times and owners.", 'ARFLAGS = "crD";   # and ranlib -D')
 PYC = Fix(
-    "Compile Python to modules that are checked by hash, or not at all, instead of by the source's time.",
+    "Compile Python modules so that they are validated by hash, or not at all, instead of by the time of the source.",
     "python -m compileall --invalidation-mode unchecked-hash …",
 )
 PACKING = Fix(
-    "Pack with fixed settings: the same level, the same number of threads, no name or time in the header.",
+    "Pack with fixed settings: the same level and number of threads, and no name or time in the header.",
     "xz -T1 -9 …; zstd --single-thread -19 …; gzip -n9 …",
 )
 SORT = Fix(
-    "Sort before writing; fix the seed of hashes where the order comes from a set or a map.",
+    "Sort before writing. If the order comes from a set or a map, fix the hash seed.",
     'env.PYTHONHASHSEED = "0";\nenv.PERL_HASH_SEED = "0";\n# listings: find … | LC_ALL=C sort    make: $(sort $(wildcard …))',
 )
 BUILD_PATH = Fix(
-    "Map the build directory away, or write paths relative to it.",
+    "Map the build directory to a fixed path, or write relative paths.",
     'env.NIX_CFLAGS_COMPILE = "-ffile-prefix-map=/build=.";\n# Go: -trimpath    Rust: --remap-path-prefix=$NIX_BUILD_TOP=.',
 )
 RACE = Fix(
-    "Jobs race for the same file: collect their output per job and join it in a fixed order, or build with one job.",
+    "Parallel jobs write to the same file. Let each job write its own and join them in a fixed order, or build with one job.",
     "enableParallelBuilding = false;",
 )
 CORES = Fix(
     "Don't let the number of cores reach the output.",
     "# pass a constant where $NIX_BUILD_CORES or nproc is written down or decides how work is cut",
 )
-DERIVED = Fix("It follows from another difference: mend that one.")
+DERIVED = Fix("It follows from another difference: fix that one.")
 
 #: By cause and form; an empty form is what holds for the rest.
 FIXES: dict[tuple[Cause, str], Fix] = {
@@ -66,14 +66,14 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ("timestamp", "tar"): TAR,
     ("timestamp", "ar"): AR,
     ("timestamp", "pyc"): PYC,
-    ("timestamp", "duration"): Fix("Leave how long something took out of what is installed."),
+    ("timestamp", "duration"): Fix("Keep durations out of what is installed."),
     ("ordering", ""): SORT,
     ("ordering", "archive"): Fix(
         "Add members in a fixed order.",
         "tar --sort=name …; find … | LC_ALL=C sort | zip -X -@ …; ar crD lib.a $(printf '%s\\n' *.o | LC_ALL=C sort)",
     ),
     ("randomness", ""): Fix(
-        "Derive the value from the content, pass a fixed seed, or make it at first start rather than in the build.",
+        "Derive the value from the content, pass a fixed seed, or generate it at first start instead of during the build.",
         '# for example: uuidgen --sha1 --namespace @dns --name "$name"',
     ),
     ("randomness", "mktemp"): Fix(
@@ -86,18 +86,18 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ("parallelism", "parts"): CORES,
     ("host", ""): Fix("Don't record the machine that built it.", "export KBUILD_BUILD_HOST=nix KBUILD_BUILD_USER=nix"),
     ("host", "kernel"): Fix(
-        "Don't record the running kernel; what needs a kernel version takes it from an input.",
+        "Don't record the running kernel. Take a kernel version that is needed from an input.",
         "substituteInPlace configure --replace-fail '$(uname -r)' unknown",
     ),
     ("cpu", ""): Fix(
-        "Build for a named processor, not for the one at hand, and switch detection off.",
+        "Build for a named processor instead of the one that runs the build, and disable detection.",
         'env.NIX_CFLAGS_COMPILE = "-march=x86-64";   # not -march=native',
     ),
-    ("locale", ""): Fix("Fix the locale.", 'env.LC_ALL = "C.UTF-8";'),
+    ("locale", ""): Fix("Set a fixed locale.", 'env.LC_ALL = "C.UTF-8";'),
     ("locale", "zone"): Fix("Write times in UTC.", 'env.TZ = "UTC";'),
-    ("environment", ""): Fix("Unset the variable, or don't write the environment down."),
-    ("address-layout", ""): Fix("Don't print addresses; sort by something else than them; clear memory before it is written."),
-    ("address-layout", "pid"): Fix("Don't write process numbers down."),
+    ("environment", ""): Fix("Unset the variable, or don't write the environment to the output."),
+    ("address-layout", ""): Fix("Don't print addresses or sort by them, and clear memory before it is written to a file."),
+    ("address-layout", "pid"): Fix("Don't write process IDs to the output."),
     ("archive-metadata", ""): PACKING,
     ("archive-metadata", "tar"): TAR,
     ("archive-metadata", "zip"): ZIP,
@@ -107,9 +107,9 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ("permissions", ""): Fix("Set it to a fixed value when installing."),
     ("permissions", "mode"): Fix("Set the mode when installing.", 'install -m755 … $out/bin/   # or: chmod 755 "$out/bin/…"'),
     ("permissions", "link"): Fix("Link to a fixed target.", "ln -sfn TARGET $out/…"),
-    ("propagated", ""): Fix("Nothing here: mend the input."),
+    ("propagated", ""): Fix("Nothing to change here: fix the input."),
     ("unknown", ""): Fix(
-        "Look at both sides; rebuild under one change at a time to see what it depends on.", "nix-repro explain INSTALLABLE"
+        "Compare both sides, and rebuild under one change at a time to find out what it depends on.", "nix-repro explain INSTALLABLE"
     ),
 }
 
