@@ -1,4 +1,4 @@
-"""The command line: parse, run, render, exit code. Everything heavy is imported when it is needed."""
+"""The command line: parse, run, render, exit code. Heavy modules are imported when they are needed, to keep `--help` fast."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 
 def main() -> None:
-    """The `nix-repro` command. One clear message and exit code 2 for what the user can mend."""
+    """The `nix-repro` command. What the user can correct ends with one message and exit code 2."""
     try:
         sys.exit(cli.main(prog_name="nix-repro", standalone_mode=False))
     except click.exceptions.Exit as stop:
@@ -40,7 +40,7 @@ def main() -> None:
     except UsageError as error:
         from nix_repro.render.escape import terminal
 
-        # Nix's words may hold a flake's.
+        # The message may quote Nix, and Nix may quote the flake.
         print(f"nix-repro: {terminal(str(error))}", file=sys.stderr)
         sys.exit(USAGE)
     except Interrupted as stop:
@@ -58,8 +58,8 @@ def main() -> None:
 def cli() -> None:
     """Are these Nix builds bit-for-bit reproducible, and if not, why?
 
-    Exit codes: 0 no difference found, 1 divergence, 2 usage or configuration, 3 target overrun, 4 a build failed,
-    5 something could not be verified, 130/143 interrupted (the report is still written).
+    Exit codes: 0 no difference found, 1 divergence, 2 usage or configuration error, 3 target missed, 4 a build failed,
+    5 something could not be verified, 70 internal error, 130/143 interrupted (the report is still written).
     """
 
 
@@ -68,28 +68,40 @@ def _settings(command: Any) -> Any:
     for option in reversed(
         (
             click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration file [default: .nix-repro.yml]"),
-            click.option("--scope", help="installables | own (default: what no upstream cache has) | closure"),
-            click.option("--rounds", help="Builds in all (default 2); more finds intermittent differences"),
-            click.option("--rebuilder", help="auto | shadow | replace | nix-check | a store URL"),
-            click.option("--jobs", help="Builds at once (Nix's max-jobs)"),
+            click.option("--scope", help="What to compare: installables | own (default: also inputs that no upstream cache has) | closure"),
+            click.option("--rounds", help="How often to build in total [default: 2]; more rounds find intermittent differences"),
+            click.option("--rebuilder", help="auto (default) | shadow | replace | nix-check | a store URL"),
+            click.option("--jobs", help="How many builds run at once (Nix's max-jobs)"),
             click.option("--cores", help="Cores for one build (NIX_BUILD_CORES)"),
-            click.option("--timeout", help="Limit for one build, such as 90s or 7m"),
+            click.option("--timeout", help="Time limit for one build, such as 90s or 7m"),
             click.option("--option", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="A Nix setting; may be repeated"),
-            click.option("--explain", help="off | rules (default) | experiments | variations (experiments on what is the same, too)"),
-            click.option("--explain-budget", help="Time for all experiments (default 10m)"),
-            click.option("--fail-on", help="Comma-separated: divergence, overrun, build-failure, unverified; or none"),
+            click.option("--explain", help="off | rules (default) | experiments (prove causes) | variations (also on what is the same)"),
+            click.option("--explain-budget", help="Time for all experiments [default: 10m]"),
             click.option(
-                "--target", "targets", multiple=True, metavar="NAME=LIMIT", help="build=7m, total=90s, hit-rate=95%; may be repeated"
+                "--fail-on", help="What fails the run: divergence, overrun, build-failure (default: these three), unverified; or none"
             ),
-            click.option("--scenario", help="auto | cold | warm | first-time | cached: which default targets apply"),
+            click.option(
+                "--target",
+                "targets",
+                multiple=True,
+                metavar="NAME=LIMIT",
+                help="A limit, such as build=7m, total=90s or hit-rate=95%; may be repeated",
+            ),
+            click.option("--scenario", help="Which default targets apply: auto | cold | warm | first-time | cached"),
             click.option("--fail-when", multiple=True, metavar="JQ", help="Fail when this jq expression over the report is true"),
-            click.option("--base", metavar="REF", help="Git revision to compare with: why was anything built, what should have been a hit"),
+            click.option(
+                "--base",
+                metavar="REF",
+                help="Git revision to compare with, to tell why something was built and what a cache should have had",
+            ),
             click.option("--base-report", metavar="FILE", help="JSON report of an earlier run to compare with, instead of --base"),
             click.option("--since", metavar="REF", help="Check only derivations that differ from this Git revision"),
-            click.option("--test", help="After the build: checks (the flake's) | none | a command"),
-            click.option("--history", metavar="FILE", help="Compare with the runs in this file, and add this one"),
-            click.option("--diffoscope", metavar="PROGRAM", help="auto (default: where it is installed) | never | its path"),
-            click.option("--upstream-caches", help="Caches whose paths are not the repository's own [default: https://cache.nixos.org]"),
+            click.option("--test", help="What to run after the build: checks (of the flake) | none (default) | a command"),
+            click.option("--history", metavar="FILE", help="Compare with the runs in this file, and add this run to it"),
+            click.option("--diffoscope", metavar="PROGRAM", help="auto (default: if it is installed) | never | its path"),
+            click.option(
+                "--upstream-caches", help="Caches whose contents are not the repository's own; or none [default: https://cache.nixos.org]"
+            ),
         )
     ):
         command = option(command)
@@ -106,9 +118,9 @@ def _results(command: Any) -> Any:
     with_options: Any = collected
     for name, help_text in (
         ("--keep", "Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}"),
-        ("--report-dir", "Write the report in every form, and what differs, into this directory"),
-        ("--report-json", "Write the report here (docs/report.md)"),
-        ("--html", "Write the report here as one page that needs nothing else"),
+        ("--report-dir", "Write the report in every form, and what differs, to this directory"),
+        ("--report-json", "Write the report to this file as JSON (docs/report.md)"),
+        ("--html", "Write the report to this file as a self-contained page"),
     ):
         with_options = click.option(name, type=click.Path(path_type=Path), help=help_text)(with_options)
     return with_options
@@ -119,9 +131,9 @@ def _results(command: Any) -> Any:
 @_settings
 @_results
 def check(installables: tuple[str, ...], results: Results, **flags: Any) -> None:
-    """Build, build again, compare every output.
+    """Build, build again, and compare every output.
 
-    INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check of this system.
+    INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check for this system.
     """
     sys.exit(_check(_config(installables, flags), Path.cwd(), results))
 
@@ -130,7 +142,7 @@ def check(installables: tuple[str, ...], results: Results, **flags: Any) -> None
 @click.argument("installables", nargs=-1)
 @_settings
 def plan(installables: tuple[str, ...], **flags: Any) -> None:
-    """Say what `check` would build, fetch and rebuild, without building."""
+    """Show what `check` would do, without building."""
     from nix_repro.check import plan_only
     from nix_repro.processes import Processes
     from nix_repro.render.plan import print_plan
@@ -147,7 +159,10 @@ def plan(installables: tuple[str, ...], **flags: Any) -> None:
 @click.argument("installables", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON")
 def doctor(installables: tuple[str, ...], as_json: bool) -> None:
-    """Look for what is wrong with Nix, its caches, this checkout and this machine. Changes nothing; exit 1 with problems."""
+    """Look for problems with Nix, caches, checkout and machine.
+
+    Changes nothing. The exit code is 1 if there are problems.
+    """
     from nix_repro.doctor import diagnose
     from nix_repro.nix import Nix
     from nix_repro.processes import Processes
@@ -169,11 +184,11 @@ def doctor(installables: tuple[str, ...], as_json: bool) -> None:
 @_settings
 @_results
 def demo(results: Results, **flags: Any) -> None:
-    """Check a flake of several packages, one of which diverges on purpose."""
+    """Check a small flake in which one package diverges."""
     package = Path(__file__).parent
     directory = next(d for d in (package / "demo", package.parents[1] / "fixtures" / "demo") if d.is_dir())
     click.echo("nix-repro: checking a flake of several packages, one of which diverges on purpose", err=True)
-    # Everything in it is its own: no cache need be asked.
+    # No cache has anything of it, so none needs to be asked.
     given = {**flags, "config_file": None, "scope": flags["scope"] or "closure"}
     code = _check(_config((f"path:{directory}#all",), given, defaults=False), directory, results)
     if code == DIVERGENCE:
@@ -186,11 +201,11 @@ def demo(results: Results, **flags: Any) -> None:
 @_settings
 @_results
 def explain(what: tuple[str, ...], results: Results, **flags: Any) -> None:
-    """Say why builds differ, with proof by experiment.
+    """Explain why builds differ, and prove it by experiment.
 
-    A report directory from another machine, such as a job's artifact, is explained without Nix and without rebuilding.
-    An installable is checked, and then rebuilt under one controlled change at a time: clock, cores, directory order, build
-    directory, kernel, time zone.
+    A report directory from another machine, such as a downloaded artifact, is explained without Nix and without a rebuild. An
+    installable is checked, then rebuilt under one controlled change at a time: clock, cores, directory order, build directory,
+    kernel, time zone.
     """
     if len(what) == 1 and (Path(what[0]) / "report.json").is_file():
         _explain_again(Path(what[0]), flags, results)
@@ -201,7 +216,7 @@ def explain(what: tuple[str, ...], results: Results, **flags: Any) -> None:
 
 @cli.command(hidden=True)
 def action() -> None:
-    """What action.yml runs: inputs from the environment, results to where GitHub shows them."""
+    """What action.yml runs: takes inputs from the environment and puts results where GitHub shows them."""
     from nix_repro.action import run
 
     sys.exit(run(os.environ))
@@ -209,7 +224,7 @@ def action() -> None:
 
 @cli.command(hidden=True)
 def publish() -> None:
-    """What publish/action.yml runs: comments from the stored reports of a job that was not permitted to."""
+    """What publish/action.yml runs: comments with the stored reports of a job that had no permission to."""
     from nix_repro.action import publish_stored
 
     sys.exit(publish_stored(os.environ))
@@ -248,7 +263,7 @@ def _check(config: Config, cwd: Path, results: Results) -> int:
             try:
                 print_report(report)
             except SystemExit:
-                pass  # rich, when nobody reads any longer: the verdict is what it is
+                pass  # rich exits when nobody reads its output; the exit code is still the verdict's
     return report.exit_code
 
 
