@@ -68,13 +68,18 @@ def classify(root: Root, files: Sequence[str] | None, context: Context) -> Chang
     return "partial"
 
 
-def worst(classes: Collection[ChangeClass]) -> ChangeClass:
-    """The class of a change that consists of several; none when it touched no derivation."""
-    return min(classes, key=_ORDER.index, default="none")
+def worst(classes: Collection[ChangeClass], *, new: bool) -> ChangeClass:
+    """The class of a change that consists of several; `new` derivations are a part of everything. None when it touched no
+    derivation."""
+    return min([*classes, *(("partial",) if new else ())], key=_ORDER.index, default="none")
 
 
 def lock_changes(old: str | None, new: str | None) -> list[LockChange]:
-    """Which inputs another revision is locked for, from the texts of two flake.lock files; unreadable ones have none."""
+    """Which inputs another revision is locked for, from the texts of two flake.lock files; unreadable ones have none.
+
+    Inputs of inputs are named by the way to them (`utils/systems`): the lock's own names for them (`systems_2`) are dealt
+    out anew whenever an input comes or goes. An input that follows another is that one.
+    """
     before, after = _nodes(old), _nodes(new)
     found: list[LockChange] = []
     for name in sorted({*before, *after}):
@@ -85,11 +90,24 @@ def lock_changes(old: str | None, new: str | None) -> list[LockChange]:
 
 
 def _nodes(text: str | None) -> dict[str, dict[str, Any]]:
+    """What each input is locked for, by its name; each node of the lock once, so that none can go round in a circle."""
+    found: dict[str, dict[str, Any]] = {}
     try:
-        nodes = json.loads(text or "{}").get("nodes", {})
-        return {str(name): node["locked"] for name, node in nodes.items() if isinstance(node.get("locked"), dict)}
-    except (ValueError, AttributeError, TypeError, RecursionError):
+        lock = json.loads(text or "{}")
+        nodes, root = lock.get("nodes", {}), lock.get("root", "root")
+        seen, level = {root}, [("", root)]
+        while level:
+            below: list[tuple[str, str]] = []
+            for way, name in level:
+                for key, target in nodes.get(name, {}).get("inputs", {}).items():
+                    if isinstance(target, str) and target not in seen:
+                        seen.add(target)
+                        below.append((f"{way}{key}/", target))
+            found |= {way[:-1]: nodes[name]["locked"] for way, name in below if isinstance(nodes[name].get("locked"), dict)}
+            level = below
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return {}
+    return found
 
 
 def _revision(locked: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,7 @@ from nix_repro.drv import Derivation
 from nix_repro.environment import in_ci
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Observations
-from nix_repro.plan import UPSTREAM, Plan, since
+from nix_repro.plan import UPSTREAM, Plan, below, since
 from nix_repro.recorder import Recorder
 from nix_repro.report import BuiltBecause, Caches, Change, ChangeClass, Layer, LockChange, Phase, Scenario, Target
 from nix_repro.robust import Robust
@@ -47,6 +47,7 @@ class Books:
     base: Base | None = None
     comparison: why.Comparison = field(default_factory=why.Comparison)
     needs: account.Needs = field(default_factory=account.Needs)
+    _compared: set[str] = field(default_factory=set)
     _classes: dict[why.Root, ChangeClass] = field(default_factory=dict)
     _files: dict[why.Root, list[str] | None] = field(default_factory=dict)
     _lock: list[LockChange] = field(default_factory=list)
@@ -68,22 +69,24 @@ class Books:
             # Late: few runs have a report as their base.
             from nix_repro.keeping import read_report
 
-            self.base = from_report(self.nix, read_report(self.config.base_report))
+            self.base = from_report(self.nix, read_report(self.config.base_report), plan.installables)
         elif revision is not None:
-            self.base = at_revision(self.nix, revision, self.config.installables, self.cwd, self.warn)
+            self.base = at_revision(self.nix, revision, self.config.installables, plan.installables, self.cwd, self.warn)
         if self.base is None:
             return plan
-        roots = [(self.base.installables.get(attr), drv_path) for attr, drv_path in plan.installables.items()]
+        there = self.base.installables
+        roots = [(there[attr], drv_path) for attr, drv_path in plan.installables.items() if attr in there]
+        self._compared = below(plan.derivations, [drv_path for _, drv_path in roots])
         if all(Path(old).is_file() for old, _ in roots if old is not None):
             self.comparison = why.compare(roots, self.base.derivations, self.nix.derivations, self.nix.derivations)
         else:
-            self.comparison = why.compare_names(self.base.derivations, own(plan))
+            self.comparison = why.compare_names(self.base.derivations, own(plan) & self._compared)
         self._lock = change.lock_changes(self.base.old_lock, self.base.new_lock) if self.base.files is not None else []
         context = change.Context(self.base.files, self._lock, own(plan))
         for root in self.comparison.blast():
             self._files[root] = differing_files(root.old, root.new) if root.kind == "source" else None
             self._classes[root] = change.classify(root, self._files[root], context)
-        return since(plan, self.base.derivations) if self.config.since is not None else plan
+        return since(plan, self.base.derivations | self.comparison.same) if self.config.since is not None else plan
 
     def after_build(self, plan: Plan, present: set[str], recorder: Recorder, seen: Observations) -> None:
         """Find out where everything came from, while the store knows."""
@@ -97,7 +100,8 @@ class Books:
         """Scenario, targets and caches of the run as far as it came."""
         rate = hit_rate(self.needs.places, self.needs.outputs, self._unchanged(plan))
         served = layers(self.needs.places, self.needs.sizes, fetched=recorder.substitutions, builds=recorder.builds)
-        classes = change.worst(self._classes.values()) if self.base is not None else None
+        new = None in self.comparison.pairs.values()
+        classes = change.worst(self._classes.values(), new=new) if self.base is not None else None
         row = timing.scenario(
             ci=in_ci(self.environ),
             change=classes,
@@ -127,11 +131,8 @@ class Books:
 
     def _unchanged(self, plan: Plan) -> Callable[[Derivation], bool]:
         """Could a cache be expected to have it? With a base, what the base has; otherwise what is not the repository's own."""
-        if self.base is not None:
-            touched = self.comparison.pairs
-            return lambda drv: drv.drv_path not in touched
-        mine = own(plan)
-        return lambda drv: drv.drv_path not in mine
+        touched, open_question = self.comparison.pairs, own(plan) - self._compared
+        return lambda drv: drv.drv_path not in touched and drv.drv_path not in open_question
 
     def _served(self, plan: Plan) -> dict[str, int]:
         """Paths by project cache. In CI the repository's own outputs in the local store count: somebody restored them."""
@@ -168,7 +169,7 @@ class Books:
             more = self.comparison.others[drv_path]
             line = self._root_line(root) + (f" (and {plural(more, 'more change')})" if more else "")
             return BuiltBecause(drv_path=drv_path, why="changed", root_change=line, change_class=self._classes[root])
-        if self.base is None and drv_path in own(plan):
+        if drv_path in own(plan) - self._compared:
             return BuiltBecause(drv_path=drv_path, why="unknown")
         return BuiltBecause(drv_path=drv_path, why="cache miss", root_change=f"unchanged; {self._asked()}")
 

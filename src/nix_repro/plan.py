@@ -174,6 +174,17 @@ def above(derivations: Mapping[str, Derivation], bottom: Collection[str]) -> set
     return found
 
 
+def below(derivations: Mapping[str, Derivation], top: Iterable[str]) -> set[str]:
+    """The derivations of `top` and everything that they depend on, as far as it is among `derivations`."""
+    found: set[str] = set()
+    stack = list(top)
+    while stack:
+        if (path := stack.pop()) not in found and path in derivations:
+            found.add(path)
+            stack += derivations[path].input_drvs
+    return found
+
+
 def levels(targets: Iterable[str], derivations: Mapping[str, Derivation]) -> list[list[str]]:
     """The targets in groups, no member of which depends on another of its group, however indirectly."""
     chosen = set(targets)

@@ -60,11 +60,13 @@ class Root:
 @dataclass(frozen=True)
 class Comparison:
     """`pairs` maps every derivation of the new graph that is not in the old one to its counterpart there, None for new
-    ones. `root` says of the changed ones where it began, `others` how many more beginnings there are."""
+    ones. `root` says of the changed ones where it began, `others` how many more beginnings there are. `same` are those
+    whose outputs are the old one's all the same: nothing differs but how a fixed output below them is fetched."""
 
     pairs: Mapping[str, str | None] = field(default_factory=dict)
     root: Mapping[str, Root] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
+    same: frozenset[str] = frozenset()
 
     def blast(self) -> Counter[Root]:
         """How many derivations each root change touches first of all."""
@@ -77,8 +79,18 @@ def compare(roots: Sequence[tuple[str | None, str]], known: Collection[str], sho
     pairs: dict[str, str | None] = {}
     old: dict[str, Derivation] = {}
     new: dict[str, Derivation] = {}
-    level = {b: a for a, b in roots if b not in known}
-    while level and len(new) < MOST:
+    level: dict[str, str | None] = {b: a for a, b in roots if a is not None and b not in known}
+    # What has no counterpart waits until everything that has one is paired: it may be the counterpart's from there.
+    fresh = dict.fromkeys(b for a, b in roots if a is None and b not in known)
+    alone: dict[str, None] = dict(fresh)
+    namesakes: Mapping[str, str | None] | None = None
+    while (level or alone) and len(new) < MOST:
+        if not level:
+            namesakes = _only_by_name(known) if namesakes is None else namesakes
+            taken = set(pairs.values())
+            called = {b: namesakes.get(_name(b)) for b in alone if b not in pairs}
+            level = {b: a if b not in fresh and a not in taken else None for b, a in called.items()}
+            alone.clear()
         new |= show_new(level)
         old |= show_old([a for a in level.values() if a is not None and a not in old])
         level = {b: a for b, a in level.items() if b in new}
@@ -86,11 +98,24 @@ def compare(roots: Sequence[tuple[str | None, str]], known: Collection[str], sho
         below: dict[str, str | None] = {}
         for b, a in level.items():
             for other, path in _inputs(old.get(a) if a is not None else None, new[b]):
-                # The first counterpart that is found is kept.
-                if path not in pairs and path not in known and below.get(path) is None:
-                    below[path] = other
+                if path in pairs or path in known:
+                    continue
+                if other is None:
+                    alone[path] = None
+                else:
+                    # The first counterpart that is found is kept.
+                    below.setdefault(path, other)
         level = below
     return _roots(pairs, old, new)
+
+
+def _only_by_name(paths: Iterable[str]) -> dict[str, str | None]:
+    """Derivations by name; None for the names that several have."""
+    found: dict[str, str | None] = {}
+    for path in paths:
+        name = _name(path)
+        found[name] = None if name in found else path
+    return found
 
 
 def _inputs(old: Derivation | None, new: Derivation) -> list[tuple[str | None, str]]:
@@ -128,8 +153,13 @@ def _roots(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: 
     first: dict[str, Root] = {}
     masks: dict[str, int] = {}
     numbers: dict[Root, int] = {}
+    same = {b for b, a in pairs.items() if a is not None and a in old and _same_outputs(old[a], new[b])}
     for path in in_order(new):
         counterpart = pairs[path]
+        if path in same:
+            # Nothing above it is built because of it.
+            masks[path] = 0
+            continue
         below = [i for i in new[path].input_drvs if i in masks]
         mask = 0
         for i in below:
@@ -146,7 +176,13 @@ def _roots(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: 
         candidates = [first[i] for i in below if i in first] + ([own] if own is not None else [])
         if candidates:
             first[path] = min(candidates, key=lambda root: numbers[root])
-    return Comparison(dict(pairs), first, {path: max(masks[path].bit_count() - 1, 0) for path in first})
+    others = {path: max(masks[path].bit_count() - 1, 0) for path in first}
+    return Comparison({b: a for b, a in pairs.items() if b not in same}, first, others, frozenset(same))
+
+
+def _same_outputs(old: Derivation, new: Derivation) -> bool:
+    paths = {name: output.path for name, output in new.outputs.items()}
+    return None not in paths.values() and paths == {name: output.path for name, output in old.outputs.items()}
 
 
 def _tokens(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: Mapping[str, Derivation]) -> dict[str, str]:
@@ -197,7 +233,7 @@ def _difference(old: Derivation, new: Derivation, pairs: Mapping[str, str | None
 def _added_inputs(old: Derivation, new: Derivation, pairs: Mapping[str, str | None]) -> tuple[str, str | None, str | None] | None:
     partners = {pairs.get(i) for i in new.input_drvs}
     for path in new.input_drvs:
-        if path not in old.input_drvs and pairs.get(path) is None:
+        if path not in old.input_drvs and pairs.get(path) not in old.input_drvs:
             return _name(path), None, path
     for path in old.input_drvs:
         if path not in new.input_drvs and path not in partners:

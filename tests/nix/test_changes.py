@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +160,40 @@ def test_since_checks_only_what_differs(repository: Repository) -> None:
     said = repository.check(".#app", base="--since")
     assert said.code == 0, said.err
     assert {d["name"]: d["verdict"] for d in said.derivations if d["verdict"] != "unverified"} == {"app": "reproducible"}
+
+
+def test_new_packages_and_other_ways_to_fetch_the_same(repository: Repository) -> None:
+    """A new package is made of what the base's other packages are made of; what lies above a fixed output is what it was."""
+    fetched = (
+        'fetched = mk "fetched" "cat $curl > /dev/null; echo hello > $out" { curl = mk "curl-1" "echo > $out" {}; '
+        f'outputHashAlgo = "sha256"; outputHashMode = "flat"; outputHash = "{hashlib.sha256(b"hello" + bytes([10])).hexdigest()}"; }};'
+    )
+    flake = _flake(repository, "3.11.4").replace("default = app;", 'default = app; unpacked = mk "unpacked" "cat ${fetched} > $out" {};')
+    flake = flake.replace("in {", f"{fetched} in {{", 1)
+    repository.write(**{"flake.nix": flake})
+    repository.commit()
+    flake = flake.replace("curl-1", "curl-2").replace("default = app;", 'default = app; other = mk "other" "cat ${base} > $out" {};')
+    repository.write(**{"flake.nix": flake})
+    repository.commit()
+    said = repository.check(".#other")
+    assert (change(said)["change_class"], change(said)["derivations"]) == ("partial", 1)
+    assert built(said)["other"] == ("new", None, None)
+    assert built(said)["base"][0] == "cache miss"
+    assert said.report["caches"]["hit_rate"] == 0.0
+    said = repository.check(".#unpacked")
+    assert change(said)["derivations"] == 1
+    assert {name: row[0] for name, row in built(said).items()} == {"curl-2": "changed", "fetched": "cache miss", "unpacked": "cache miss"}
+
+    # A base that cannot be evaluated says nothing: neither that everything is new, nor of which class the change is.
+    repository.write(**{"flake.nix": flake.replace("base = mk", 'base = throw "no base"; rest = mk')})
+    repository.commit()
+    repository.write(**{"flake.nix": flake})
+    repository.commit()
+    said = repository.check(".#app")
+    assert said.report["caches"]["change"] is None
+    assert {row[0] for row in built(said).values()} == {"unknown"}
+    (warning,) = said.report["warnings"]
+    assert warning == "base HEAD~1: .#app cannot be evaluated there, and is not compared: no base"
 
 
 def test_a_base_that_is_not_there_is_one_warning(repository: Repository) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -145,7 +146,8 @@ def test_classes(change_root: Root, files: list[str] | None, repository: set[str
 
 def test_lock_changes_with_revisions_dates_and_blast() -> None:
     def lock(rev: str, at: int) -> str:
-        return f'{{"nodes": {{"nixpkgs": {{"locked": {{"rev": "{rev}", "lastModified": {at}}}}}, "root": {{"inputs": {{}}}}}}}}'
+        locked = {"locked": {"rev": rev, "lastModified": at}}
+        return json.dumps({"nodes": {"nixpkgs": locked, "root": {"inputs": {"nixpkgs": "nixpkgs"}}}, "root": "root"})
 
     (moved,) = change.lock_changes(lock("4f2e" * 10, 1767312000), lock("9a1c" * 10, 1772582400))
     touched = Comparison({f"/nix/store/{i}.drv": None for i in range(3)}, {f"/nix/store/{i}.drv": root("builder") for i in range(3)})
@@ -162,6 +164,31 @@ def test_lock_changes_with_revisions_dates_and_blast() -> None:
     ):
         assert all(row.new_date is None for row in change.lock_changes(None, broken))
     assert change.lock_changes(lock("a", 1), lock("a", 1)) == []
+
+
+def test_inputs_of_inputs_are_named_by_the_way_to_them() -> None:
+    """A new input makes Nix call the old ones otherwise: `nixpkgs` is the new one's then, and ours is `nixpkgs_2`."""
+
+    def lock(**inputs: tuple[str, dict[str, str | list[str]]]) -> str:
+        return json.dumps({"nodes": {name: {"locked": {"rev": rev}, "inputs": ins} for name, (rev, ins) in inputs.items()}, "root": "root"})
+
+    before = lock(root=("", {"nixpkgs": "nixpkgs"}), nixpkgs=("a", {}))
+    after = lock(
+        root=("", {"nixpkgs": "nixpkgs_2", "abc": "abc"}), abc=("c", {"nixpkgs": "nixpkgs"}), nixpkgs=("b", {}), nixpkgs_2=("a", {})
+    )
+    assert [(row.input, row.old_rev, row.new_rev) for row in change.lock_changes(before, after)] == [
+        ("abc", None, "c"),
+        ("abc/nixpkgs", None, "b"),
+    ]
+    follows = lock(root=("", {"nixpkgs": "nixpkgs", "abc": "abc"}), abc=("c", {"nixpkgs": ["nixpkgs"]}), nixpkgs=("a", {}))
+    assert [(row.input, row.new_rev) for row in change.lock_changes(after, follows)] == [("abc/nixpkgs", None)]
+    circle = lock(root=("", {"a": "a"}), a=("1", {"root": "root", "a": "a"}))
+    assert [row.input for row in change.lock_changes(None, circle)] == ["a"]
+
+
+def test_what_is_new_is_a_part() -> None:
+    assert (change.worst([], new=False), change.worst([], new=True)) == ("none", "partial")
+    assert (change.worst(["none"], new=True), change.worst(["full"], new=True)) == ("partial", "full")
 
 
 def test_the_configuration_in_the_documentation_is_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +115,41 @@ def test_new_installables_share_what_the_base_has() -> None:
     new, b = chain({})
     tool = drv(new, "tool", b)
     assert compare(old, new, (a, b), (None, tool)).pairs == {tool: None}
+
+
+def test_what_a_new_installable_needs_has_its_counterparts_all_the_same() -> None:
+    """Two levels below the other installable, and one below the new one, which is looked at first; or below nothing else."""
+    old, a = chain({"flags": "1"})
+    new, b = chain({"flags": "2"})
+    bottom = next(path for path in new if why._name(path) == "base")
+    tool = drv(new, "tool", bottom, drv(new, "helper"))
+    for roots in (((None, tool), (a, b)), ((None, tool),)):
+        found = compare(old, new, *roots)
+        assert found.root[bottom].line() == "flags of base: 1 → 2"
+        assert {why._name(path) for path, counterpart in found.pairs.items() if counterpart is None} == {"tool", "helper"}
+    # Of two that are called the same, nobody knows.
+    drv(old, "base", flags="3")
+    assert compare(old, new, (None, tool)).pairs[bottom] is None
+
+
+def test_another_way_to_the_same_fixed_output_changes_nothing_above_it() -> None:
+    def build(tool: str, flags: str) -> tuple[Graph, str]:
+        graph: Graph = {}
+        fetch = drv(graph, "src", drv(graph, "curl", version=tool))
+        fixed = DrvOutput("/nix/store/" + "a" * 32 + "-src", fixed=True)
+        graph[fetch] = msgspec.structs.replace(graph[fetch], outputs={"out": fixed}, env={**graph[fetch].env, "out": fixed.path or ""})
+        app = drv(graph, "app", fetch, flags=flags)
+        out = DrvOutput(store("app", flags))
+        graph[app] = msgspec.structs.replace(graph[app], outputs={"out": out}, env={**graph[app].env, "out": out.path or ""})
+        return graph, app
+
+    (old, a), (new, b) = build("1", "-O2"), build("2", "-O2")
+    found = compare(old, new, (a, b))
+    assert {why._name(path) for path in found.pairs} == {"curl"}
+    assert {why._name(path) for path in found.same} == {"src", "app"}
+    new, b = build("2", "-O3")
+    found = compare(old, new, (a, b))
+    assert (found.root[b].line(), found.others[b]) == ("flags of app: -O2 → -O3", 0)
 
 
 def test_several_changes_are_counted() -> None:
