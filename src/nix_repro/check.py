@@ -13,7 +13,7 @@ from typing import Any
 
 from nix_repro import verdict
 from nix_repro.assemble import assemble, finish
-from nix_repro.build import CANCELLED, UNSUPPORTED, Limits, build, observe_build, present_outputs
+from nix_repro.build import CANCELLED, UNSUPPORTED, build, observe_build, present_outputs
 from nix_repro.config import Config
 from nix_repro.doctor import urgent
 from nix_repro.drv import Derivation
@@ -33,6 +33,7 @@ from nix_repro.run import TIME_GAP, Display, Run
 from nix_repro.testing import run_checks, run_command
 from nix_repro.timing import covered, job_phases
 from nix_repro.upstream import Caches, normal
+from nix_repro.wording import plural
 
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
 
@@ -124,8 +125,8 @@ def _plan(run: Run) -> None:
         run.warn(finding)
     for url, why in caches.unreachable.items():
         run.warn(
-            f"upstream cache {url}: {why}; which derivations are the repository's own is known only as far as this run builds them. "
-            "Where it is never to be reached, `upstream-caches: none` makes everything the repository's own"
+            f"upstream cache {url}: {why}. Only what this run builds is known to be the repository's own. "
+            "If the cache can never be reached, `upstream-caches: none` treats everything as the repository's own"
         )
 
 
@@ -156,10 +157,6 @@ def _upstream_urls(run: Run) -> list[str]:
     return [DEFAULT_UPSTREAM] if DEFAULT_UPSTREAM in configured else []
 
 
-def _limits(run: Run) -> Limits:
-    return Limits(run.config.jobs, run.config.cores, run.config.timeout)
-
-
 def _build(run: Run) -> None:
     plan = run.plan
     assert plan is not None
@@ -168,10 +165,10 @@ def _build(run: Run) -> None:
     derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
     present = present_outputs(run.nix, derivations)
     run.recorder.watcher = run.display
-    run.display.phase(f"building {len(wanted)} derivations")
+    run.display.phase(f"building {plural(len(wanted), 'derivation')}")
     started = time.time()
     try:
-        build(run.books.robust, wanted, plan.derivations, _limits(run), run.recorder)
+        build(run.books.robust, wanted, plan.derivations, run.limits, run.recorder)
     finally:
         with run.nix.processes.shielded():
             if plan.upstream_unreachable:
@@ -194,7 +191,7 @@ def _test(run: Run) -> None:
     with run.phase("test", "testing"):
         if wanted == "checks":
             before = {activity.name for activity in run.recorder.builds}
-            run.test = run_checks(run.nix, run.books.robust, _limits(run), Recorder(watcher=run.display), before, run.cwd)
+            run.test = run_checks(run.nix, run.books.robust, run.limits, Recorder(watcher=run.display), before, run.cwd)
         elif any(path not in run.seen.built() for path in run.plan.targets):
             run.test = SuiteRun(command=shlex.join(wanted), status="not-run", log="the build did not succeed")
         else:
@@ -232,14 +229,14 @@ def _rebuild(run: Run) -> None:
         good = [path for path in good if path not in {attempt.drv_path for attempt in elsewhere}]
     if not good:
         return
-    with run.phase("rebuild", f"rebuilding {len(good)} derivations ({rebuilder.name})"):
+    with run.phase("rebuild", f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name})"):
         for round_number in range(2, run.config.rounds + 1):
             _wait_for_clock(run, good)
             _ask(run, rebuilder, good, round_number, isolated=False)
         if rebuilder.isolates:
             victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
             for level in levels(victims, plan.derivations):
-                run.display.phase(f"rebuilding {len(level)} with the first build's inputs")
+                run.display.phase(f"rebuilding {plural(len(level), 'derivation')} with the first build's inputs")
                 _ask(run, rebuilder, level, 2, isolated=True)
 
 
@@ -269,7 +266,7 @@ def _ask(run: Run, rebuilder: Rebuilder, drv_paths: Iterable[str], round_number:
     plan = run.plan
     assert plan is not None
     targets = tuple(plan.derivations[path] for path in drv_paths)
-    request = Request(targets, run.seen.built(), round_number, _limits(run), run.work / "trees", isolated)
+    request = Request(targets, run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
     recorder = Recorder(watcher=run.display)
     try:
         answer = rebuilder.rebuild(request, recorder)
@@ -304,7 +301,7 @@ def _explain(run: Run) -> None:
     from nix_repro.proving import experiment
 
     here = surroundings(run.nix.settings(), config.cores)
-    with run.phase("explain", f"explaining {len(roots)} divergent derivations"):
+    with run.phase("explain", f"explaining {plural(len(roots), 'divergent derivation')}"):
         run.findings = explain_all(plan, roots, run.seen, here, run.warn, run.nix.processes.stopped)
         run.nix.processes.check()
         if config.explain != "rules":

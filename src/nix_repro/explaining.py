@@ -16,6 +16,7 @@ from nix_repro.explain import Budget, Context, Input, Side, explain_output
 from nix_repro.observe import Attempt, Observations, Tree
 from nix_repro.plan import Plan
 from nix_repro.report import Finding
+from nix_repro.wording import some
 
 #: Seconds for all explanations of a run; what is left over is named in a warning.
 TOTAL = 120.0
@@ -61,7 +62,7 @@ def explain_all(
             budget = StoppableBudget(stopped=stopped)
             found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, budget))
     if late:
-        warn(f"{len(late)} differing outputs were not explained, the time for it was up: {', '.join(late[:5])}")
+        warn(f"not explained, because the time was up: {some(late, 5)}")
     return found
 
 

@@ -14,6 +14,7 @@ from nix_repro.files import write_whole
 from nix_repro.observe import Tree
 from nix_repro.rebuild.copying import copy_tree
 from nix_repro.report import Report
+from nix_repro.wording import some
 
 REPORT = "report.json"
 #: Bytes of the largest report that is read back.
@@ -67,8 +68,8 @@ def write_trees(report: Report, trees: Mapping[str, Tree], directory: Path) -> R
     left_out = archive.write_trees(file, trees)
     if not left_out:
         return report
-    why = ", ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:5])
-    warning = f"{len(left_out)} differing outputs are not in {archive.NAME}, which takes {archive.LIMIT >> 20} MiB: {why}"
+    reasons = [f"{name} ({reason})" for name, reason in left_out.items()]
+    warning = f"not in {archive.NAME}, which takes {archive.LIMIT >> 20} MiB: {some(reasons, 5)}"
     return msgspec.structs.replace(report, warnings=(*report.warnings, warning))
 
 

@@ -9,11 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from nix_repro.build import Limits
 from nix_repro.explain import Budget, Context, Side, explain_output
 from nix_repro.explain.experiments import HOLDS, Experiment, Hashes
 from nix_repro.explaining import side, surroundings
@@ -21,52 +19,41 @@ from nix_repro.nix import NixError
 from nix_repro.observe import Attempt, Tree
 from nix_repro.plan import Plan, levels
 from nix_repro.rebuild.common import Answer, Change, Rebuilder, Request
-from nix_repro.recorder import Recorder, Watcher
+from nix_repro.recorder import Recorder
 from nix_repro.report import Finding
-from nix_repro.run import TIME_GAP
+from nix_repro.run import TIME_GAP, Run
 
 _FAKETIME = ("faketime/libfaketime.so.1",)
 _LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
 _ZONE = Path("/usr/share/zoneinfo/Asia/Tokyo")
 
-#: One job at a time, too: builds that share the one processor would disturb each other.
+#: Also one job at a time: builds that share the only processor would disturb each other.
 ONE_CPU = Change(args=("--cores", "1", "--max-jobs", "1"), under="one-cpu")
 
-#: Days that the clock is shifted by, and the other build directory.
+#: By how many days the clock is shifted, and where the other build directory is.
 LATER, ELSEWHERE = 400, "/build-elsewhere"
-#: How long a build may take in an experiment: so many seconds, and so many times what it took at first.
+#: How long a build may take in an experiment: this many seconds, plus this many times its original duration.
 PATIENCE = (60, 10)
 
 
 class Laboratory:
-    """The shadow rebuilder, what was built first, a directory for files and trees, and until when there is time
-    (`deadline`, on the monotonic clock).
+    """Rebuilds a run's derivations with the shadow rebuilder until `deadline` (on the monotonic clock).
 
-    `refused` says which experiments this machine cannot do and why, `answered` which were done with which .drv.
-    `sensitive` is what was found in an output that differs under an experiment, by the experiment's name, .drv path and
-    output. `fickle` are rebuilds with nothing changed that differ from a first build that was the same until then.
+    `refused` maps experiments that this machine cannot do to the reason, and `answered` holds those that were done, with the .drv
+    path. `sensitive` are the findings in outputs that differ under an experiment, by the experiment's name, .drv path and output.
+    `intermittent` holds, by .drv path, the first rebuild with nothing changed that differed although all earlier ones were the same.
     """
 
-    def __init__(
-        self,
-        shadow: Rebuilder,
-        plan: Plan,
-        first: Mapping[str, Attempt],
-        round_number: int,
-        settings: Mapping[str, Any],
-        limits: Limits,
-        directory: Path,
-        deadline: float,
-        watcher: Watcher,
-    ) -> None:
+    def __init__(self, run: Run, plan: Plan, shadow: Rebuilder, deadline: float) -> None:
+        settings, limits = run.nix.settings(), run.limits
         self._shadow = shadow
         self._plan = plan
-        self._first = first
-        self._round = round_number
+        self._first = run.seen.built()
+        self._round = run.config.rounds + 1
         self._limits = limits
-        self._directory = directory
+        self._directory = run.work / "experiments"
         self._deadline = deadline
-        self._watcher = watcher
+        self._watcher = run.display
         self._sandboxed = str(settings.get("sandbox")).lower() == "true"
         self._here = surroundings(settings, limits.cores)
         self._cores = int(limits.cores if limits.cores is not None else settings.get("cores", 0)) or os.cpu_count() or 1
@@ -75,8 +62,8 @@ class Laboratory:
         self.refused: dict[str, str] = {}
         self.answered: set[tuple[str, str]] = set()
         self.sensitive: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
-        self.fickle: dict[str, tuple[Attempt, dict[tuple[str, str], Tree]]] = {}
-        directory.mkdir(parents=True, exist_ok=True)
+        self.intermittent: dict[str, tuple[Attempt, dict[tuple[str, str], Tree]]] = {}
+        self._directory.mkdir(parents=True, exist_ok=True)
 
     def in_time(self) -> bool:
         return time.monotonic() < self._deadline
@@ -87,7 +74,7 @@ class Laboratory:
         change = self.change(experiment) if experiment is not None else Change()
         assert change is not None
         if not steady and (experiment is None or experiment.name in ("own-time", "one-cpu")):
-            # Only what the experiment holds still may make a time stamp the same.
+            # A rebuild within the same second would have the same time stamp anyway, and seem to prove the experiment's point.
             time.sleep(max(0.0, min(self._started + TIME_GAP - time.time(), self._deadline - time.monotonic())))
         self._started = time.time()
         control = steady and experiment is None
@@ -113,7 +100,7 @@ class Laboratory:
         return found
 
     def _ask(self, change: Change, drv_paths: Sequence[str], keep: Path) -> Answer:
-        # What takes longer than there is time is of no use, and a program may wait forever for a frozen clock.
+        # A result that comes after the deadline is of no use, and a program may wait forever for a frozen clock.
         left = max(1, math.ceil(self._deadline - time.monotonic()))
         usual = max(self._first[path].seconds or left for path in drv_paths)
         limits = replace(self._limits, timeout=min(self._limits.timeout or left, left, math.ceil(PATIENCE[0] + PATIENCE[1] * usual)))
@@ -138,7 +125,7 @@ class Laboratory:
         return found
 
     def _look(self, experiment: Experiment, answer: Answer) -> None:
-        """What is sensitive to the change? The trees are not kept for later: there may be many."""
+        """Find out what is sensitive to the change. The trees are not kept until later, because there may be many."""
         attempts = {attempt.drv_path: attempt for attempt in answer.attempts}
         for (drv_path, output), tree in answer.trees.items():
             if (key := (experiment.name, drv_path, output)) not in self.sensitive:
@@ -157,7 +144,7 @@ class Laboratory:
         for attempt in answer.attempts:
             trees = {key: tree for key, tree in answer.trees.items() if key[0] == attempt.drv_path}
             if trees:
-                self.fickle.setdefault(attempt.drv_path, (replace(attempt, isolated=False), trees))
+                self.intermittent.setdefault(attempt.drv_path, (replace(attempt, isolated=False), trees))
 
     def change(self, experiment: Experiment) -> Change | None:
         """What to tell the rebuilder, or None, with the reason in `refused`, when this machine cannot do it."""
@@ -165,7 +152,7 @@ class Laboratory:
             case "one-cpu":
                 return ONE_CPU
             case "own-time":
-                # By elimination: nothing else may explain what the fake clock does not hold.
+                # It complements the frozen clock, and means nothing where the clock cannot be frozen.
                 return Change() if self.change(HOLDS[0]) is not None else None
             case "cores":
                 return ONE_CPU if self._cores > 1 else Change(args=("--cores", str(self._cores + 1)))

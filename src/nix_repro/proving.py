@@ -1,4 +1,4 @@
-"""Proves causes by experiment: first of what diverges, then, if that is asked for, of what is the same so far."""
+"""Proves causes by experiment: first for what diverges, then, if that was asked for, for what is the same so far."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from nix_repro.build import Limits
 from nix_repro.explain.experiments import HOLDS, VARIES, Experiment, Inquiry, Proof, conduct, hold, likeliest_first, vary
 from nix_repro.explain.fixes import fix_for
 from nix_repro.explaining import explain_all, surroundings
@@ -16,34 +15,31 @@ from nix_repro.observe import Observations
 from nix_repro.rebuild.shadow import Shadow
 from nix_repro.report import Cause, Finding
 from nix_repro.run import Run
+from nix_repro.wording import plural
 
-#: Causes that a rule reads off the bytes themselves; what they came from is another question.
+#: Causes that describe what the bytes look like. Where these come from is another question, which an experiment may answer.
 _SHAPES: tuple[Cause, ...] = ("archive-metadata", "permissions")
 
 
 def experiment(run: Run, roots: Sequence[str], steady: Sequence[str]) -> None:
-    """Experiments on the divergent roots, then on named derivations that are the same, while the budget lasts."""
+    """Experiment on the divergent roots, then on the named derivations in `steady`, which are the same so far, while the budget
+    lasts."""
     if not isinstance(run.rebuilder, Shadow):
         run.warn(f"no experiments: they need the shadow rebuilder, and this run used {run.rebuilder.name if run.rebuilder else 'none'}")
         return
     assert run.plan is not None
-    limits = Limits(run.config.jobs, run.config.cores, run.config.timeout)
-    deadline = time.monotonic() + run.config.explain_budget
-    laboratory = Laboratory(
-        run.rebuilder, run.plan, run.seen.built(), run.config.rounds + 1, run.nix.settings(), limits, run.work / "experiments", deadline,
-        run.display,
-    )  # fmt: skip
+    laboratory = Laboratory(run, run.plan, run.rebuilder, time.monotonic() + run.config.explain_budget)
     late = [*_hold(run, laboratory, roots), *_vary(run, laboratory, steady)]
     if late:
         names = ", ".join(run.plan.derivations[path].name for path in late[:5])
-        run.warn(f"{len(late)} derivations did not have all experiments, their time was up (explain-budget): {names}")
+        run.warn(f"{plural(len(late), 'derivation')} did not get all experiments, because the time was up (explain-budget): {names}")
     if laboratory.refused:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in sorted(laboratory.refused.items()))
-        run.warn(f"experiments that could not be done here: {reasons}")
+        run.warn(f"experiments that this machine cannot do: {reasons}")
 
 
 def _hold(run: Run, laboratory: Laboratory, roots: Sequence[str]) -> list[str]:
-    """What is the divergent roots' difference held by? Returns those there was no time for."""
+    """Find out which conditions, held still, make the divergent roots the same. Returns the roots there was no time for."""
     tried = _possible(laboratory, HOLDS)
     inquiries = {
         path: hold(differing, likeliest_first(tried, run.findings.get(path, ())))
@@ -60,18 +56,18 @@ def _hold(run: Run, laboratory: Laboratory, roots: Sequence[str]) -> list[str]:
 
 
 def _vary(run: Run, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
-    """What makes outputs differ that are the same by themselves? Returns the derivations there was no time for."""
+    """Find out which conditions, changed, make reproducible outputs differ. Returns the derivations there was no time for."""
     plan, first = run.plan, run.seen.built()
     assert plan is not None
     experiments, holds = _possible(laboratory, VARIES), _possible(laboratory, HOLDS)
     inquiries = {path: vary({o: seen.nar_hash for o, seen in first[path].outputs.items()}, experiments, holds) for path in steady}
     proofs, late = _conduct(run, laboratory, inquiries, steady=True)
-    for attempt, trees in laboratory.fickle.values():
-        # Nothing was changed: this is a rebuild like any other, and what it shows counts.
+    for attempt, trees in laboratory.intermittent.values():
+        # Nothing was changed, so this rebuild counts for the verdict like any other.
         run.seen.add([attempt])
         run.seen.trees.update(trees)
     here = surroundings(run.nix.settings(), run.config.cores)
-    run.findings |= explain_all(plan, list(laboratory.fickle), run.seen, here, run.warn, run.nix.processes.stopped)
+    run.findings |= explain_all(plan, list(laboratory.intermittent), run.seen, here, run.warn, run.nix.processes.stopped)
     for path, found in proofs.items():
         own = proved(run.findings.get(path, ()), [proof for proof in found if proof.experiment.holds])
         changed = [p for p in found if not p.experiment.holds]
@@ -85,7 +81,7 @@ def _conduct(
     run: Run, laboratory: Laboratory, inquiries: Mapping[str, Inquiry], *, steady: bool
 ) -> tuple[dict[str, list[Proof]], list[str]]:
     def rebuild(one: Experiment | None, drv_paths: Sequence[str]) -> Mapping[str, Mapping[str, str] | None]:
-        run.display.phase(f"experiment: rebuilding {len(drv_paths)} with {one.what if one else 'nothing changed'}")
+        run.display.phase(f"experiment: rebuilding {plural(len(drv_paths), 'derivation')} with {one.what if one else 'nothing changed'}")
         return laboratory.rebuild(one, drv_paths, steady)
 
     return conduct(inquiries, rebuild, laboratory.in_time)
@@ -96,8 +92,8 @@ def _possible(laboratory: Laboratory, experiments: Sequence[Experiment]) -> list
 
 
 def proved(findings: Sequence[Finding], proofs: Sequence[Proof]) -> tuple[Finding, ...]:
-    """The findings with proofs applied. When an output's every difference goes with one thing, that thing is the cause of
-    each, whatever a rule had taken it for: a token that looks random may come from the clock."""
+    """The findings with proofs applied. If all differences of an output disappear with one condition, that is the cause of each,
+    whatever a rule took it for: a token that looks random may come from the clock."""
     by_output = {proof.output: proof for proof in proofs}
     result = [_proved(finding, by_output[finding.output]) if finding.output in by_output else finding for finding in findings]
     return tuple(sorted(result, key=lambda finding: finding.derived_from is not None))
@@ -108,7 +104,7 @@ def _proved(finding: Finding, proof: Proof) -> Finding:
     if finding.cause == cause:
         return msgspec.structs.replace(finding, confidence="proved", because=f"{finding.because}; {because}")
     if finding.cause in _SHAPES:
-        # The rule's fix holds as well: it makes the place the same wherever its content came from.
+        # The fix of the rule remains valid: it makes this place the same wherever its content comes from.
         return msgspec.structs.replace(finding, cause=cause, confidence="proved", because=f"{finding.because}; {because}")
     fix = fix_for(cause, "")
     return msgspec.structs.replace(finding, cause=cause, confidence="proved", because=because, fix=fix.advice, snippet=fix.snippet)

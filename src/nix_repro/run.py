@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nix_repro import verdict
+from nix_repro.build import Limits
 from nix_repro.ci import Books
 from nix_repro.config import Config
 from nix_repro.nix import Nix
@@ -54,6 +55,11 @@ class Run:
 
     def __post_init__(self) -> None:
         self.books = Books(self.config, self.nix, self.environ, self.cwd, self.warn)
+
+    @property
+    def limits(self) -> Limits:
+        """What the configuration allows every command of Nix that builds."""
+        return Limits(self.config.jobs, self.config.cores, self.config.timeout)
 
     def warn(self, text: str) -> None:
         """Something the user should know that changes no verdict: once, in the report and now."""

@@ -60,7 +60,7 @@ def test_what_cannot_be_done_is_said(sandbox_nix: NixBox) -> None:
 def test_the_budget_ends_experiments(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, 'one = mk "one" "sleep 1; date +%N > $out" {}; two = mk "two" "sleep 1; date +%N > $out" {};')
     said = nix_repro(sandbox_nix, "explain", ".#one", ".#two", "--explain-budget", "2s", cwd=flake)
-    assert any("their time was up (explain-budget)" in w for w in said.report["warnings"])
+    assert any("the time was up (explain-budget)" in w for w in said.report["warnings"])
     assert {d["verdict"] for d in said.derivations} == {"divergent"}
 
 

@@ -163,9 +163,9 @@ def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], holds: S
         undone = (yield None) if any(left.values()) else None
         if undone is None:
             return []
-        fickle = {output: (was, undone[output]) for output, was in outputs.items() if undone.get(output, was) != was}
-        if fickle:
-            return (yield from hold(fickle, holds))
+        intermittent = {output: (was, undone[output]) for output, was in outputs.items() if undone.get(output, was) != was}
+        if intermittent:
+            return (yield from hold(intermittent, holds))
     return [
         Proof(experiment, output, f"it differs with {experiment.what}, and is the same again without")
         for experiment, following in left.items()

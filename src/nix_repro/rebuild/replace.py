@@ -21,6 +21,7 @@ from nix_repro.rebuild.common import ISOLATION, Answer, Rebuilder, Request, atte
 from nix_repro.rebuild.copying import copy_tree
 from nix_repro.recorder import Recorder
 from nix_repro.report import Variation
+from nix_repro.wording import plural, some
 
 _ALIVE = re.compile(r"[Cc]annot delete path '([^']+)'")
 
@@ -72,8 +73,8 @@ class Replace:
         held = tuple(drv for drv in request.targets if drv not in free)
         if not held:
             return answer
-        names = ", ".join(sorted(drv.name for drv in held)[:5])
-        self._warn(f"{len(held)} derivations are in use and could not be replaced ({names}): rebuilt by {self._otherwise.name} instead")
+        names = some(sorted(drv.name for drv in held), 5)
+        self._warn(f"in use, so not to be replaced, and rebuilt by {self._otherwise.name} instead: {names}")
         rest = self._otherwise.rebuild(replace(request, targets=held), recorder)
         return Answer((*answer.attempts, *rest.attempts), {**answer.trees, **rest.trees})
 
@@ -130,7 +131,7 @@ class Replace:
         if not changed:
             return
         if export is None:
-            self._warn(f"the store now holds the rebuild of {len(changed)} outputs: this user may not put the first build back")
+            self._warn(f"the store now holds the rebuild of {plural(len(changed), 'output')}: this user may not put the first build back")
             return
         try:
             if now:
@@ -138,4 +139,4 @@ class Replace:
             with export.open("rb") as file:
                 self._nix.run_from(file, "nix-store", "--import")
         except NixError as error:
-            self._warn(f"the first build of {len(changed)} outputs could not be put back: {str(error).splitlines()[-1]}")
+            self._warn(f"the first build of {plural(len(changed), 'output')} could not be put back: {str(error).splitlines()[-1]}")
