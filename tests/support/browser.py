@@ -137,11 +137,6 @@ class Chromium:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 
-    def screenshot(self, to: Path, *, whole: bool = True) -> None:
-        """A PNG of the page, `whole` or what the window shows."""
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
-        to.write_bytes(base64.b64decode(data))
-
     def pdf(self) -> bytes:
         """The page as it prints."""
         return base64.b64decode(self.call("Page.printToPDF", printBackground=True)["data"])

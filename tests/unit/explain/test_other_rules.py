@@ -157,10 +157,6 @@ def test_processor_model(tmp_path: Path) -> None:
     assert causes(explain(tmp_path, b"tuned for EPYC 7763", b"tuned for Xeon 8370C", context)) == {"cpu"}
 
 
-def tree_with(mode: int, target: str) -> Tree:
-    return {"bin/tool": b"#!/bin/sh\n", "data": b"%o %s" % (mode, target.encode())}
-
-
 def test_only_the_executable_bit_and_link_targets_count(tmp_path: Path) -> None:
     from nix_repro.explain import explain_output
 
