@@ -6,7 +6,7 @@ import os
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,45 +82,43 @@ def plan_only(
 ) -> tuple[Plan, set[str], dict[str, str]]:
     """What `check` would work on, which of its outputs are in the store already, and which cache has the others."""
     run = Run(config, Nix(processes, environ, config.options), cwd, environ, display)
-    _plan(run)
-    assert run.plan is not None
-    derivations = [run.plan.derivations[path] for path in dict.fromkeys([*run.plan.targets, *run.plan.installables.values()])]
+    plan = _plan(run)
+    derivations = [plan.derivations[path] for path in dict.fromkeys([*plan.targets, *plan.installables.values()])]
     present = present_outputs(run.nix, derivations)
     missing = [o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present]
     caches = Caches(run.nix, run.nix.settings().get("substituters", []))
     where = caches.where(missing)
     for url, why in caches.unreachable.items():
         run.warn(f"cache {url}: {why}")
-    return run.plan, present, where
+    return plan, present, where
 
 
 def _work(run: Run) -> None:
-    _plan(run)
-    assert run.plan is not None
-    add_roots(run.nix, list(run.plan.installables.values()), run.work / "roots")
+    plan = _plan(run)
+    add_roots(run.nix, list(plan.installables.values()), run.work / "roots")
     if run.config.rebuilder == "shadow" and os.getuid() != 0:
         run.display.phase("asking sudo for root's rights: it may want your password")
-    run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
-    _build(run)
-    _test(run)
-    _rebuild(run)
-    _explain(run)
+    rebuilder = run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
+    plan = _build(run, plan)
+    _test(run, plan)
+    _rebuild(run, plan, rebuilder)
+    _explain(run, plan)
 
 
-def _plan(run: Run) -> None:
+def _plan(run: Run) -> Plan:
     with run.phase("evaluate", "evaluating"):
         installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
         urls = _upstream_urls(run)
         caches = Caches(run.nix, urls)
-        run.plan = make_plan(
+        plan = run.plan = make_plan(
             installables,
             run.config.scope,
             lambda paths, recursive: run.nix.derivations(paths, recursive=recursive),
             caches.available if urls else None,
         )
         run.books.expect(urls, caches.unreachable)
-        run.plan = run.books.compare(run.plan)
-    _refuse_other_systems(run, run.plan)
+        plan = run.plan = run.books.compare(plan)
+    _refuse_other_systems(run, plan)
     for finding in urgent(run.nix, run.environ, run.cwd):
         run.warn(finding)
     for url, why in caches.unreachable.items():
@@ -128,6 +126,7 @@ def _plan(run: Run) -> None:
             f"upstream cache {url}: {why}. Only what this run builds is known to be the repository's own. "
             "If the cache can never be reached, `upstream-caches: none` treats everything as the repository's own"
         )
+    return plan
 
 
 def _refuse_other_systems(run: Run, plan: Plan) -> None:
@@ -157,9 +156,8 @@ def _upstream_urls(run: Run) -> list[str]:
     return [DEFAULT_UPSTREAM] if DEFAULT_UPSTREAM in configured else []
 
 
-def _build(run: Run) -> None:
-    plan = run.plan
-    assert plan is not None
+def _build(run: Run, plan: Plan) -> Plan:
+    """Build the plan's targets. Returns the plan that is known then: without the upstream caches, the build shows what is whose."""
     named = [path for path in plan.installables.values() if plan.skipped.get(path) != UNCHANGED]
     wanted = list(dict.fromkeys([*named, *(() if plan.upstream_unreachable else plan.targets)]))
     derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
@@ -181,18 +179,18 @@ def _build(run: Run) -> None:
     good = list(run.seen.built())
     if good:
         run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)
+    return plan
 
 
-def _test(run: Run) -> None:
+def _test(run: Run, plan: Plan) -> None:
     wanted = run.config.test
-    assert run.plan is not None
     if wanted == "none":
         return
     with run.phase("test", "testing"):
         if wanted == "checks":
             before = {activity.name for activity in run.recorder.builds}
             run.test = run_checks(run.nix, run.books.robust, run.limits, Recorder(watcher=run.display), before, run.cwd)
-        elif any(path not in run.seen.built() for path in run.plan.targets):
+        elif any(path not in run.seen.built() for path in plan.targets):
             run.test = SuiteRun(command=shlex.join(wanted), status="not-run", log="the build did not succeed")
         else:
             run.test = run_command(run.nix, tuple(wanted), run.cwd)
@@ -217,10 +215,7 @@ def _release_roots(run: Run) -> None:
         link.unlink()
 
 
-def _rebuild(run: Run) -> None:
-    plan, rebuilder = run.plan, run.rebuilder
-    assert plan is not None
-    assert rebuilder is not None
+def _rebuild(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     first = run.seen.built()
     good = [path for path in plan.targets if path in first]
     if not isinstance(rebuilder, Store):
@@ -232,12 +227,12 @@ def _rebuild(run: Run) -> None:
     with run.phase("rebuild", f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name})"):
         for round_number in range(2, run.config.rounds + 1):
             _wait_for_clock(run, good)
-            _ask(run, rebuilder, good, round_number, isolated=False)
+            _ask(run, rebuilder, [plan.derivations[path] for path in good], round_number, isolated=False)
         if rebuilder.isolates:
             victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
             for level in levels(victims, plan.derivations):
                 run.display.phase(f"rebuilding {plural(len(level), 'derivation')} with the first build's inputs")
-                _ask(run, rebuilder, level, 2, isolated=True)
+                _ask(run, rebuilder, [plan.derivations[path] for path in level], 2, isolated=True)
 
 
 def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:
@@ -262,11 +257,8 @@ def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
     run.nix.processes.check()
 
 
-def _ask(run: Run, rebuilder: Rebuilder, drv_paths: Iterable[str], round_number: int, *, isolated: bool) -> None:
-    plan = run.plan
-    assert plan is not None
-    targets = tuple(plan.derivations[path] for path in drv_paths)
-    request = Request(targets, run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
+def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:
+    request = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
     recorder = Recorder(watcher=run.display)
     try:
         answer = rebuilder.rebuild(request, recorder)
@@ -287,9 +279,8 @@ def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
             run.seen.trees[key] = tree
 
 
-def _explain(run: Run) -> None:
-    plan, config = run.plan, run.config
-    assert plan is not None
+def _explain(run: Run, plan: Plan) -> None:
+    config = run.config
     judged = verdict.judge_all(plan, run.seen)
     roots = [path for path, one in judged.items() if one.verdict == "divergent"]
     same = [path for path in plan.installables.values() if path in judged and judged[path].verdict == "reproducible"]
@@ -305,4 +296,4 @@ def _explain(run: Run) -> None:
         run.findings = explain_all(plan, roots, run.seen, here, run.warn, run.nix.processes.stopped)
         run.nix.processes.check()
         if config.explain != "rules":
-            experiment(run, roots, steady)
+            experiment(run, plan, roots, steady)

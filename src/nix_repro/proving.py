@@ -12,26 +12,26 @@ from nix_repro.explain.fixes import fix_for
 from nix_repro.explaining import explain_all, surroundings
 from nix_repro.laboratory import Laboratory
 from nix_repro.observe import Observations
+from nix_repro.plan import Plan
 from nix_repro.rebuild.shadow import Shadow
 from nix_repro.report import Cause, Finding
 from nix_repro.run import Run
-from nix_repro.wording import plural
+from nix_repro.wording import plural, some
 
 #: Causes that describe what the bytes look like. Where these come from is another question, which an experiment may answer.
 _SHAPES: tuple[Cause, ...] = ("archive-metadata", "permissions")
 
 
-def experiment(run: Run, roots: Sequence[str], steady: Sequence[str]) -> None:
+def experiment(run: Run, plan: Plan, roots: Sequence[str], steady: Sequence[str]) -> None:
     """Experiment on the divergent roots, then on the named derivations in `steady`, which are the same so far, while the budget
     lasts."""
     if not isinstance(run.rebuilder, Shadow):
         run.warn(f"no experiments: they need the shadow rebuilder, and this run used {run.rebuilder.name if run.rebuilder else 'none'}")
         return
-    assert run.plan is not None
-    laboratory = Laboratory(run, run.plan, run.rebuilder, time.monotonic() + run.config.explain_budget)
-    late = [*_hold(run, laboratory, roots), *_vary(run, laboratory, steady)]
+    laboratory = Laboratory(run, plan, run.rebuilder, time.monotonic() + run.config.explain_budget)
+    late = [*_hold(run, laboratory, roots), *_vary(run, plan, laboratory, steady)]
     if late:
-        names = ", ".join(run.plan.derivations[path].name for path in late[:5])
+        names = some([plan.derivations[path].name for path in late], 5)
         run.warn(f"{plural(len(late), 'derivation')} did not get all experiments, because the time was up (explain-budget): {names}")
     if laboratory.refused:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in sorted(laboratory.refused.items()))
@@ -55,10 +55,9 @@ def _hold(run: Run, laboratory: Laboratory, roots: Sequence[str]) -> list[str]:
     return late
 
 
-def _vary(run: Run, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
+def _vary(run: Run, plan: Plan, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
     """Find out which conditions, changed, make reproducible outputs differ. Returns the derivations there was no time for."""
-    plan, first = run.plan, run.seen.built()
-    assert plan is not None
+    first = run.seen.built()
     experiments, holds = _possible(laboratory, VARIES), _possible(laboratory, HOLDS)
     inquiries = {path: vary({o: seen.nar_hash for o, seen in first[path].outputs.items()}, experiments, holds) for path in steady}
     proofs, late = _conduct(run, laboratory, inquiries, steady=True)
