@@ -1,7 +1,6 @@
 """The report as one HTML file: no scripts, nothing fetched, and nothing in it that a hostile name or log could bring to life.
 
-Whatever a template prints is made visible and escaped unless a filter has already put it into its place, and the page's
-own policy forbids everything but its own style sheet.
+The page's own policy forbids everything but its own style sheet.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ import base64
 import hashlib
 import re
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
 from nix_repro import wording
 from nix_repro.render import bars, escape, graph, marking, phrases
+from nix_repro.render.templating import TEMPLATES, make_environment
 from nix_repro.report import SEVERITY
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ FINDINGS, UNFOLDED = 30, 3
 ROWS, ITEMS, LOGS = 500, 100, 40
 _LOG_LINES, _LOG_CHARS = 200, 24_000
 _SNIPPET, _PATH = 4000, 600
-_TEMPLATES = Path(__file__).parent / "templates"
 # The comparison writes a line feed in a snippet as these two characters.
 _LINE_END = re.compile(r"\\n(.?)", re.DOTALL)
 
@@ -182,28 +180,15 @@ def _percent(ratio: float) -> str:
 
 @cache
 def _style() -> str:
-    return (_TEMPLATES / "html" / "report.css").read_text("utf-8")
+    return (TEMPLATES / "html" / "report.css").read_text("utf-8")
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    def finalize(value: object) -> Markup:
-        return value if isinstance(value, Markup) else Markup.escape(escape.visible(str(value)))
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        finalize=finalize,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment(lambda text: Markup.escape(escape.visible(text)))
     environment.filters |= {
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,
-        "needs_attention": phrases.needs_attention,
         "percent": _percent,
         "piece": _piece,
         "plural": wording.plural,

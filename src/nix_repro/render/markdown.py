@@ -1,16 +1,15 @@
-"""The Markdown templates and what they may use. Whatever a template prints is escaped unless a filter has already put
-it into its place, so that forgetting to escape is not possible."""
+"""The Markdown templates and the filters that they use."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from nix_repro import wording
 from nix_repro.render import escape, phrases
+from nix_repro.render.templating import make_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,19 +137,7 @@ def _safe(function: Callable[..., str]) -> Callable[..., Markup]:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    def finalize(value: object) -> Markup:
-        return value if isinstance(value, Markup) else Markup(escape.text(str(value)))  # noqa: S704
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        finalize=finalize,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment(_safe(escape.text))
     functions: dict[str, Callable[..., str]] = {
         "text": escape.text,
         "code": escape.code,
