@@ -48,7 +48,7 @@ def find_nix(environ: Mapping[str, str]) -> Path:
 
 
 class Nix:
-    """Nix as one user sees it: which binary, which settings, which store."""
+    """Nix with the binary, settings and store to use. `options` override the settings of the configuration files."""
 
     def __init__(
         self, processes: Processes, environ: Mapping[str, str], options: Sequence[tuple[str, str]] = (), store: str | None = None
@@ -85,13 +85,14 @@ class Nix:
         return self.run_bytes(command, *args, stdin=stdin, cwd=cwd).decode("utf-8", "replace")
 
     def run_bytes(self, command: str, *args: str, stdin: bytes | None = None, cwd: Path | None = None) -> bytes:
+        """The same for output that need not be text."""
         done = self.processes.communicate(self.argv(command, *args), env=self.env, cwd=cwd, stdin=stdin)
         if done.returncode != 0:
             raise _error(done.stderr, f"{command} ended with {done.returncode}")
         return done.stdout
 
     def run_to(self, output: IO[bytes], command: str, *args: str) -> None:
-        """Run with standard output into a file: it may be larger than the memory."""
+        """Run with standard output into a file, because it may be larger than the memory. Raises `NixError`."""
         with self.processes.child(self.argv(command, *args), env=self.env, stdout=output) as child:
             assert child.stderr is not None
             said = child.stderr.read()
@@ -99,7 +100,7 @@ class Nix:
             raise _error(said, f"{command} ended with {child.returncode}")
 
     def run_from(self, source: IO[bytes], command: str, *args: str) -> str:
-        """Run with standard input from a file."""
+        """Run with standard input from a file. Returns standard output. Raises `NixError`."""
         with self.processes.child(self.argv(command, *args), env=self.env, stdin=source) as child:
             out, said = child.communicate()
         if child.returncode != 0:
@@ -120,9 +121,11 @@ class Nix:
         return self._settings
 
     def version(self) -> str:
+        """Nix's version, such as `2.26.3`."""
         return self.run("nix", "--version").rsplit(" ", 1)[-1].strip()
 
     def store_dir(self) -> str:
+        """The directory of store paths, normally `/nix/store`."""
         return self.env.get("NIX_STORE_DIR", "/nix/store")
 
     def derivations(self, drv_paths: Iterable[str], *, recursive: bool = False) -> dict[str, drv.Derivation]:
@@ -145,6 +148,7 @@ class Nix:
         return self.run("nix", *old, *args)
 
     def path_info(self, paths: Iterable[str], *, closure_size: bool = False) -> dict[str, drv.PathInfo]:
+        """What the store knows of those of the paths that are valid."""
         found: dict[str, drv.PathInfo] = {}
         for batch in _batches(paths):
             args = ["--json", *(["--closure-size"] if closure_size else []), *batch]
@@ -152,7 +156,7 @@ class Nix:
         return found
 
     def trusted(self) -> bool:
-        """May this user change the settings of the store, import unsigned paths, switch off hooks?"""
+        """Whether this user may change the settings of the store, import unsigned paths and disable hooks."""
         import grp
         import pwd
 
@@ -165,7 +169,7 @@ class Nix:
             if pwd.getpwuid(os.getuid()).pw_name in trusted:
                 return True
         except KeyError:
-            pass  # containers run under numbers that nobody has given a name
+            pass  # in a container, the user ID may have no name
         member = {os.getgid(), *os.getgroups()}
         return any(f"@{group.gr_name}" in trusted for group in grp.getgrall() if group.gr_gid in member)
 
@@ -208,14 +212,14 @@ class Nix:
         return b"".join(self.run_bytes("nix-store", "--dump-db", *batch) for batch in _batches(paths))
 
     def floating_outputs(self, drv_path: str) -> list[str]:
-        """The output paths of a built content-addressed derivation. Raises `NixError` when it is not built: nothing may
-        be built or fetched to answer."""
+        """The output paths of a content-addressed derivation that was built. Nothing is built or fetched to find out: raises `NixError`
+        if the derivation was not built."""
         no_work = ["--max-jobs", "0", "--option", "substitute", "false", "--option", "builders", ""]
         return self.run("nix-store", "--query", "--outputs", "--force-realise", *no_work, drv_path).split()
 
 
 def _error(said: bytes, otherwise: str) -> NixError:
-    """What Nix said from its first error on: before that it tells of its progress."""
+    """What Nix said from its first error on. What comes before is about progress."""
     text = plain(said.decode("utf-8", "replace")).strip()
     start = re.search(r"^error:", text, re.MULTILINE)
     return NixError(text[start.start() :] if start else text or otherwise)

@@ -79,7 +79,7 @@ def make_plan(installables: Mapping[str, str], scope: Scope, show: Show, availab
 
 
 def _at_once(show: Show, roots: Sequence[str]) -> Show:
-    """Where all of it will be read: every question starts a Nix."""
+    """`show` for a graph that is read completely anyway. It asks only once, because every question starts a Nix process."""
     everything = show(roots, True)
     return lambda paths, _: {path: everything[path] for path in paths}
 
@@ -102,14 +102,14 @@ def _own(installables: Mapping[str, str], roots: Sequence[str], show: Show, avai
         ask = [path for drv_path, found in paths.items() if not shown[drv_path].fixed_output for path in found]
         have = available(ask) if available is not None and ask else set()
         if have is None:
-            # Nobody can say what is ours: the build will show it, as far as it builds anything.
+            # Nobody can tell what is the repository's own. The build will show it, as far as it builds anything.
             return replace(_finish(installables, show(roots, True), {}), upstream_unreachable=True)
         level = []
-        # First what upstream has, then what is followed: that may want more of what upstream has.
+        # Settle what upstream has before following the rest, which may want more outputs of the same derivations.
         skipped |= {path: UPSTREAM for path, found in paths.items() if found and not shown[path].fixed_output and have.issuperset(found)}
         for drv in [drv for path, drv in shown.items() if path not in skipped and not drv.fixed_output]:
             for input_drv, outputs in drv.input_drvs.items():
-                # Asked again when another derivation wants more of its outputs than an upstream cache has.
+                # It is looked up again if another derivation wants outputs of it that nobody has asked the caches for.
                 new = set(outputs) - wanted.setdefault(input_drv, set())
                 wanted[input_drv] |= new
                 if input_drv not in seen:
@@ -122,19 +122,19 @@ def _own(installables: Mapping[str, str], roots: Sequence[str], show: Show, avai
 
 
 def built_here(plan: Plan, built: set[str]) -> Plan:
-    """With the upstream caches out of reach, what this run built is the repository's own, and of the rest nobody knows."""
+    """The plan when no upstream cache could be reached: what this run built is the repository's own, and the rest is unverified."""
     rest = {path: UNREACHABLE for path in plan.targets if path not in built}
     return replace(plan, targets=tuple(path for path in plan.targets if path in built), skipped={**plan.skipped, **rest})
 
 
 def since(plan: Plan, known: Collection[str]) -> Plan:
-    """Without what another revision has too."""
+    """The plan without the derivations that another revision has too (`known`)."""
     same = {path: UNCHANGED for path in plan.targets if path in known}
     return replace(plan, targets=tuple(path for path in plan.targets if path not in same), skipped={**plan.skipped, **same})
 
 
 def _wanted_paths(drv: Derivation, outputs: Iterable[str]) -> list[str]:
-    """The paths of the outputs somebody wants, of all when nobody said which; none when Nix can't know them yet."""
+    """The paths of the outputs that are wanted (all of them if nobody said which), or none if Nix cannot know them yet."""
     found = [drv.outputs[name].path for name in (set(outputs) or drv.outputs) if name in drv.outputs]
     return [path for path in found if path is not None] if None not in found else []
 

@@ -17,8 +17,8 @@ from typing import IO, Any
 
 from nix_repro.errors import Interrupted
 
-#: Seconds between asking a child to stop and killing it: one that builds, and any other, such as an evaluation, which may be
-#: deaf to signals for as long as one primitive operation takes.
+#: Seconds between asking a child to stop and killing it. Builds get the longer time to clean up; an evaluation may not react to a
+#: signal at all until a primitive operation ends.
 GRACE, SHORT_GRACE = 20.0, 3.0
 
 
@@ -32,7 +32,7 @@ class Processes:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the children and make every later call raise `Interrupted`."""
+        """Inside, SIGINT, SIGTERM and SIGHUP stop the children and make every later call raise `Interrupted`."""
         before = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             yield
@@ -42,8 +42,8 @@ class Processes:
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """Work that must be finished whatever comes: putting things back, looking at what was done. A signal that comes
-        is remembered and acted on by the first call after it."""
+        """For work that must be finished, such as restoring the store or observing what was built. A signal that arrives meanwhile
+        takes effect with the first call afterwards."""
         before, self._shielded = self._shielded, True
         try:
             yield
@@ -51,7 +51,7 @@ class Processes:
             self._shielded = before
 
     def stopped(self) -> bool:
-        """Has a signal come?"""
+        """Whether a signal has arrived."""
         return self.signum is not None
 
     def _stop(self, signum: int, _frame: FrameType | None) -> None:
@@ -62,9 +62,9 @@ class Processes:
             self._terminate(child, grace)
 
     def _terminate(self, child: subprocess.Popen[bytes], grace: float) -> None:
-        # A helper under sudo cannot be signalled by us: it stops when its standard input closes.
+        # We may not signal a helper under sudo; it stops when its standard input ends.
         if child.stdin is not None and not child.stdin.closed:
-            # Not close(): the signal may have come in the middle of a write. What is left of that goes nowhere.
+            # Not close(): the signal may have arrived in the middle of a write, whose rest must go somewhere.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, child.stdin.fileno(), inheritable=False)
             os.close(nowhere)
@@ -86,10 +86,10 @@ class Processes:
         terminal: bool = False,
         grace: float = GRACE,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """A running child. It is stopped when the block is left by an exception. With `terminal` it belongs to ours (Ctrl-C
-        there still reaches us alone), otherwise to none.
+        """A running child, which is stopped if the block ends with an exception. With `terminal` it keeps our terminal, so that sudo
+        can remember its permission, but in a process group of its own, so that Ctrl-C reaches only us. Otherwise it has none.
 
-        Raises `Interrupted` at once when a signal came before, and at the end when one came meanwhile.
+        Raises `Interrupted` at the start or at the end if a signal has arrived before.
         """
         self.check()
         group: dict[str, Any] = {"process_group": 0} if terminal else {"start_new_session": True}
@@ -116,14 +116,14 @@ class Processes:
         self.check()
 
     def check(self) -> None:
-        """Raise `Interrupted` when a signal has come."""
+        """Raise `Interrupted` if a signal has arrived."""
         if self.signum is not None and not self._shielded:
             raise Interrupted(self.signum)
 
     def communicate(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run to the end, with everything captured."""
+        """Run a program to its end and capture standard output and standard error."""
         pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
         with self.child(argv, env=env, cwd=cwd, stdin=pipe, grace=SHORT_GRACE) as child:
             out, err = child.communicate(stdin)
@@ -138,9 +138,9 @@ class Processes:
         stdin: bytes | None = None,
         terminal: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run to the end; every line of standard error goes to `on_line` as it comes, standard output is captured.
+        """Run a program to its end. Each line of standard error goes to `on_line` as it arrives, and standard output is captured.
 
-        Standard input stays open after `stdin` was written: the child may take its closing for "stop".
+        Standard input stays open after `stdin` was written, because the child may take its end for a request to stop.
         """
         with self.child(argv, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, terminal=terminal) as child:
             assert child.stdout is not None

@@ -20,26 +20,27 @@ from nix_repro.nix import Nix
 from nix_repro.recorder import Recorder
 from nix_repro.upstream import normal
 
-#: Seconds for a connection, and without a byte; Nix's own defaults are 0 or 15 (no limit in 2.8) and 300.
+#: Seconds to connect, and seconds without data. Nix's own defaults are 15 (2.8: no limit) and 300.
 CONNECT, STALLED = 5, 8
-#: One announced wait, and one spell of trouble (that many complaints within that many seconds), that are not waited for.
+#: Seconds that Nix may announce to wait before it tries again.
 PATIENCE = 5.0
+#: A cache is in trouble for too long if there are this many complaints within the window, over more seconds than a spell.
 SPELL, COMPLAINTS, WINDOW = 6.0, 5, 15.0
-#: A build that has run for less may be stopped to get rid of a cache: it costs less than the waiting would.
+#: A build that has run for fewer seconds may be stopped to get rid of a cache, because that costs less than waiting.
 YOUNG = 60.0
-#: Complaints kept: a cache that fails says so once per path.
+#: How many complaints are kept: there is one per path that a cache fails to deliver.
 KEPT = 2000
-#: From here on `--fallback` builds what cannot be fetched; 2.8 aborts.
+#: The first version whose `--fallback` builds what cannot be fetched; 2.8 aborts.
 FALLBACK = (2, 26)
 
 
 class _TooLong(Exception):
-    """A cache makes Nix wait longer than it is worth."""
+    """A cache makes Nix wait longer than the cache is worth."""
 
 
 @dataclass
 class _Watch:
-    """Reads along with one command."""
+    """Follows the log of one command and decides which caches to leave out: `blocked` ones make it wait, `fatal` ones make it fail."""
 
     recorder: Recorder
     caches: Sequence[str]
@@ -73,7 +74,7 @@ class _Watch:
             self.blocked.add(cache)
 
     def _last_cache(self, path: str | None) -> str | None:
-        """Where a path, or whatever came last, was being fetched from: some complaints name no cache."""
+        """The cache that a path, or the latest path, was fetched from. Some complaints name no cache."""
         rows = reversed(self.recorder.substitutions)
         origin = next((normal(row.origin) for row in rows if path is None or row.name == path), None)
         return origin if origin in self.caches else None
@@ -85,7 +86,7 @@ class _Watch:
 
 @dataclass
 class Robust:
-    """Realises derivations whatever the caches do. Caches left out once stay out; `incidents` tells why."""
+    """Realises derivations whatever the caches do. A cache that was left out stays out; `incidents` tells why."""
 
     nix: Nix
     upstream: Sequence[str] = ()
@@ -101,7 +102,7 @@ class Robust:
             self._complaints.append(Complaint(url, Trouble("dead", url, why), self.clock()))
 
     def realise(self, args: Sequence[str], recorder: Recorder) -> None:
-        """`nix-store --realise ARGS`, again without the cache at fault as long as one is."""
+        """`nix-store --realise ARGS`, repeated without the caches at fault as long as there are any."""
         configured = {normal(url): url for url in self.configured()}
         while True:
             left = {url: raw for url, raw in configured.items() if url not in self.dropped}
@@ -110,7 +111,7 @@ class Robust:
             bad = watch.blocked | (watch.fatal if failed else set())
             if not bad:
                 return
-            # A transient fault of an upstream cache must not make us build the world: with --fallback it is asked again.
+            # A transient fault of an upstream cache must not make us build everything, so with --fallback it is tried once more.
             keep = {u for u in bad & set(self.upstream) if u not in self._retried and self._fallback() and u not in watch.blocked}
             self._retried |= keep
             self.dropped |= dict.fromkeys(bad - keep, self.clock())
