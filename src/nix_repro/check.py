@@ -25,7 +25,7 @@ from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
 from nix_repro.policy import check_syntax
 from nix_repro.processes import Processes
 from nix_repro.rebuild.choose import choose
-from nix_repro.rebuild.common import Answer, Rebuilder, Request
+from nix_repro.rebuild.common import Answer, Rebuilder, Request, input_installables
 from nix_repro.rebuild.store import Store
 from nix_repro.recorder import Recorder
 from nix_repro.report import Phase, PhaseName, Report, SuiteRun
@@ -225,6 +225,7 @@ def _rebuild(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     if not good:
         return
     with run.phase("rebuild", f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name})"):
+        _have_inputs(run, [plan.derivations[path] for path in good])
         for round_number in range(2, run.config.rounds + 1):
             _wait_for_clock(run, good)
             _ask(run, rebuilder, [plan.derivations[path] for path in good], round_number, isolated=False)
@@ -233,6 +234,12 @@ def _rebuild(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
             for level in levels(victims, plan.derivations):
                 run.display.phase(f"rebuilding {plural(len(level), 'derivation')} with the first build's inputs")
                 _ask(run, rebuilder, [plan.derivations[path] for path in level], 2, isolated=True)
+
+
+def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
+    """What was fetched was fetched without its build inputs: have them before the rebuilder, which does not watch the caches."""
+    if inputs := input_installables(targets):
+        run.books.robust.realise(["--keep-going", *_limits(run).args(), *inputs], Recorder(watcher=run.display))
 
 
 def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:

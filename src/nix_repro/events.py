@@ -51,6 +51,13 @@ class SubstituteStarted(msgspec.Struct, frozen=True):
     cache: str
 
 
+class QueryStarted(msgspec.Struct, frozen=True):
+    """A cache is being asked for a path."""
+
+    path: str
+    cache: str
+
+
 class CopyStarted(msgspec.Struct, frozen=True):
     """A path is being copied between stores."""
 
@@ -87,7 +94,7 @@ class Message(msgspec.Struct, frozen=True):
     warning: bool
 
 
-Event = BuildStarted | SubstituteStarted | CopyStarted | Resolved | Stopped | LogLine | Message
+Event = BuildStarted | SubstituteStarted | QueryStarted | CopyStarted | Resolved | Stopped | LogLine | Message
 
 
 def decode(line: bytes) -> Event | None:
@@ -121,6 +128,8 @@ def _start(raw: _Raw) -> Event | None:
             return BuildStarted(raw.id, drv_path, machine, raw.text.startswith("checking outputs"))
         case (t, [str(path), str(cache), *_]) if t == _SUBSTITUTE:
             return SubstituteStarted(raw.id, path, cache)
+        case (t, [str(path), str(cache), *_]) if t == _QUERY_PATH_INFO:
+            return QueryStarted(path, cache)
         case (t, [str(path), str(source), *_]) if t == _COPY_PATH:
             return CopyStarted(raw.id, path, source)
         case (_, [str(drv_path), str(resolved)]) if raw.text.startswith("resolved derivation"):

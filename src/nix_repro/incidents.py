@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nix_repro.timing import covered
+from nix_repro.upstream import normal
 
 Kind = Literal["rate-limited", "refused", "error", "dead", "slow", "untrusted", "corrupt", "full"]
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """One complaint. `url` is what Nix was fetching, or the cache, or "" where Nix names only a store path (`path`).
+    """One complaint. `url` is what Nix was fetching, or the cache, or "" where Nix names only a store path or its hash (`path`),
+    or nothing.
 
     `delay` are the seconds that Nix said it would wait before trying again; None when it does not try again.
     """
@@ -38,6 +40,15 @@ _HASH = re.compile(r"hash mismatch importing path '([^']+)'")
 _BROKEN = re.compile(
     r"(?:failed to (?:decompress|read compressed)|bad archive|unexpected end of (?:file|nar)|input .{0,20} is corrupt)", re.IGNORECASE
 )
+_NARINFO = re.compile(r"NAR info file '([0-9a-z]{32})\.narinfo' is corrupt")
+#: What Nix makes of a field in a narinfo or nix-cache-info that is none; it names neither the file nor the cache.
+_NONSENSE = re.compile(
+    r"too short to be a valid store path|signature is (?:corrupt|not valid)|invalid character in Base64|^error: stoi$"
+    r"|compression not recognized|No such filter"
+)
+_NO_CACHE = re.compile(r"'([^']+)' does not appear to be a binary cache|binary cache '([^']+)' is for Nix stores with prefix")
+_UNKNOWN = re.compile(r"don't know how to open Nix store '([^']+)'")
+_SSH = re.compile(r"(?:cannot connect to|failed to start SSH connection to) '([^']+)'")
 _SLOW = re.compile(r"too slow|[Tt]imeout was reached|timed out|[Ss]talled")
 
 
@@ -54,6 +65,17 @@ def read(message: str) -> Trouble | None:
         return Trouble("corrupt", found.group(1), "an archive that it lists is not there")
     if found := _HASH.search(message):
         return Trouble("corrupt", "", "an archive does not have the hash it is listed with", path=found.group(1))
+    if found := _NARINFO.search(message):
+        return Trouble("corrupt", "", "the description of a path (.narinfo) is damaged", path=found.group(1))
+    if _NONSENSE.search(message):
+        return Trouble("corrupt", "", "the description of a path (.narinfo), or its own (nix-cache-info), is damaged")
+    if found := _NO_CACHE.search(message):
+        said = "it has no nix-cache-info" if found.group(1) else "it is for another store directory"
+        return Trouble("dead", found.group(1) or found.group(2), f"Nix does not use it: {said}")
+    if found := _UNKNOWN.search(message):
+        return Trouble("dead", normal(found.group(1)), "this Nix cannot use such a cache")
+    if found := _SSH.search(message):
+        return Trouble("dead", f"ssh://{found.group(1)}", "could not be reached")
     if _BROKEN.search(message):
         return Trouble("corrupt", "", "an archive is damaged")
     return None
@@ -120,11 +142,12 @@ def cache_of(url: str, caches: Iterable[str]) -> str | None:
 
 @dataclass(frozen=True)
 class Complaint:
-    """A trouble, the cache it is with, and when it was said (seconds since the epoch)."""
+    """A trouble, the cache it is with, when it was said (seconds since the epoch), and for how long Nix had waited then."""
 
     cache: str
     trouble: Trouble
     at: float
+    waited: float = 0.0
 
 
 def gather(complaints: Sequence[Complaint], dropped: dict[str, float], ended: float) -> list[Incident]:
@@ -136,7 +159,7 @@ def gather(complaints: Sequence[Complaint], dropped: dict[str, float], ended: fl
     found: list[Incident] = []
     for (cache, kind), rows in groups.items():
         stop = min(dropped.get(cache, ended), ended)
-        waits = [(row.at, min(row.at + (row.trouble.delay or 0.0), stop)) for row in rows]
+        waits = [(row.at - row.waited, max(min(row.at + (row.trouble.delay or 0.0), stop), row.at)) for row in rows]
         paths = {row.trouble.path for row in rows if row.trouble.path is not None}
         count = len(paths) if kind == "untrusted" else len(rows)
         found.append(Incident(cache, kind, rows[0].trouble.said, count, covered(waits), cache in dropped))

@@ -48,22 +48,36 @@ class _Watch:
     complaints: deque[Complaint]
     blocked: set[str] = field(default_factory=set)
     fatal: set[str] = field(default_factory=set)
+    began: float = field(init=False)
+    _asked: dict[str, str] = field(default_factory=dict)
+    _last: str | None = None
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
 
     def feed(self, line: bytes) -> None:
         self.recorder.feed(line)
-        if b'"msg"' in line or not line.startswith(b"@nix"):
-            event = events.decode(line)
-            if isinstance(event, events.Message) and (trouble := read(event.text)) is not None:
-                self._take(trouble, fatal=event.error)
+        if b'"msg"' in line or b'"start"' in line or not line.startswith(b"@nix"):
+            match events.decode(line):
+                case events.Message(text, error, _) if (trouble := read(text)) is not None:
+                    self._take(trouble, fatal=error)
+                case events.QueryStarted(path, cache):
+                    self._last = self._asked[path.rsplit("/", 1)[-1][:32]] = normal(cache)
+                case events.SubstituteStarted(_, _, cache):
+                    self._last = normal(cache)
+                case _:
+                    pass
         if self.blocked and self._cheap_to_stop():
             raise _TooLong
 
     def _take(self, trouble: Trouble, *, fatal: bool) -> None:
-        cache = cache_of(trouble.url, self.caches) if trouble.url else self._last_cache(trouble.path)
+        cache = self._cache(trouble)
         if cache is None:
             return
         now = self.clock()
-        self.complaints.append(Complaint(cache, trouble, now))
+        # Before it says so, Nix has waited for as long as it may.
+        waited = min(STALLED, now - self.began) if trouble.kind == "slow" else 0.0
+        self.complaints.append(Complaint(cache, trouble, now, waited))
         if trouble.kind == "untrusted":
             return
         if fatal:
@@ -73,10 +87,12 @@ class _Watch:
         if (trouble.delay or 0.0) > PATIENCE or trouble.kind == "slow" or spell:
             self.blocked.add(cache)
 
-    def _last_cache(self, path: str | None) -> str | None:
-        """The cache that a path, or the latest path, was fetched from. Some complaints name no cache."""
-        rows = reversed(self.recorder.substitutions)
-        origin = next((normal(row.origin) for row in rows if path is None or row.name == path), None)
+    def _cache(self, trouble: Trouble) -> str | None:
+        """The cache that a trouble is with. Where Nix names none, it is the one that was asked for the path, or asked last."""
+        if trouble.url:
+            return cache_of(trouble.url, self.caches) or cache_of(trouble.url.replace("ssh://", "ssh-ng://", 1), self.caches)
+        fetched = (normal(row.origin) for row in reversed(self.recorder.substitutions) if row.name == trouble.path)
+        origin = next(fetched, None) or self._asked.get(trouble.path or "") or self._last
         return origin if origin in self.caches else None
 
     def _cheap_to_stop(self) -> bool:

@@ -163,6 +163,12 @@ def _slow_answer(cache: BinaryCache) -> None:
     cache.delay = lambda path: 60.0 if ".narinfo" in path else 0.0
 
 
+def _no_narinfo(cache: BinaryCache) -> None:
+    """What a proxy that wants a password answers, with 200."""
+    for file in cache.directory.glob("*.narinfo"):
+        file.write_text("<html>log in first</html>\n")
+
+
 def _spoil(shop: Shop) -> None:
     for path in shop.outs.values():
         spoil_nar(shop.cache, path)
@@ -176,6 +182,8 @@ FAULTS: dict[str, tuple[Fault, str | None]] = {
     "narinfo 429": (_answer(429, ".narinfo", Retry_After="120"), "answered 429"),
     "narinfo 500": (_answer(500, ".narinfo"), "answered 500"),
     "narinfo slow": (_slow_answer, "did not answer in time"),
+    "narinfo damaged": (_no_narinfo, "the description of a path (.narinfo) is damaged"),
+    "no cache info": (_answer(404, "nix-cache-info"), "Nix does not use it: it has no nix-cache-info"),
     "nar 404": (_answer(404, "/nar/"), "an archive that it lists is not there"),
     "nar 429": (_answer(429, "/nar/", Retry_After="120"), "answered 429"),
     "nar 500": (_answer(500, "/nar/"), "answered 500"),
@@ -202,8 +210,35 @@ def test_a_bad_cache_neither_fails_nor_stalls(shop: Shop, name: str) -> None:
         assert len(incidents) == 1, incidents
         assert incidents[0].startswith(f"{name_of(shop.cache)} ({shop.cache.url}): {words}")
         assert "To do: " in incidents[0]
+        # Eight seconds of silence are no trifle.
+        assert "slow" not in name or "cost next to nothing" not in incidents[0]
     # Not a measurement: 2.34 alone would wait for minutes.
     assert took < BAR + HEALTHY
+
+
+def test_nor_does_one_that_has_what_only_the_rebuild_needs(shop: Shop) -> None:
+    """The package comes from one cache without what it is built from, which the other has and then does not give."""
+    own = BinaryCache(shop.box.work / "own", shop.cache.public_key)
+    shutil.copytree(shop.cache.directory, own.directory)
+    narinfo(shop.cache, shop.outs["default"]).unlink()
+    for name in ("one", "two"):
+        narinfo(own, shop.outs[name]).unlink()
+    asked: list[str] = []
+
+    def fault(path: str) -> tuple[int, dict[str, str]] | None:
+        if ".narinfo" not in path or path.startswith(f"/{narinfo(shop.cache, shop.outs['default']).name}"):
+            return None
+        asked.append(path)
+        return (429, {"Retry-After": "120"}) if asked.count(path) > 1 else None
+
+    shop.cache.fault = fault
+    with serve(own):
+        options = ["--option", "substituters", f"{own.url} {shop.cache.url}", "--option", "trusted-public-keys", shop.cache.public_key]
+        said = nix_repro(shop.box, "check", "--upstream-caches", shop.cache.url, *options, cwd=shop.flake, timeout=60)
+    assert said.verdicts() == {"three": "reproducible"}, said.err
+    assert layers(said) == {name_of(own): 1}
+    (incident,) = said.report["caches"]["incidents"]
+    assert "answered 429" in incident
 
 
 def test_dead_port(shop: Shop) -> None:

@@ -88,6 +88,13 @@ CACHE = "http://127.0.0.1:1"
         (f"ignoring substitute for '/nix/store/a' from '{CACHE}', as it's not signed by any of the keys in 'x'", "untrusted", None),
         (f"file 'nar/x.nar' does not exist in binary cache '{CACHE}'", "corrupt", None),
         ("hash mismatch importing path '/nix/store/a';\n  specified: sha256:x", "corrupt", None),
+        (f"error: NAR info file '{'a' * 32}.narinfo' is corrupt: StorePath missing", "corrupt", None),
+        ("error: 'xx' is too short to be a valid store path", "corrupt", None),
+        ("error: signature is not valid", "corrupt", None),
+        ("error: failed to get libarchive filter by name: No such filter 'foo'", "corrupt", None),
+        (f"'{CACHE}' does not appear to be a binary cache", "dead", None),
+        (f"binary cache '{CACHE}' is for Nix stores with prefix '/gnu/store', not '/nix/store'", "dead", None),
+        ("error: failed to start SSH connection to 'host'", "dead", None),
     ],
 )
 def test_troubles_in_the_words_of_each_version(message: str, kind: str, delay: float | None) -> None:
@@ -109,6 +116,10 @@ def test_an_incident_is_one_line_with_cost_and_remedy() -> None:
     (found,) = incidents.gather(rows, {CACHE: 101.5}, 200.0)
     assert found.line().startswith(f"{CACHE}: answered 500 3 times; cost 1.5 s; it was left out of the rest of this run. To do: ")
     assert "\n" not in found.line()
+    slow = incidents.read(f"unable to download '{CACHE}/x': Timeout was reached (28); retrying in 250 ms")
+    assert slow is not None
+    (found,) = incidents.gather([Complaint(CACHE, slow, 100.0, waited=8.0)], {CACHE: 100.0}, 200.0)
+    assert found.seconds == 8.0
 
 
 def root(kind: str, name: str = "", drv_name: str = "app") -> Root:
