@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nix_repro import entries
 from nix_repro.errors import UsageError
@@ -19,6 +19,9 @@ from nix_repro.judge import DEFAULT_FAIL_ON, FAIL_ON
 from nix_repro.report import Scope
 from nix_repro.targets import SCENARIOS, Limit
 from nix_repro.timing import ScenarioName
+
+if TYPE_CHECKING:
+    import yaml
 
 FILE_NAME = ".nix-repro.yml"
 REBUILDERS = ("auto", "shadow", "replace", "nix-check")
@@ -90,9 +93,34 @@ def read_file(path: Path) -> Layer:
     """The settings in a `.nix-repro.yml`. Raises `UsageError` with file and line."""
     import yaml
 
+    found: dict[str, Setting] = {}
+    constructor = yaml.SafeLoader("")
+    construct = functools.partial(constructor.construct_object, deep=True)
+    for key_node, value_node in _top_level(path):
+        line = key_node.start_mark.line + 1
+        key = str(key_node.value)
+        name = key.replace("-", "_")
+        if name not in _PARSERS:
+            raise UsageError(f"{path}:{line}: {key}: unknown key; known are {', '.join(sorted(k.replace('_', '-') for k in _PARSERS))}")
+        if name in found:
+            raise UsageError(f"{path}:{line}: {key}: given twice")
+        try:
+            if name in _LOCATED:
+                value = entries.located(value_node, construct, functools.partial(_place, path, key))
+            else:
+                value = construct(value_node)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise UsageError(f"{path}:{line}: {key}: {getattr(error, 'problem', None) or 'not a plain value'}") from None
+        found[name] = Setting(value, f"{path}:{value_node.start_mark.line + 1}: {key}")
+    return found
+
+
+def _top_level(path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
+    """The keys and values of a YAML file that holds one mapping, or nothing. Raises `UsageError` with file and line."""
+    import yaml
+
     try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -104,32 +132,13 @@ def read_file(path: Path) -> Layer:
         line = f":{mark.line + 1}" if mark is not None else ""
         raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
     if root is None or root.tag == "tag:yaml.org,2002:null":
-        return {}
+        return []
     if not isinstance(root, yaml.MappingNode):
         raise UsageError(f"{path}:{root.start_mark.line + 1}: expected `key: value` lines")
-    found: dict[str, Setting] = {}
-    constructor = yaml.SafeLoader("")
-    for key_node, value_node in root.value:
-        line = key_node.start_mark.line + 1
-        key = str(key_node.value)
-        name = key.replace("-", "_")
-        if name not in _PARSERS:
-            raise UsageError(f"{path}:{line}: {key}: unknown key; known are {', '.join(sorted(k.replace('_', '-') for k in _PARSERS))}")
-        if name in found:
-            raise UsageError(f"{path}:{line}: {key}: given twice")
-        try:
-            if name in _LOCATED:
-                construct = functools.partial(constructor.construct_object, deep=True)
-                value = entries.located(value_node, construct, functools.partial(_place, path, key))
-            else:
-                value = constructor.construct_object(value_node, deep=True)
-        except (yaml.YAMLError, RecursionError) as error:
-            raise UsageError(f"{path}:{line}: {key}: {getattr(error, 'problem', None) or 'not a plain value'}") from None
-        found[name] = Setting(value, f"{path}:{value_node.start_mark.line + 1}: {key}")
-    return found
+    return list(root.value)
 
 
-def _place(path: Path, key: str, node: Any) -> str:
+def _place(path: Path, key: str, node: yaml.Node) -> str:
     return f"{path}:{node.start_mark.line + 1}: {key}"
 
 
