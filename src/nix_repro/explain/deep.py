@@ -27,10 +27,9 @@ _CUT = (b"Max report size reached", b"Max HTML report size reached", b"Max outpu
 
 
 class DeepDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """diffoscope's report: an HTML file, or null with the reason. `truncated` says that limits cut it."""
+    """diffoscope's report: an HTML file, or null. `reason` says why there is none, or why it is cut."""
 
     html: Path | None
-    truncated: bool = False
     reason: str | None = None
 
 
@@ -102,16 +101,16 @@ def _judge(html: Path, code: int | None, seconds: float, output: int) -> DeepDif
         stopped = (
             f"diffoscope was stopped after {seconds:.0f} s" if code is None else f"diffoscope ended with status {code} and wrote no report"
         )
-        return DeepDiff(html=None, truncated=code is None, reason=stopped)
+        return DeepDiff(html=None, reason=stopped)
     # The limit holds for what differs; its page has a frame around that.
     if written > 2 * output:
         html.unlink()
-        return DeepDiff(html=None, truncated=True, reason=f"diffoscope's report was larger than {output >> 20} MiB")
+        return DeepDiff(html=None, reason=f"diffoscope's report was larger than {output >> 20} MiB")
     if code not in (0, 1):
-        return DeepDiff(html=html, truncated=True, reason="diffoscope did not finish; its report is cut")
+        return DeepDiff(html=html, reason="diffoscope did not finish; its report is cut")
     text = html.read_bytes()
     cut = written >= output or any(said in text for said in _CUT)
-    return DeepDiff(html=html, truncated=cut, reason="diffoscope's report reached its size limit" if cut else None)
+    return DeepDiff(html=html, reason="diffoscope's report reached its size limit" if cut else None)
 
 
 def _limits(memory: int) -> Callable[[], None]:

@@ -25,6 +25,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 _CLONE_NEWNS = 0x20000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
@@ -72,7 +73,7 @@ def _probe() -> int:
     return 0
 
 
-def _supervise(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-arg]
+def _supervise(request: dict[str, Any], room: Path, store: Path) -> int:
     """The worker has the mounts, so that they vanish with it; this process only waits and cleans up."""
     done_read, done_write = os.pipe()
     worker = os.fork()
@@ -110,7 +111,7 @@ def _stop(worker: int) -> None:
         pass
 
 
-def _work(request: dict, room: Path, store: Path) -> int:  # type: ignore[type-arg]
+def _work(request: dict[str, Any], room: Path, store: Path) -> int:
     _shadow_store(room, store, Path(request["state_dir"]), request["paths"])
     env = _environment(request, room)
     nix_store = request["nix_store"]
@@ -170,7 +171,7 @@ def _digests(ask: Callable[..., list[str]], paths: list[str]) -> dict[str, str]:
     return {path: found[0] for path in paths if (found := ask("--hash", path))}
 
 
-def _environment(request: dict, room: Path) -> dict[str, str]:  # type: ignore[type-arg]
+def _environment(request: dict[str, Any], room: Path) -> dict[str, str]:
     allowed = ("NIX_CONFIG", "NIX_CONF_DIR", "NIX_USER_CONF_FILES", "NIX_STORE_DIR", "NIX_SSL_CERT_FILE", "TMPDIR")
     env = {name: request["env"][name] for name in allowed if name in request["env"]}
     return env | {
@@ -215,7 +216,7 @@ def _shadow_store(room: Path, store: Path, real_state: Path, paths: list[str]) -
     _mount(str(shadow), str(store), _MS_BIND | _MS_REC)
 
 
-def _keep(request: dict, paths: list[str]) -> dict[str, str]:  # type: ignore[type-arg]
+def _keep(request: dict[str, Any], paths: list[str]) -> dict[str, str]:
     """Copy what differs to the caller, with the caller's rights: nothing is written as root outside our own room."""
     kept = {path: os.path.join(request["keep_dir"], os.path.basename(path)) for path in paths}
     child = os.fork()
