@@ -119,7 +119,7 @@ def _print_findings(console: Console, derivation: DerivationReport) -> None:
     if len(derivation.findings) > FINDINGS:
         console.print(Text(f"  and {plural(len(derivation.findings) - FINDINGS, 'more finding')} in the report", style="dim"))
     if derivation.reproduce:
-        console.print(Text(f"  again: {visible(derivation.reproduce)}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  reproduce: {visible(derivation.reproduce)}", style="dim"), soft_wrap=True)
 
 
 def _print_notes(console: Console, report: Report) -> None:

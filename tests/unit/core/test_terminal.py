@@ -69,7 +69,7 @@ def test_a_divergence_says_what_where_and_how_to_repeat_it() -> None:
     assert ["-", "2020"] in lines
     assert ["+", "2021"] in lines
     assert "fix: set it" in text
-    assert "again: nix-repro check '.#x'" in text
+    assert "reproduce: nix-repro check '.#x'" in text
 
 
 def test_failures_come_first_and_roots_before_victims() -> None:
