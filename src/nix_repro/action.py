@@ -1,15 +1,18 @@
 """The action's entry: inputs from the environment, the check, then everything that GitHub shows.
 
 The order matters: the report and the outputs first, what needs a network last. Nothing after the check changes its
-exit code.
+exit code, which is an output: as the process's own it would end the step before summary and artifact are there.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -49,13 +52,23 @@ class Inputs:
 
 
 def run(environ: MutableMapping[str, str]) -> int:
-    """The whole action; returns the exit code. The token leaves `environ` before anything is built."""
+    """The whole action. Returns what the process is to end with: 0 once the run's exit code is an output, else that code."""
+    code = _run(environ)
+    try:
+        return 0 if runner.write_outputs({"exit-code": str(code)}) else code
+    except Exception as error:  # noqa: BLE001  # actions-toolkit raises Exception itself
+        runner.warn(f"the exit code is no output, but the step's own: {error}")
+        return code
+
+
+def _run(environ: MutableMapping[str, str]) -> int:
+    """The token leaves `environ` before anything is built."""
     try:
         inputs = read_inputs(environ)
         directory = Path(tempfile.mkdtemp(prefix="nix-repro-", dir=environ.get("RUNNER_TEMP") or None))
         report = _check(inputs, environ, directory)
     except UsageError as error:
-        runner.fail(str(error), environ)
+        _refuse(error, environ)
         return USAGE
     except Interrupted as stop:
         return INTERRUPTED + stop.signum
@@ -67,6 +80,16 @@ def run(environ: MutableMapping[str, str]) -> int:
     report = _with_broken_caches(report, environ)
     _tell(report, inputs, environ, directory)
     return report.exit_code
+
+
+def _refuse(error: UsageError, environ: Mapping[str, str]) -> None:
+    """Where a file is at fault, GitHub shows the error in it: the runner wants its name relative to the checkout, as people do."""
+    message, place = str(error), None
+    workspace = f"{environ.get('GITHUB_WORKSPACE', '')}/"
+    if found := re.match(rf"{re.escape(workspace)}([^:\n]+)(?::([0-9]+))?: ", message):
+        place = runner.Place(os.path.normpath(found[1]), int(found[2]) if found[2] else None)
+        message = message.removeprefix(workspace)
+    runner.fail(message, environ, place)
 
 
 def _input(name: str) -> str:
@@ -158,20 +181,33 @@ def _with_broken_caches(report: Report, environ: Mapping[str, str]) -> Report:
 def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory: Path) -> None:
     from nix_repro.keeping import REPORT, write_renderings
 
-    write_renderings(report, directory)
     summary = directory / "summary.md"
     values = runner.outputs(report, report_json=directory / REPORT, summary_file=summary)
-    runner.write_outputs(values | {"report-directory": str(directory)})
-    runner.write_summary(summary.read_text("utf-8"), environ)
-    runner.print_logs(report)
-    workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
-    flake = inputs.directory.resolve()
-    prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
-    runner.print_annotations(runner.annotate(report, runner.locator(runner.nix_files(flake), prefix)))
+    with _going_on("outputs"):
+        runner.write_outputs(values | {"report-directory": str(directory)})
+    with _going_on("report"):
+        write_renderings(report, directory)
+    with _going_on("step summary"):
+        runner.write_summary(summary.read_text("utf-8"), environ)
+    with _going_on("logs and annotations"):
+        runner.print_logs(report)
+        workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
+        flake = inputs.directory.resolve()
+        prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
+        runner.print_annotations(runner.annotate(report, runner.locator(runner.nix_files(flake), prefix)))
     to = destination(environ, token=inputs.token, run_id=inputs.id)
     if to is not None:
         for warning in publish(report, to, statuses=inputs.statuses, comment=inputs.comment):
             runner.warn(warning)
+
+
+@contextmanager
+def _going_on(what: str) -> Iterator[None]:
+    """What cannot be told in one place is told in the others all the same: a full disk is no verdict."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # actions-toolkit raises Exception itself
+        runner.warn(f"{what} not written: {error}")
 
 
 def publish_stored(environ: MutableMapping[str, str]) -> int:

@@ -86,8 +86,9 @@ def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | No
 def _message(derivation: DerivationReport) -> str:
     parts = []
     if derivation.reason:
-        parts.append(derivation.reason)
-    parts += [f"{f.output}/{f.path}: {f.cause}: {f.because}\nFix: {f.fix}" for f in derivation.findings[:3]]
+        hint = phrases.HINTS.get(derivation.reason)
+        parts.append(f"{derivation.reason}: {hint}" if hint else derivation.reason)
+    parts += [f"{phrases.place(f)}: {f.cause}: {f.because}" + (f"\nFix: {f.fix}" if f.fix else "") for f in derivation.findings[:3]]
     if derivation.reproduce:
         parts.append(f"See it on your machine: {derivation.reproduce}")
     return "\n".join(parts) or derivation.verdict
@@ -208,16 +209,17 @@ def outputs(report: Report, *, report_json: Path, summary_file: Path) -> dict[st
     }
 
 
-def write_outputs(values: Mapping[str, str]) -> None:
-    """Append to GITHUB_OUTPUT, between random delimiters. Outside a runner nothing is written."""
+def write_outputs(values: Mapping[str, str]) -> bool:
+    """Append to GITHUB_OUTPUT, between random delimiters. False outside a runner, where nothing is written."""
     import os
 
     from actions_toolkit.file_command import issue_file_command, prepare_key_value_message
 
     if not os.environ.get("GITHUB_OUTPUT"):
-        return
+        return False
     for name, value in values.items():
         issue_file_command("OUTPUT", prepare_key_value_message(name, escape.visible_lines(value)))
+    return True
 
 
 def write_summary(markdown: str, environ: Mapping[str, str]) -> None:
@@ -238,7 +240,10 @@ def notice(message: str) -> None:
     issue_command("notice", {"title": "nix-repro"}, escape.visible_lines(message))
 
 
-def fail(message: str, environ: Mapping[str, str]) -> None:
-    """There is no report: say why as an error and in the summary."""
-    issue_command("error", {"title": "nix-repro"}, escape.visible_lines(message))
-    write_summary(f"## ❌ nix-repro could not check anything\n\n{escape.fence(message)}\n", environ)
+def fail(message: str, environ: Mapping[str, str], place: Place | None = None) -> None:
+    """There is no report: say why as an error, in the file at fault if that is one, and in the summary."""
+    print_annotations([Annotation("error", "nix-repro", message, place)])
+    try:
+        write_summary(f"## ❌ nix-repro could not check anything\n\n{escape.fence(message)}\n", environ)
+    except OSError as error:
+        warn(f"step summary not written: {error}")

@@ -100,6 +100,10 @@ class Act:
         """Puts the launcher's Python environment where it looks for it."""
         return {"run": f'ln -s "{self.warm}" "$RUNNER_TEMP/nix-repro"'}
 
+    def in_a_store(self) -> list[str]:
+        """To be put before a command: a store of its own, and the same process for the command."""
+        return ["unshare", "--mount", "sh", "-euc", _ENTER, str(self.record.parent / "nix")]
+
     def commit(self, workflow: dict[str, Any]) -> None:
         folder = self.repository / ".github" / "workflows"
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,8 +151,9 @@ class Act:
         for name, value in {"STUB_RECORD": str(self.record), "NIX_CONFIG": nix, **(env or {})}.items():
             command += ["--env", f"{name}={value}"]
         clean = {"PATH": self.path, "HOME": str(self.record), "LANG": "C.UTF-8"}
-        command = ["unshare", "--mount", "sh", "-euc", _ENTER, str(self.record.parent / "nix"), *command]
-        done = subprocess.run(command, cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            [*self.in_a_store(), *command], cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False
+        )
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return ActResult(done.returncode, lines, self.record, done.stdout + done.stderr)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nix_repro.exit_codes import interrupted
 from nix_repro.judge import settled
-from nix_repro.report import SEVERITY, DerivationReport, Output, Report, Verdict
+from nix_repro.report import SEVERITY, DerivationReport, Finding, Output, Report, Verdict
 from nix_repro.wording import plural
 
 SYMBOLS: dict[Verdict, str] = {
@@ -16,6 +16,20 @@ SYMBOLS: dict[Verdict, str] = {
     "unverified": "⚠️",
     "reproducible": "✅",
 }
+
+
+#: What to do about reasons that leave a reader at a loss.
+HINTS = {
+    "path rewriting": (
+        "the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to it. "
+        "Use the rebuilder shadow or replace, or set sandbox = true"
+    )
+}
+
+
+def place(finding: Finding) -> str:
+    """`out/share/x`; `out` where the output itself is a file."""
+    return f"{finding.output}/{finding.path}" if finding.path else finding.output
 
 
 def short_hash(nar_hash: str) -> str:
@@ -125,7 +139,13 @@ def headline(report: Report) -> Headline:
     """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
     trouble = _trouble(report)
     said = list(trouble)
+    open_questions = sum(d.verdict == "unverified" and not settled(d) for d in report.derivations)
     if not trouble:
+        if open_questions and not interrupted(report.exit_code):
+            all_of_it = plural(len(report.derivations), "derivation")
+            one = all_of_it == "1 derivation"
+            said.append("the one derivation in scope is unverified" if one else f"{open_questions:,} of {all_of_it} unverified")
+            open_questions = 0
         clean = [d for d in report.derivations if d.verdict == "reproducible"]
         if clean:
             outputs = plural(sum(len(d.outputs) for d in clean), "output")
@@ -136,7 +156,7 @@ def headline(report: Report) -> Headline:
         said.append(f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions")
     if known := _known(report):
         said.append(plural(known, "known divergence"))
-    if open_questions := sum(d.verdict == "unverified" and not settled(d) for d in report.derivations):
+    if open_questions:
         said.append(f"{open_questions:,} unverified")
     if interrupted(report.exit_code):
         said.insert(0, "interrupted")

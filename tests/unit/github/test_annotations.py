@@ -60,6 +60,17 @@ def test_levels_follow_the_policy(diverged: Report) -> None:
     assert not any("widgets-core" in title for title in found)
 
 
+def test_where_and_what_to_do(diverged: Report) -> None:
+    first = diverged.derivations[0]
+    whole = replace(first.findings[0], output="dev", path="", cause="randomness", because="a UUID", fix="")
+    rewritten = replace(first, verdict="unverified", reason="path rewriting", findings=(), reproduce=None)
+    report = replace(diverged, derivations=(replace(first, findings=(whole,), reason=None, reproduce=None), rewritten), fail_on=())
+    messages = [a.message for a in runner.annotate(report, nowhere)]
+    assert messages[0] == "dev: randomness: a UUID"
+    assert messages[1].startswith("path rewriting: ")
+    assert "Use the rebuilder shadow or replace" in messages[1]
+
+
 def test_ten_of_a_level_and_how_many_are_left_out(diverged: Report) -> None:
     many = tuple(replace(diverged.derivations[0], name=f"p{n}", marks=()) for n in range(14))
     for count, shown in ((10, 10), (11, 10), (14, 10)):
