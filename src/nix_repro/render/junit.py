@@ -20,7 +20,7 @@ def _details(derivation: DerivationReport) -> str:
     for name, output in derivation.outputs.items():
         first, again = phrases.two_hashes(output)
         lines.append(f"{name}: {output.verdict} {output.path or ''} {first or ''} {again or ''}".rstrip())
-    lines += [f"{f.output}/{f.path}: {f.cause} ({f.confidence}): {f.because}; fix: {f.fix}" for f in derivation.findings]
+    lines += [f"{phrases.place(f)}: {f.cause} ({f.confidence}): {f.because}; fix: {f.fix}" for f in derivation.findings]
     if derivation.reproduce:
         lines.append(derivation.reproduce)
     return "\n".join(lines)

@@ -51,7 +51,8 @@ def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, 
         case "divergent":
             known, new = "known" in derivation.marks, "new" in derivation.marks
             fails = (not known and "divergence" in fail_on) or (new and "new-divergence" in fail_on)
-            where = f": {derivation.findings[0].cause} in {derivation.findings[0].path}" if derivation.findings else reason
+            best = next(iter(derivation.findings), None)
+            where = f": {best.cause} in {best.path or best.output}" if best else reason
             return ("failure" if fails else "success"), ("Known divergence" if known else "Diverges") + where
         case "build-failed" | "rebuild-failed":
             state: State = "failure" if "build-failure" in fail_on else "success"

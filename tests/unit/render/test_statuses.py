@@ -53,6 +53,13 @@ def test_policy_decides_the_colour(clean: Report, named: Any, verdict: Any, mark
     assert found[1].state == state
 
 
+def test_an_output_that_is_a_file_is_named(clean: Report, named: Any) -> None:
+    finding = Finding(output="dev", path="", cause="randomness", confidence="high", because="a UUID", fix="a constant")
+    derivation = named("a", verdict="divergent", attrs=("packages.x.a",), findings=(finding,))
+    found = commit_statuses(replace(clean, derivations=(derivation,)), run_id="x", run_url=None)
+    assert found[1].description == "Diverges: randomness in dev"
+
+
 def test_overall_state_follows_the_conclusion(clean: Report) -> None:
     def overall(conclusion: Any, exit_code: int) -> tuple[str, str]:
         first = commit_statuses(replace(clean, conclusion=conclusion, exit_code=exit_code), run_id="x", run_url=None)[0]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nix_repro.rebuild.nix_check import PATH_REWRITING
 from nix_repro.render import phrases
 from nix_repro.render.summary import LEFT_OUT_FIRST, SUMMARY_LIMIT, render_summary
 from nix_repro.render.timeline import LONGEST, MERMAID_LIMIT, timeline
@@ -85,6 +86,9 @@ def test_nothing_is_shown_for_what_has_no_content(clean: Report, github: Any) ->
     assert "None" not in page.text
 
 
+CLEAN = "no difference found in 1 derivation (1 output)"
+
+
 @pytest.mark.parametrize(
     ("verdicts", "conclusion", "exit_code", "said"),
     [
@@ -93,7 +97,9 @@ def test_nothing_is_shown_for_what_has_no_content(clean: Report, github: Any) ->
         (["divergent", "reproducible"], "pass", 0, "🟡 1 of 2 derivations diverges; allowed by fail-on (overrun)"),
         (["build-failed", "reproducible"], "fail", 4, "❌ 1 build failed"),
         (["rebuild-failed"], "fail", 4, "❌ 1 rebuild failed"),
-        (["unverified", "reproducible"], "inconclusive", 5, "⚠️ No difference found in 1 derivation (1 output); 1 unverified"),
+        (["unverified", "reproducible"], "inconclusive", 5, f"⚠️ 1 of 2 derivations unverified; {CLEAN}"),
+        (["unverified", "reproducible"], "fail", 5, f"❌ 1 of 2 derivations unverified; {CLEAN}"),
+        (["unverified"], "inconclusive", 5, "⚠️ The one derivation in scope is unverified"),
         (["unverified", "unverified"], "inconclusive", 130, "⚠️ Interrupted; 2 unverified"),
     ],
 )
@@ -173,7 +179,7 @@ def test_hostile_words_change_nothing_about_the_page(diverged: Report, github: A
         page = github(render_summary(hostile_report(diverged, word)))
         assert shape(page) == shape(harmless), word
         for name, attributes in page.elements:
-            assert set(attributes) <= {"align", "lang"}, (name, attributes)
+            assert set(attributes) <= {"align", "lang"} or (name, attributes) == ("details", {"open": None}), (name, attributes)
         assert set(page.comments) <= {" "}
         assert [language for language, _ in page.blocks] == [language for language, _ in harmless.blocks]
         diagrams += [text for language, text in page.blocks if language == "mermaid"]
@@ -309,6 +315,22 @@ def test_what_is_the_same_but_not_under_every_condition(clean: Report, named: An
     block = markdown[markdown.index("### The same, but not under every condition") : markdown.index("### Details")]
     assert "**parallelism** (proved)" in block
     assert len([line for line in block.splitlines()[1:] if line.strip() and not line.startswith("```")]) <= 20
+
+
+def test_an_output_that_is_a_file_is_named_where_a_path_would_be(clean: Report, named: Any, github: Any) -> None:
+    fields: dict[str, Any] = {"path": "", "cause": "randomness", "confidence": "high", "because": "a UUID", "fix": ""}
+    found = tuple(Finding(output=output, **fields) for output in ("dev", "out"))
+    page = github(render_summary(replace(clean, derivations=(named("multi", verdict="divergent", findings=found),))))
+    assert "dev → the output itself · randomness" in page.text
+    assert "Also: out (randomness)" in page.text
+
+
+def test_a_reason_that_explains_little_is_explained(clean: Report, named: Any, github: Any) -> None:
+    assert PATH_REWRITING in phrases.HINTS
+    derivations = tuple(named(name, verdict="unverified", reason=PATH_REWRITING) for name in "ab")
+    page = github(render_summary(replace(clean, derivations=derivations, conclusion="inconclusive", exit_code=5)))
+    assert page.text.count(phrases.HINTS[PATH_REWRITING]) == 1
+    assert "path rewriting: " not in github(render_summary(clean)).text
 
 
 def test_known_divergences_are_folded(diverged: Report) -> None:
