@@ -200,6 +200,12 @@ class Nix:
             found |= {path: sri(f"sha256:{digest}") for path, digest in zip(batch, digests, strict=True)}
         return found
 
+    def valid_hashes(self, paths: Iterable[str]) -> dict[str, str]:
+        """The registered narHash (SRI) of those of the paths that are valid."""
+        wanted = list(paths)
+        invalid = self.invalid(wanted)
+        return self.hashes(path for path in wanted if path not in invalid)
+
     def requisites(self, paths: Iterable[str]) -> list[str]:
         """The closure of valid paths, dependencies first."""
         found: dict[str, None] = {}

@@ -109,9 +109,7 @@ class Replace:
 
     def _compare(self, request: Request, recorder: Recorder, aside: Path | None) -> Answer:
         paths = {drv.drv_path: output_paths(self._nix, drv) for drv in request.targets}
-        everything = [path for found in paths.values() for path in found.values()]
-        invalid = self._nix.invalid(everything)
-        hashes = self._nix.hashes(path for path in everything if path not in invalid)
+        hashes = self._nix.valid_hashes(path for found in paths.values() for path in found.values())
         cancelled = self._nix.processes.stopped()
         touched = {drv_path: last_touched(found.values()) for drv_path, found in paths.items()}
         attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=cancelled, touched=touched)
@@ -125,8 +123,7 @@ class Replace:
     def _put_back(self, doomed: list[str], request: Request, export: Path | None) -> None:
         """Make the store hold the first build again, where it no longer does."""
         first = {seen.path: seen.nar_hash for a in request.first.values() for seen in a.outputs.values()}
-        invalid = self._nix.invalid(doomed)
-        now = self._nix.hashes(path for path in doomed if path not in invalid)
+        now = self._nix.valid_hashes(doomed)
         changed = [path for path in doomed if now.get(path) != first[path]]
         if not changed:
             return

@@ -54,9 +54,7 @@ class Store:
 
     def _compare(self, request: Request, there_before: set[str], recorder: Recorder) -> Answer:
         paths = {drv.drv_path: output_paths(self._there, drv) for drv in request.targets}
-        everything = [path for found in paths.values() for path in found.values()]
-        invalid = self._there.invalid(everything)
-        hashes = self._there.hashes(path for path in everything if path not in invalid)
+        hashes = self._there.valid_hashes(path for found in paths.values() for path in found.values())
         reasons = {drv_path: ALREADY_THERE for drv_path, found in paths.items() if there_before.intersection(found.values())}
         cancelled = self._nix.processes.stopped()
         attempts = attempts_of(request, paths, hashes, recorder, self._url, cancelled=cancelled, reasons=reasons)
