@@ -194,6 +194,7 @@ def _test(run: Run, plan: Plan) -> None:
             run.test = SuiteRun(command=shlex.join(wanted), status="not-run", log="the build did not succeed")
         else:
             run.test = run_command(run.nix, tuple(wanted), run.cwd)
+            run.nix.processes.check()
 
 
 def _build_phases(run: Run, started: float) -> list[Phase]:

@@ -134,6 +134,6 @@ def command(value: Any, where: str) -> str | tuple[str, ...]:
         words = shlex.split(value) if isinstance(value, str) else list(value)
     except ValueError as error:
         raise UsageError(f"{where}: {value!r} is not a command: {error}") from None
-    if not words or not all(isinstance(word, str) for word in words) or not words[0]:
+    if not words or not all(isinstance(word, str) and "\0" not in word for word in words) or not words[0]:
         raise UsageError(f"{where}: {value!r} is not a command: a list of words, or one string")
     return tuple(words)

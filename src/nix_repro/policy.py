@@ -17,18 +17,31 @@ from nix_repro.report import Policy
 #: Seconds for one expression, and bytes of memory.
 TIME, MEMORY = 2.0, 1 << 30
 
-# The result is one word or an error: whatever the program makes is looked at inside.
-_CHILD = f"""
-import resource, sys
+# jq computes with constants while it compiles: `"x" * 1e9` needs a gigabyte before anything is asked.
+_BOUNDED = f"""
+import itertools, jq, os, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
 if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-import itertools, jq
+os.environ.clear()
+def said(error):
+    return " ".join(str(error).split())[:300]
+"""
+_COMPILE = f"""{_BOUNDED}
+try:
+    jq.compile(sys.argv[1])
+except ValueError as error:
+    print("is not jq:", said(error))
+else:
+    print("ok")
+"""
+# The result is one word or an error: whatever the program makes is looked at inside.
+_RUN = f"""{_BOUNDED}
 try:
     found = list(itertools.islice(iter(jq.compile(sys.argv[1]).input_text(sys.stdin.read())), 2))
 except ValueError as error:
-    print("jq says: " + " ".join(str(error).split())[:300])
+    print("jq says:", said(error))
 else:
     if len(found) == 1 and isinstance(found[0], bool):
         print(found[0])
@@ -39,16 +52,10 @@ else:
 
 def check_syntax(expressions: Sequence[Expression]) -> None:
     """Raises `UsageError` with the line of an expression that jq cannot read: before anything is built, not after."""
-    if not expressions:
-        return
-    import jq
-
     for expression in expressions:
-        try:
-            jq.compile(expression.text)
-        except ValueError as error:
-            said = " ".join(str(error).split())[:300]
-            raise UsageError(f"{expression.where}: {expression.text!r} is not jq: {said}") from None
+        answer = _ask(_COMPILE, expression.text, b"")
+        if answer != "ok":
+            raise UsageError(f"{expression.where}: {expression.text!r} {answer}")
 
 
 def evaluate(expressions: Sequence[Expression], report: bytes) -> tuple[tuple[Policy, ...], list[str]]:
@@ -56,7 +63,7 @@ def evaluate(expressions: Sequence[Expression], report: bytes) -> tuple[tuple[Po
     policies: list[Policy] = []
     errors: list[str] = []
     for expression in expressions:
-        answer = _ask(expression.text, report)
+        answer = _ask(_RUN, expression.text, report)
         if answer in ("True", "False"):
             policies.append(Policy(expression=expression.text, failed=answer == "True"))
         else:
@@ -64,10 +71,11 @@ def evaluate(expressions: Sequence[Expression], report: bytes) -> tuple[tuple[Po
     return tuple(policies), errors
 
 
-def _ask(program: str, report: bytes) -> str:
-    argv = [sys.executable, "-I", "-c", _CHILD, program]
+def _ask(child: str, program: str, report: bytes) -> str:
+    argv = [sys.executable, "-I", "-c", child, program]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     try:
-        asked = subprocess.run(argv, input=report, env={}, capture_output=True, timeout=TIME, check=False, cwd="/")
+        asked = subprocess.run(argv, input=report, env={}, stdout=pipe, stderr=nowhere, timeout=TIME, check=False, cwd="/")
     except subprocess.TimeoutExpired:
         return f"it ran for more than {TIME:g} s"
     answer = asked.stdout.decode("utf-8", "replace").strip()

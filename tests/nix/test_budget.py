@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from command import SYSTEM, Said, nix_repro
+from command import COMMAND, SYSTEM, Said, nix_repro
 
 if TYPE_CHECKING:
     from store import NixBox
@@ -86,6 +87,25 @@ def test_commands(sandbox_nix: NixBox, flake: Path) -> None:
     assert (unknown.code, unknown.report["test"]["log"]) == (4, "no-such-command: No such file or directory")
     unbuilt = check(sandbox_nix, ".#bad", "--test", "true")
     assert (unbuilt.code, unbuilt.report["test"]["status"]) == (4, "not-run")
+
+
+def test_a_command_is_over_when_it_ends(sandbox_nix: NixBox, flake: Path) -> None:
+    """What it leaves running neither holds up the run nor outlives the test; and what it has printed is there."""
+    (flake / ".nix-repro.yml").write_text('test: [sh, -c, "sleep 999 & echo $! > left; printf last; exit 3"]\n')
+    said = check(sandbox_nix)
+    assert said.report["test"]["log"] == "last\nexit code 3"
+    left = Path("/proc", (flake / "left").read_text().strip(), "cmdline")
+    assert not left.exists() or b"999" not in left.read_bytes()
+    # One that hangs until the job is cancelled says how far it came.
+    (flake / ".nix-repro.yml").write_text('test: [sh, -c, "echo begun; echo > begun; sleep 999"]\n')
+    report = flake / "stopped.json"
+    running = sandbox_nix.popen([*COMMAND, "check", "--scope", "closure", "--report-json", report], cwd=flake)
+    while not (flake / "begun").exists() and running.poll() is None:
+        time.sleep(0.05)
+    running.terminate()
+    running.communicate(timeout=60)
+    assert running.returncode == 143
+    assert json.loads(report.read_text())["test"]["log"] == "begun\nstopped before its end: SIGTERM"
 
 
 def test_policies_and_history(sandbox_nix: NixBox, flake: Path) -> None:
