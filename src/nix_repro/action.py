@@ -195,7 +195,7 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
         flake = inputs.directory.resolve()
         prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
         runner.print_annotations(runner.annotate(report, runner.locator(runner.nix_files(flake), prefix)))
-    to = destination(environ, token=inputs.token, run_id=inputs.id)
+    to = destination(environ, token=inputs.token, run_id=inputs.id, checked=report.commit)
     if to is not None:
         for warning in publish(report, to, statuses=inputs.statuses, comment=inputs.comment):
             runner.warn(warning)

@@ -22,6 +22,7 @@ from nix_repro.render.statuses import commit_statuses
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from github import GithubException
     from github.IssueComment import IssueComment
     from github.NamedUser import NamedUser
     from github.Organization import Organization
@@ -61,25 +62,32 @@ class Destination:
     head: str | None = None
 
 
-def destination(environ: Mapping[str, str], *, token: str, run_id: str) -> Destination | None:
+def destination(environ: Mapping[str, str], *, token: str, run_id: str, checked: str | None = None) -> Destination | None:
     """The destination that the runner's environment and event payload name; null outside GitHub or without a token.
 
     On a pull request the sha is the head of the branch: GITHUB_SHA is a merge commit that nobody sees. After
-    `workflow_run` it is the head of the run that was waited for.
+    `workflow_run` it is the head of the run that was waited for. Where the job checks out the base or the default branch
+    unless told otherwise (`pull_request_target`, `workflow_run`), `checked`, the commit that it did check, says otherwise.
     """
     repository, sha = environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_SHA", "")
     if not (token and repository and sha):
         return None
     number, head = None, None
+    theirs: set[object] = set()
     event = _event(environ.get("GITHUB_EVENT_PATH", ""))
     if pull := _mapping(event, "pull_request"):
         sha = str(_mapping(pull, "head").get("sha") or sha)
         number = pull.get("number")
+        theirs = {sha, pull.get("merge_commit_sha")}
     elif waited := _mapping(event, "workflow_run"):
         sha = str(waited.get("head_sha") or sha)
+        theirs = {sha}
         owner = _mapping(_mapping(waited, "head_repository"), "owner").get("login")
         if waited.get("event") in {"pull_request", "pull_request_target"} and owner and waited.get("head_branch"):
             head = f"{owner}:{waited['head_branch']}"
+    if environ.get("GITHUB_EVENT_NAME") in {"pull_request_target", "workflow_run"} and checked is not None and checked not in theirs:
+        # What holds for the base says nothing about the change.
+        sha, number, head = checked, None, None
     server, run = environ.get("GITHUB_SERVER_URL", "https://github.com"), environ.get("GITHUB_RUN_ID")
     return Destination(
         api_url=environ.get("GITHUB_API_URL") or "https://api.github.com",
@@ -259,7 +267,7 @@ def _pause(error: Exception, attempt: int) -> float | None:
         return None
     headers = _headers(error)
     asked = headers.get("retry-after", "")
-    limited = error.status == 429 or (error.status == 403 and (asked or headers.get("x-ratelimit-remaining") == "0"))
+    limited = _limited(error)
     if not (limited or error.status >= 500):
         return None
     if limited and not asked:
@@ -268,15 +276,29 @@ def _pause(error: Exception, attempt: int) -> float | None:
     return pause if pause <= LONGEST_PAUSE else None
 
 
+def _limited(error: GithubException) -> bool:
+    """Is it a rate limit? Secondary ones do not always say so in a header."""
+    headers = _headers(error)
+    said = headers.get("retry-after") or headers.get("x-ratelimit-remaining") == "0" or "rate limit" in _message(error).lower()
+    return error.status == 429 or (error.status == 403 and bool(said))
+
+
+def _message(error: GithubException) -> str:
+    """GitHub's words; those of a rejected field say more than the message above them."""
+    data: dict[str, Any] = error.data if isinstance(error.data, dict) else {}
+    errors = data.get("errors")
+    details = [str(one["message"]) for one in errors if isinstance(one, dict) and "message" in one] if isinstance(errors, list) else []
+    return escape.visible("; ".join([str(data.get("message", "")), *details[:3]]), 300)
+
+
 def _explain(error: Exception) -> str:
     """Why, in one line, without addresses or tokens that an exception may carry."""
     from github import GithubException
     from requests import RequestException
 
     if isinstance(error, GithubException):
-        message = escape.visible(str(error.data.get("message", "") if isinstance(error.data, dict) else ""), 200)
-        headers = _headers(error)
-        if error.status == 429 or headers.get("retry-after") or headers.get("x-ratelimit-remaining") == "0":
+        message = _message(error)
+        if _limited(error):
             return f"rate limit reached ({message})"
         if error.status in {401, 403, 404}:
             return (

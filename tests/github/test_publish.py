@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from github_api import HEAD, MERGE, TOKEN, Answer
+from github_api import HEAD, MERGE, PAYLOADS, TOKEN, Answer
 from nix_repro.github import Destination, destination, publish
 from nix_repro.report import Report
 
@@ -46,6 +48,34 @@ def test_a_broken_event_file_falls_back_to_the_commit(environ: Any, tmp_path: An
         (tmp_path / "event").write_text(text)
         found = to(environ("push", GITHUB_EVENT_PATH=str(tmp_path / "event")))
         assert (found.sha, found.pull_request) == (MERGE, None)
+
+
+def test_what_holds_for_the_base_is_not_said_of_the_change(github: Any, environ: Any, diverged: Report, tmp_path: Path) -> None:
+    event = json.loads((PAYLOADS / "pull_request.json").read_text("utf-8"))
+    merged = event["pull_request"]["merge_commit_sha"] = "c" * 40
+    (tmp_path / "event").write_text(json.dumps(event), "utf-8")
+    run = environ("pull_request", GITHUB_EVENT_NAME="pull_request_target", GITHUB_EVENT_PATH=str(tmp_path / "event"))
+    for checked, sha, number in ((HEAD, HEAD, event["number"]), (merged, HEAD, event["number"]), (MERGE, MERGE, None)):
+        found = destination(run, token=TOKEN, run_id="x", checked=checked)
+        assert found is not None
+        assert (found.sha, found.pull_request) == (sha, number)
+    waited = destination(environ("workflow_run_fork", GITHUB_EVENT_NAME="workflow_run"), token=TOKEN, run_id="x", checked=MERGE)
+    assert waited is not None
+    assert (waited.sha, waited.head) == (MERGE, None)
+    # A pull request's own event checks out a merge commit that is made for it, whatever its name.
+    assert to(environ("pull_request")).sha == HEAD
+
+
+@pytest.mark.parametrize("event", ["merge_group", "schedule", "workflow_dispatch", "release", "delete", "issue_comment"])
+def test_other_events_are_about_their_own_commit(environ: Any, tmp_path: Path, event: str) -> None:
+    payloads: dict[str, Any] = {
+        "merge_group": {"action": "checks_requested", "merge_group": {"head_sha": MERGE, "base_sha": HEAD}},
+        "issue_comment": {"issue": {"number": 7, "pull_request": {"url": "https://api.github.example/pulls/7"}}},
+        "delete": {"ref": "gone", "ref_type": "branch"},
+    }
+    (tmp_path / "event").write_text(json.dumps(payloads.get(event, {"schedule": "0 0 * * *"})), "utf-8")
+    found = to(environ(event, GITHUB_EVENT_PATH=str(tmp_path / "event")))
+    assert (found.sha, found.pull_request, found.head) == (MERGE, None, None)
 
 
 def test_enterprise_addresses_have_a_path(github: Any, environ: Any, diverged: Report) -> None:
@@ -178,6 +208,21 @@ def test_a_secondary_limit_is_waited_for_when_it_is_short(github: Any, environ: 
     assert "rate limit reached" in warning
     assert len(github.requests) == before + 1
     assert len(github.statuses) == 1
+
+
+def test_a_secondary_limit_without_a_header_is_no_missing_permission(github: Any, environ: Any, diverged: Report) -> None:
+    body = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
+    github.faults = [("POST", "statuses", Answer(403, body=body))]
+    [warning] = publish(diverged, to(environ("pull_request")))
+    assert "rate limit reached" in warning
+    assert "permitted" not in warning
+
+
+def test_a_commit_with_too_many_statuses_is_one_warning_that_says_so(github: Any, environ: Any, diverged: Report) -> None:
+    github.statuses = [{"sha": HEAD, "context": "nix-repro (test-0-Linux-X64)"} for _ in range(1000)]
+    [warning] = publish(diverged, to(environ("pull_request")), statuses="all")
+    assert "maximum number of statuses" in warning
+    assert len(github.statuses) == 1000
 
 
 def test_a_used_up_allowance_is_not_waited_for(github: Any, environ: Any, diverged: Report) -> None:
