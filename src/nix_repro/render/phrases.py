@@ -22,7 +22,7 @@ SYMBOLS: dict[Verdict, str] = {
 HINTS = {
     "path rewriting": (
         "the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to it. "
-        "Use the rebuilder shadow or replace, or set sandbox = true"
+        "Use the rebuilder shadow or replace, or set sandbox = true."
     )
 }
 

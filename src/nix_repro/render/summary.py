@@ -59,6 +59,7 @@ def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
         headline=phrases.headline(report),
         cost=phrases.verification_cost(report),
         rows=ordered[:shown],
+        rebuilt=any(build.round > 1 for d in ordered for build in d.builds),
         hints=[(reason, phrases.HINTS[reason]) for reason in dict.fromkeys(d.reason for d in ordered[:shown]) if reason in phrases.HINTS],
         more_urgent=max(urgent - shown, 0),
     )

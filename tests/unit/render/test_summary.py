@@ -325,6 +325,14 @@ def test_an_output_that_is_a_file_is_named_where_a_path_would_be(clean: Report, 
     assert "Also: out (randomness)" in page.text
 
 
+def test_what_was_never_built_again_is_not_said_to_be(clean: Report, named: Any, github: Any) -> None:
+    failed = named("broken", verdict="build-failed", builds=(Build(round=1, status="failed", seconds=1.0, log="no"),))
+    page = github(render_summary(replace(clean, derivations=(failed,), conclusion="fail", exit_code=4)))
+    assert "nothing was built again" in page.text
+    assert "held different" not in page.text
+    assert "built twice (rebuilder" in github(render_summary(clean)).text
+
+
 def test_a_reason_that_explains_little_is_explained(clean: Report, named: Any, github: Any) -> None:
     assert PATH_REWRITING in phrases.HINTS
     derivations = tuple(named(name, verdict="unverified", reason=PATH_REWRITING) for name in "ab")
