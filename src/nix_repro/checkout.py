@@ -95,6 +95,15 @@ def git(cwd: Path, *args: str) -> str | None:
 
 def _run(cwd: Path, *args: str) -> subprocess.CompletedProcess[str] | None:
     try:
-        return subprocess.run(["git", *args], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        # Without optional locks, or `git status` writes what it has found into the index.
+        return subprocess.run(
+            ["git", "--no-optional-locks", *args],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return None

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from nix_repro import garbage
 from nix_repro.caches import MAGIC_NIX_CACHE, recognise
 from nix_repro.checkout import git
 from nix_repro.environment import in_ci
@@ -79,7 +80,7 @@ def thorough(nix: Nix, environ: Mapping[str, str], cwd: Path, installables: Sequ
     found = _substituters(nix.settings())
     if in_ci(environ):
         found.append(_magic(nix.settings()))
-    return [*found, _store_size(nix), _garbage(nix), *_closures(nix, cwd, installables)]
+    return [*found, *_store(nix), *_closures(nix, cwd, installables)]
 
 
 def _version(nix: Nix) -> Finding:
@@ -253,7 +254,9 @@ def _substituter(url: str) -> Finding:
 
     began = time.monotonic()
     try:
-        answer = requests.get(f"{base}/nix-cache-info", timeout=_TIMEOUT)
+        # Whatever comes after the status is not waited for.
+        with requests.get(f"{base}/nix-cache-info", timeout=_TIMEOUT, stream=True) as answer:
+            pass
     except requests.RequestException as error:
         return problem(
             name, f"{base} cannot be reached ({type(error).__name__})", "start it, or take it out of substituters: it costs 5 s a run"
@@ -274,32 +277,20 @@ def _magic(settings: Mapping[str, Any]) -> Finding:
     return note("Magic Nix Cache", found, "`cache: magic` in the action's inputs, before anything is built")
 
 
-def _store_size(nix: Nix) -> Finding:
+def _store(nix: Nix) -> list[Finding]:
     try:
-        paths = nix.requisites(_roots(nix))
-        total = sum(info.nar_size for info in nix.path_info(paths).values())
+        infos = nix.path_info(["--all"])
     except NixError as error:
-        return note("store size", f"not known: {str(error).splitlines()[-1]}", "nix-store --verify")
-    return ok("store size", f"{plural(len(paths), 'path')} in use, {size(total)}")
-
-
-def _roots(nix: Nix) -> list[str]:
-    found: list[str] = []
-    for line in nix.run("nix-store", "--gc", "--print-roots").splitlines():
-        target = line.rpartition(" -> ")[2].strip()
-        if target.startswith(f"{nix.store_dir()}/"):
-            found.append(target)
-    return sorted(set(found))
-
-
-def _garbage(nix: Nix) -> Finding:
-    try:
-        dead = [line for line in nix.run("nix-store", "--gc", "--print-dead").splitlines() if line.startswith(nix.store_dir())]
-        valid = sorted(set(dead) - nix.invalid(dead))
-        total = sum(info.nar_size for info in nix.path_info(valid).values())
-    except NixError as error:
-        return note("garbage", f"not known: {str(error).splitlines()[-1]}", "nix-collect-garbage --dry-run")
-    return ok("garbage", f"nix-collect-garbage would free {plural(len(dead), 'path')}, {size(total)}")
+        return [note("store size", f"not known: {str(error).splitlines()[-1]}", "nix-store --verify")]
+    state = Path(nix.env.get("NIX_STATE_DIR", Path(nix.store_dir()).parent / "var" / "nix"))
+    settings = nix.settings()
+    keep = {name: bool(settings.get(name.replace("_", "-"))) for name in ("keep_derivations", "keep_outputs")}
+    used = garbage.live(infos, garbage.roots(state, nix.store_dir()), **keep)
+    kept, freed = (sum(infos[path].nar_size for path in paths) for paths in (used, infos.keys() - used))
+    return [
+        ok("store size", f"{plural(len(used), 'path')} in use, {size(kept)}"),
+        ok("garbage", f"nix-collect-garbage would free {plural(len(infos) - len(used), 'path')}, {size(freed)}"),
+    ]
 
 
 def _closures(nix: Nix, cwd: Path, installables: Sequence[str]) -> Iterable[Finding]:

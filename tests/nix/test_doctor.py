@@ -56,6 +56,29 @@ def test_a_healthy_machine(sandbox_nix: NixBox) -> None:
     assert [name for name, *_ in sorted(os.walk(sandbox_nix.store_dir))] == [name for name, *_ in before]
 
 
+def test_it_only_looks_and_counts_as_nix_does(sandbox_nix: NixBox) -> None:
+    """Nix itself, asked for roots or garbage, deletes the roots whose links it cannot see: those on a disk that is away."""
+    flake = write_flake(sandbox_nix, PACKAGES + 'on_disk = mk "on-disk" "head -c 7000 /dev/zero > $out" {};')
+    git(sandbox_nix, flake, "init", "-q")
+    git(sandbox_nix, flake, "add", "-A")
+    disk = sandbox_nix.work / "disk"
+    disk.mkdir()
+    sandbox_nix.nix("build", "--out-link", str(disk / "result"), f"{flake}#on_disk")
+    sandbox_nix.nix("build", "--out-link", str(sandbox_nix.work / "result"), f"{flake}#default")
+    doctor(sandbox_nix, flake)  # what evaluating leaves behind
+    disk.rename(sandbox_nix.work / "away")
+    roots, index = sandbox_nix.directory / "nix/var/nix/gcroots/auto", flake / ".git/index"
+    before = sorted(os.listdir(roots)), index.stat().st_mtime_ns
+    _, found = doctor(sandbox_nix, flake)
+    assert (sorted(os.listdir(roots)), index.stat().st_mtime_ns) == before
+    dead = set(sandbox_nix.run(["nix-store", "--gc", "--print-dead"]).stdout.split())
+    valid = dead - set(sandbox_nix.run(["nix-store", "--check-validity", "--print-invalid", *dead]).stdout.split())
+    assert found["garbage"]["found"].startswith(f"nix-collect-garbage would free {len(valid)} path")
+    assert any(path.endswith("-on-disk") for path in valid)
+    assert not any(path.endswith("-app") for path in valid)
+    assert sorted(os.listdir(roots)) != before[0]
+
+
 def test_every_ill_has_its_remedy(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES)
     (flake / "flake.nix").write_text((flake / "flake.nix").read_text().replace("{ outputs =", "{ inputs = {}; outputs ="))
