@@ -37,10 +37,15 @@ def needs(
     the outputs of what was built and of its inputs. Sources are not: no cache layer is asked for them."""
     ran = dict.fromkeys(activity.name for activity in recorder.builds)
     derivations = {**plan.derivations, **nix.derivations([path for path in ran if path not in plan.derivations])}
+    beside = dict.fromkeys(i for path in ran if path in derivations for i in derivations[path].input_drvs if i not in derivations)
+    derivations |= nix.derivations(beside)
     outputs = _outputs(derivations, seen)
     wanted = {*plan.targets, *plan.installables.values(), *ran}
-    wanted |= {i for path in ran if path in derivations for i in derivations[path].input_drvs}
-    candidates = {path for path, drv in outputs.items() if drv.drv_path in wanted} | {a.name for a in recorder.substitutions}
+    # Of an input only the outputs that its users name: others may be in the store by chance.
+    inputs = {(i, name) for path in ran if path in derivations for i, names in derivations[path].input_drvs.items() for name in names}
+    used = {derivations[i].outputs[name].path for i, name in inputs if i in derivations and name in derivations[i].outputs}
+    candidates = {path for path, drv in outputs.items() if drv.drv_path in wanted or path in used}
+    candidates |= {a.name for a in recorder.substitutions}
     valid = candidates - nix.invalid(candidates)
     closure = set(nix.requisites(sorted(valid))) | valid
     sources = {source for drv in derivations.values() for source in drv.input_srcs}

@@ -100,7 +100,7 @@ class HitRate:
 
 def substitutable(drv: Derivation) -> bool:
     """Would Nix look for it in a cache at all, and is it worth uploading?"""
-    return drv.env.get("preferLocalBuild") not in ("1", "true") and drv.env.get("allowSubstitutes", "1") not in ("", "0", "false")
+    return drv.env.get("preferLocalBuild") not in ("1", "true") and not drv.never_fetched
 
 
 def hit_rate(places: Mapping[str, Place], outputs: Mapping[str, Derivation], unchanged: Callable[[Derivation], bool]) -> HitRate:

@@ -170,8 +170,11 @@ class Books:
             line = self._root_line(root) + (f" (and {plural(more, 'more change')})" if more else "")
             return BuiltBecause(drv_path=drv_path, why="changed", root_change=line, change_class=self._classes[root])
         if drv_path in own(plan) - self._compared:
-            return BuiltBecause(drv_path=drv_path, why="unknown")
-        return BuiltBecause(drv_path=drv_path, why="cache miss", root_change=f"unchanged; {self._asked()}")
+            missing = "there is no base to compare with (--base)" if self.base is None else "it is not compared with the base"
+            return BuiltBecause(drv_path=drv_path, why="unknown", root_change=missing)
+        drv = self.needs.derivations.get(drv_path)
+        asked = self._asked() if drv is None or not drv.never_fetched else "no cache is asked for it (allowSubstitutes = false)"
+        return BuiltBecause(drv_path=drv_path, why="cache miss", root_change=f"unchanged; {asked}")
 
     def _asked(self) -> str:
         """Which caches were asked, and which were left out."""

@@ -45,6 +45,11 @@ class Derivation(msgspec.Struct, frozen=True):
         return any(output.floating for output in self.outputs.values())
 
     @property
+    def never_fetched(self) -> bool:
+        """Whether Nix is told not to look for it in caches."""
+        return self.env.get("allowSubstitutes", "1") in ("", "0", "false")
+
+    @property
     def required_features(self) -> frozenset[str]:
         """The system features without which Nix does not build it."""
         if (structured := self.env.get("__json")) is not None:

@@ -78,15 +78,15 @@ def judge_targets(limits: Mapping[str, float], values: Mapping[str, float | None
     for name, limit in limits.items():
         actual = values.get(name)
         ok = None if actual is None else actual > limit or actual == 1.0 if name == HIT_RATE else actual <= limit
-        advice = None if ok is not False else _advice(name, values, evidence)
+        advice = None if ok is not False else _advice(name, limit, values, evidence)
         targets.append(Target(name=name, limit=limit, actual=actual, ok=ok, advice=advice))
     return tuple(targets)
 
 
-def _advice(name: str, values: Mapping[str, float | None], evidence: Evidence) -> str:
+def _advice(name: str, limit: float, values: Mapping[str, float | None], evidence: Evidence) -> str:
     match name:
         case "build":
-            return _about_builds(values.get("build") or 0.0, evidence)
+            return _about_builds(limit, values.get("build") or 0.0, evidence)
         case "fetch":
             return _about_fetching(evidence)
         case "test":
@@ -97,7 +97,9 @@ def _advice(name: str, values: Mapping[str, float | None], evidence: Evidence) -
                 return "no phase of its own was measured"
             largest = max(parts, key=lambda k: parts[k] or 0.0)
             said = f"most of it is {largest} ({parts[largest]:.1f} s)"
-            return said if largest == "total" else f"{said}: {_advice(largest, values, evidence)}"
+            # What the limit leaves for it beside the others.
+            left = limit - (values.get("total") or 0.0) + (parts[largest] or 0.0)
+            return said if largest == "total" else f"{said}: {_advice(largest, left, values, evidence)}"
         case "hit rate":
             names = some(evidence.missed, _NAMED) or "some paths"
             return f"no cache had {names}, though nothing changed in it: do the default branch's runs write to it?"
@@ -109,7 +111,7 @@ def _advice(name: str, values: Mapping[str, float | None], evidence: Evidence) -
             return f"look at the step that does the {name}: this tool only measures it"
 
 
-def _about_builds(seconds: float, evidence: Evidence) -> str:
+def _about_builds(limit: float, seconds: float, evidence: Evidence) -> str:
     slowest = sorted(evidence.builds, key=lambda build: -build[1])[:_NAMED]
     said = "slowest: " + ", ".join(f"{name} {took:.1f} s" for name, took in slowest) if slowest else "nothing was built to the end"
     along = sum(took for _, took in evidence.path)
@@ -117,7 +119,8 @@ def _about_builds(seconds: float, evidence: Evidence) -> str:
         said += f"; critical path {_chain(evidence.path)} = {along:.1f} s"
     if evidence.missed:
         return f"{said}; {some(evidence.missed, _NAMED)} did not change and should have come from a cache"
-    if along >= 0.7 * seconds:
+    # With as many jobs as there is work for, building takes as long as this path does.
+    if along > limit or along >= 0.95 * seconds:
         return f"{said}; more cores do not help: split the longest derivation of that path"
     slots = f" (max-jobs is {evidence.slots})" if evidence.slots is not None else ""
     return f"{said}; builds waited for free slots: more jobs{slots} or a larger runner"

@@ -141,6 +141,21 @@ def test_local_store_and_upstream(shop: Shop) -> None:
     assert [layer["kind"] for layer in said.report["caches"]["layers"]] == ["local", "upstream"]
 
 
+def test_only_the_outputs_that_are_used_are_needed(sandbox_nix: NixBox) -> None:
+    """The input's other output is in the store, too, but nothing here needs it: it is in no layer and no hit."""
+    lib = 'lib = mk "lib" "echo lib > $out; head -c 5000 /dev/zero > $dev" { outputs = [ "out" "dev" ]; };'
+    flake = write_flake(sandbox_nix, lib + 'default = mk "app" "cat ${lib} > $out; echo app >> $out" { allowSubstitutes = false; };')
+    drv = sandbox_nix.run(["nix", "eval", "--raw", ".#lib.drvPath"], cwd=flake).stdout
+    sandbox_nix.run(["nix-store", "--realise", drv])
+    (out,) = [path for path in sandbox_nix.run(["nix-store", "--query", "--outputs", drv]).stdout.split() if not path.endswith("-dev")]
+    size = int(sandbox_nix.run(["nix-store", "--query", "--size", out]).stdout)
+    said = nix_repro(sandbox_nix, "check", "--scope", "installables", cwd=flake)
+    assert said.code == 0, said.err
+    (local, built) = said.report["caches"]["layers"]
+    assert (local["kind"], local["paths"], local["bytes"]) == ("local", 1, size)
+    assert (built["kind"], built["paths"]) == ("built", 1)
+
+
 Fault = Callable[[BinaryCache], None]
 
 
