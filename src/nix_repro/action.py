@@ -87,7 +87,8 @@ def _refuse(error: UsageError, environ: Mapping[str, str]) -> None:
     message, place = str(error), None
     workspace = f"{environ.get('GITHUB_WORKSPACE', '')}/"
     if found := re.match(rf"{re.escape(workspace)}([^:\n]+)(?::([0-9]+))?: ", message):
-        place = runner.Place(os.path.normpath(found[1]), int(found[2]) if found[2] else None)
+        file = os.path.normpath(found[1])
+        place = None if file.startswith("../") else runner.Place(file, int(found[2]) if found[2] else None)
         message = message.removeprefix(workspace)
     runner.fail(message, environ, place)
 
@@ -118,7 +119,6 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     given: dict[str, str | None] = {}
     for name in ("installables", "scope", "rounds", "rebuilder", "fail_on", "targets", "scenario", "test", "fail_when", "base", "since"):
         given[name] = _input(name) or None
-    given["options"] = _input("nix_options") or None
     if _choice("history", ("true", "false")) == "true":
         # Where action.yml's steps restore it from the cache and save it.
         given["history"] = str(Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), "nix-repro-history", "history.json"))
@@ -126,8 +126,9 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     file = directory / (named or FILE_NAME)
     if named and not file.is_file():
         raise UsageError(f"input config: there is no file {named!r}")
+    options = layer({"options": _input("nix_options") or None}, "input nix-options")
     from_event = layer({"base": _base_here(environ, directory)}, "the pull request's {}")
-    config = load([from_event, read_file(file) if file.is_file() else {}, layer(given, "input {}")])
+    config = load([from_event, read_file(file) if file.is_file() else {}, layer(given, "input {}"), options])
     statuses: StatusesMode = _choice("statuses", get_args(StatusesMode))  # type: ignore[assignment]
     comment: CommentMode = _choice("comment", get_args(CommentMode))  # type: ignore[assignment]
     return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)

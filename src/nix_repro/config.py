@@ -182,6 +182,8 @@ def _some_of(allowed: Sequence[str]) -> Callable[[Setting], tuple[str, ...]]:
         words = _words(setting)
         if words == ("none",):
             return ()
+        if not words and isinstance(setting.value, str):
+            raise _fail(setting, f"one of {', '.join(allowed)} (or none)")
         for word in words:
             if word not in allowed:
                 raise UsageError(f"{setting.where}: {word!r} is not one of {', '.join(allowed)} (or none)")
@@ -231,13 +233,16 @@ def _rebuilder(setting: Setting) -> str:
 
 
 def _options(setting: Setting) -> tuple[tuple[str, str], ...]:
-    """A mapping in YAML, `name = value` lines in an input, pairs from flags."""
+    """A mapping in YAML, `name = value` lines as in nix.conf in an input, pairs from flags."""
     value = setting.value
     if isinstance(value, str):
-        lines = [line.strip() for line in value.splitlines() if line.strip()]
-        pairs: list[Any] = [tuple(part.strip() for part in line.partition("=")[::2]) for line in lines]
-        if any("=" not in line for line in lines):
-            raise _fail(setting, "lines of `name = value`")
+        pairs: list[Any] = []
+        for line in value.splitlines():
+            written = re.fullmatch(r"\s*([a-z][a-z0-9-]*)\s*=(.*)", line)
+            if written is not None:
+                pairs.append((written[1], written[2].strip()))
+            elif line.strip() and not line.lstrip().startswith("#"):
+                raise UsageError(f"{setting.where}: {line.strip()[:200]!r} is not `name = value`")
     elif isinstance(value, Mapping):
         pairs = list(value.items())
     else:

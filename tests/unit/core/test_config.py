@@ -97,7 +97,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path, text: str) -> None:
         ("options: {'--store': /x}\n", 1, "options", "is not a mapping"),
         ("options: {cores: [1]}\n", 1, "options", "is not a mapping"),
         ("options: {1: 2}\n", 1, "options", "is not a mapping"),
-        ("options: sandbox\n", 1, "options", "is not lines of `name = value`"),
+        ("options: sandbox\n", 1, "options", "is not `name = value`"),
         ("upstream-caches: 5\n", 1, "upstream-caches", "is not a list of words"),
         ("rounds: !!python/object/apply:os.system [id]\n", 1, "rounds", "could not determine a constructor"),
     ],
@@ -158,7 +158,9 @@ def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
     [
         ({"rounds": "x"}, "--{}", "--rounds: 'x' is not"),
         ({"fail_on": "x"}, "--{}", "--fail-on: 'x' is not one of"),
-        ({"options": "a"}, "input {}", "input options: 'a' is not lines of `name = value`"),
+        ({"options": "a"}, "input {}", "input options: 'a' is not `name = value`"),
+        ({"options": "cores = 1\n--store = /x"}, "input {}", "input options: '--store = /x' is not `name = value`"),
+        ({"fail_on": ", ,"}, "input {}", "input fail-on: ', ,' is not one of"),
         ({"upstream_caches": 3}, "input {}", "input upstream-caches: 3 is not"),
     ],
 )
@@ -171,7 +173,7 @@ def test_a_bad_flag_or_input_is_named(values: dict[str, Any], where: str, messag
 def test_options_in_every_form() -> None:
     expected = (("sandbox", "false"), ("substituters", "https://a?x=1 https://b"))
     pairs = (("sandbox", "false"), ("substituters", "https://a?x=1 https://b"))
-    lines = "sandbox = false\n\n  substituters=https://a?x=1 https://b\n"
+    lines = "# as in nix.conf\nsandbox = false\n\n  substituters=https://a?x=1 https://b\n"
     assert load([layer({"options": pairs}, "--{}")]).options == expected
     assert load([layer({"options": lines}, "input {}")]).options == expected
 

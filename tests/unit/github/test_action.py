@@ -88,3 +88,9 @@ def test_a_mistake_in_the_configuration_is_shown_where_it_is(
     assert printed.startswith(f"::error title=nix-repro,file={file},line=2::")
     assert job["GITHUB_WORKSPACE"] not in printed
     assert "\n2\n" in outputs(job)
+
+
+def test_an_input_is_named_as_it_is_written(job: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("INPUT_NIX_OPTIONS", "sandbox")
+    assert action.run(job) == 0
+    assert "::error title=nix-repro::input nix-options: 'sandbox' is not" in capsys.readouterr().out
