@@ -153,7 +153,7 @@ def build_twice(where: Path) -> tuple[Built, Built]:
 
 
 #: The derivations of the corpus that have an input, by name.
-INPUTS = {"embeds-input": "hex-token", "copies-input": "random-bytes"}
+INPUTS = {"embeds-input": "hex-token", "copies-input": "random-bytes", "digests-input": "random-bytes", "packs-input": "date-text"}
 
 
 def context_of(case: Case, a: Built, b: Built) -> Context:

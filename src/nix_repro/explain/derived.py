@@ -32,6 +32,7 @@ class Source:
     sizes: tuple[int, int]
     files: tuple[FileBlob, FileBlob] | None = None
     found: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    of_input: bool = False
 
     def digests(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if self.found is None and self.files is not None:
@@ -50,7 +51,7 @@ class Sources:
         self.left = READ
         self.left_out = False
 
-    def add(self, path: str, a: Blob, b: Blob) -> None:
+    def add(self, path: str, a: Blob, b: Blob, *, of_input: bool = False) -> None:
         sizes = a.size, b.size
         if len(self.sources) >= MOST or sum(sizes) > self.left or self.budget.expired():
             self.left_out = True
@@ -60,21 +61,21 @@ class Sources:
             files = a.duplicate(), b.duplicate()
             for file in files:
                 self.open_files.callback(file.close)
-            self.sources.append(Source(path, sizes, files=files))
+            self.sources.append(Source(path, sizes, files=files, of_input=of_input))
         else:
-            self.sources.append(Source(path, sizes, found=(digests(a), digests(b))))
+            self.sources.append(Source(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
 
-    def find(self, a: bytes, b: bytes, path: str) -> tuple[str, str] | None:
-        """The path of what both tokens are a digest or the size of, and which it is."""
+    def find(self, a: bytes, b: bytes, path: str) -> tuple[Source, str] | None:
+        """What both tokens are a digest or the size of, and which it is."""
         spelled = _spellings(a), _spellings(b)
         for source in self.sources:
             if source.path == path:
                 continue
             for number, (left, right) in enumerate(zip(*source.digests(), strict=True)):
                 if left != right and any(left.startswith(x) and right.startswith(y) for x, y in zip(*spelled, strict=False)):
-                    return source.path, (*ALGORITHMS, "crc32", "git blob")[number]
+                    return source, (*ALGORITHMS, "crc32", "git blob")[number]
             if a.isdigit() and b.isdigit() and (int(a), int(b)) == source.sizes and source.sizes[0] != source.sizes[1]:
-                return source.path, "size"
+                return source, "size"
         if self.left_out:
             self.budget.say("digests of very many or very large files are not computed, so checksums of them may go unrecognised")
         return None

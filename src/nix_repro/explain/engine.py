@@ -46,10 +46,10 @@ def explain_output(output: str, a: Path, b: Path, context: Context, budget: Budg
     had to be left out is said in a last finding of unknown cause.
     """
     budget = budget or Budget()
-    rules = (propagated(read_inputs(context, budget)), *RULES)
     drafts: dict[tuple[str, Cause, bool], Draft] = {}
     with ExitStack() as open_files:
         sources = Sources(budget, open_files)
+        rules = (propagated(read_inputs(context, budget, sources)), *RULES)
         for difference in compare_trees(os.fsencode(a), os.fsencode(b), budget):
             if difference.blobs and not difference.inside:
                 sources.add(difference.path, *difference.blobs)
@@ -84,7 +84,12 @@ def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
         if draft.tokens:
             found = [sources.find(*tokens, draft.path) for tokens in draft.tokens]
             if (hit := next(filter(None, found), None)) is not None:
-                draft.source, draft.words = hit[0], f"it is the {hit[1]} of {hit[0]}, on either side"
+                source, kind = hit
+                if source.of_input:
+                    words = f"it is the {kind} of the input's {source.path}, on either side"
+                    draft.best = replace(draft.best, cause="propagated", confidence="high", because=words, form="content")
+                else:
+                    draft.source, draft.words = source.path, f"it is the {kind} of {source.path}, on either side"
     sure = {draft.path: draft for draft in reversed(drafts) if draft.best.confidence == "high" and draft.source is None}
     kept = []
     for draft in drafts:

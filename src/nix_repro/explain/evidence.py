@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
+from nix_repro.explain.blob import Blob
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes import Explained, erased, explain_pair, settled
+from nix_repro.explain.causes.code import instruction_set
+from nix_repro.explain.causes.locales import line_width
 from nix_repro.explain.causes.model import Pair, Rule
 from nix_repro.explain.causes.ordering import judge, ordering
 from nix_repro.explain.causes.randomness import random_bytes
@@ -24,6 +28,7 @@ MARGIN = 24
 PARTS = "parts"
 #: Header fields that say something about another file, by which they are explained if that differs.
 FROM_SOURCE = ("source hash", "source size")
+CODE, CODE_READ = ("section .text",), 4 << 20
 BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
 
 
@@ -69,7 +74,7 @@ def gather(difference: Difference, context: Context, rules: Sequence[Rule], budg
             sure = [
                 item
                 for item in _pair(Pair(difference.a, difference.b, 0), context, rules)
-                if item.confidence == "high" or (item.cause == "randomness" and item.form != "number")
+                if item.confidence == "high" or (item.cause in ("randomness", "timestamp") and item.form not in ("number", "duration"))
             ]
             found = sure or [Evidence("permissions", "high", "a symbolic link points elsewhere", difference.a, difference.b, form="link")]
         case "kind":
@@ -97,12 +102,8 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
         return
     part = region(a, b, difference.first, budget)
     whole = Pair(part.a, part.b, part.offset, part.text)
-    shuffled = _shuffled(whole, context)
-    if shuffled is not None:
-        yield from map(_evidence, shuffled)
-        return
-    if not part.text and a.size != b.size and (noise := random_bytes(whole, context)):
-        yield _evidence(Explained(noise, whole))
+    if (at_once := _at_once(difference, whole, context, rules)) is not None:
+        yield from at_once
         return
     if part.text or a.size != b.size:
         lines = align(part)
@@ -122,6 +123,9 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
         if budget.expired():
             break
         found, complete = explain_pair(pair, context, rules)
+        if not complete and pair.text and not part.text and a.size == b.size:
+            # A number's bytes may all be printable, by chance.
+            found, complete = max((found, complete), explain_pair(_as_bytes(pair, a, b), context, rules), key=itemgetter(1))
         yield from map(_evidence, found)
         if not complete:
             first = pair if not unexplained else first
@@ -137,6 +141,30 @@ def _content(difference: Difference, context: Context, rules: Sequence[Rule], bu
         yield Evidence(
             "unknown", "low", words, first.a[begin : end + MARGIN], first.b[begin : end_b + MARGIN], first.offset + begin, first.text
         )
+
+
+def _at_once(difference: Difference, whole: Pair, context: Context, rules: Sequence[Rule]) -> list[Evidence] | None:
+    """All that differs in the content, when one thing explains it."""
+    assert difference.blobs is not None
+    a, b = difference.blobs
+    if difference.inside.endswith(CODE) and (used := instruction_set(a.read(0, CODE_READ), b.read(0, CODE_READ))) is not None:
+        words = f"only one side's code uses {used} instructions, as when it is built for the processor at hand"
+        return [Evidence("cpu", "low", words, text=False)]
+    # The rule about inputs comes first: an order or a time that was copied is not made here.
+    if (copied := rules[0](whole, context)) is not None and settled(erased(whole, copied)):
+        return [_evidence(Explained(copied, whole))]
+    if (shuffled := _shuffled(whole, context)) is not None:
+        return [_evidence(item) for item in shuffled]
+    match = line_width(whole, context)
+    if match is None and not whole.text and a.size != b.size:
+        match = random_bytes(whole, context)
+    return [_evidence(Explained(match, whole))] if match else None
+
+
+def _as_bytes(pair: Pair, a: Blob, b: Blob) -> Pair:
+    start = max(0, pair.offset - 16)
+    length = pair.offset - start + len(pair.a) + 16
+    return Pair(a.read(start, length), b.read(start, length), start, text=False)
 
 
 def _build_id(left: bytes, right: bytes, context: Context) -> Evidence:
@@ -162,7 +190,7 @@ def _shuffled(whole: Pair, context: Context) -> list[Explained] | None:
         found.append(Explained(match, whole))
         rest = erased(rest, match)
         if settled(rest):
-            return found
+            break
     return None
 
 

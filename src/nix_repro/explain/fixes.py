@@ -31,6 +31,10 @@ ZIP = Fix(
 )
 GZIP = Fix("Keep the time and the name out of the gzip header, and use a fixed level.", "gzip -n9 …   # tar: tar -cf - … | gzip -n9")
 AR = Fix("Write archives in ar's deterministic mode: zero times and owners.", 'ARFLAGS = "crD";   # and ranlib -D')
+CPIO = Fix(
+    "Set the files' times first, and write no inode, device or owner.",
+    'find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +\nfind . -print0 | LC_ALL=C sort -z | cpio --null --reproducible -R 0:0 -H newc -o',
+)
 PYC = Fix(
     "Compile Python modules so that they are validated by hash, or not at all, instead of by the time of the source.",
     "python -m compileall --invalidation-mode unchecked-hash …",
@@ -65,6 +69,7 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ("timestamp", "zip"): ZIP,
     ("timestamp", "tar"): TAR,
     ("timestamp", "ar"): AR,
+    ("timestamp", "cpio"): CPIO,
     ("timestamp", "pyc"): PYC,
     ("timestamp", "duration"): Fix("Keep durations out of what is installed."),
     ("ordering", ""): SORT,
@@ -94,8 +99,10 @@ FIXES: dict[tuple[Cause, str], Fix] = {
         'env.NIX_CFLAGS_COMPILE = "-march=x86-64";   # not -march=native',
     ),
     ("locale", ""): Fix("Set a fixed locale.", 'env.LC_ALL = "C.UTF-8";'),
+    ("locale", "sort"): Fix("Sort by bytes, whatever the locale.", "LC_ALL=C sort …"),
     ("locale", "zone"): Fix("Write times in UTC.", 'env.TZ = "UTC";'),
     ("environment", ""): Fix("Unset the variable, or don't write the environment to the output."),
+    ("environment", "width"): Fix("Set the width of what is written for a terminal.", 'env.COLUMNS = "80";'),
     ("address-layout", ""): Fix("Don't print addresses or sort by them, and clear memory before it is written to a file."),
     ("address-layout", "pid"): Fix("Don't write process IDs to the output."),
     ("archive-metadata", ""): PACKING,
@@ -103,6 +110,7 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ("archive-metadata", "zip"): ZIP,
     ("archive-metadata", "gzip"): GZIP,
     ("archive-metadata", "ar"): AR,
+    ("archive-metadata", "cpio"): CPIO,
     ("archive-metadata", "pyc"): PYC,
     ("permissions", ""): Fix("Set it to a fixed value when installing."),
     ("permissions", "mode"): Fix("Set the mode when installing.", 'install -m755 … $out/bin/   # or: chmod 755 "$out/bin/…"'),

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nix_repro.explain.causes.layout import large_number, named_number, pointer_bytes, pointer_text
+from nix_repro.explain.causes.locales import locale_text
 from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
 from nix_repro.explain.causes.model import EXPLAINED, Match, Pair, Place, Rule, erase
+from nix_repro.explain.causes.named import instruction_sets, named_surroundings, variables
 from nix_repro.explain.causes.ordering import ordering
 from nix_repro.explain.causes.randomness import random_bytes, random_numbers, random_token
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
@@ -24,11 +26,15 @@ RULES: tuple[Rule, ...] = (
     ordering,
     pointer_text,
     pointer_bytes,
+    locale_text,
     machine_shapes,
     cores,
+    instruction_sets,
+    named_surroundings,
     named_number,
     random_token,
     random_bytes,
+    variables,
     random_numbers,
     large_number,
 )

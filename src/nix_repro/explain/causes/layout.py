@@ -12,7 +12,11 @@ from nix_repro.explain.spans import differing_spans
 from nix_repro.report import Cause
 
 #: Where Linux and macOS put programs, heaps, libraries and stacks.
-POINTER = re.compile(rb"(?i)0x0{0,4}(?:7f|7e|55|56|60|aaaa|ffff)[0-9a-f]{8,10}(?![0-9a-z])|(?<= at )0x[0-9a-f]{6,16}(?![0-9a-z])")
+POINTER = re.compile(
+    rb"(?i)0x0{0,4}(?:7f|7e|55|56|60|aaaa|ffff)[0-9a-f]{8,10}(?![0-9a-z])|(?<= at )0x[0-9a-f]{6,16}(?![0-9a-z])"
+    # A mapping as /proc/PID/maps lists it, and a backtrace's sixteen digits.
+    rb"|(?<![0-9a-z])[0-9a-f]{8,16}-[0-9a-f]{8,16}(?=[ \t]+[r-][w-][x-][ps])|(?<![0-9a-z])0000(?:7f|7e|55|56)[0-9a-f]{10}(?![0-9a-z])"
+)
 
 
 def pointer_text(pair: Pair, _context: Context) -> Match | None:

@@ -164,9 +164,25 @@ def cores(pair: Pair, context: Context) -> Match | None:
         )
     ]
     if not found:
-        return None
+        return _unknown_cores(pair) if counts == ((None, None), (None, None)) else None
     sure: Confidence = "high" if TALK_OF_CORES.search(pair.a) or any(len(left[0]) > 1 for left, _ in found) else "low"
     return Match("parallelism", sure, "each side has the number of cores that its own build had", spans(found), form="cores")
+
+
+NAMED_COUNT = re.compile(
+    rb"(?i)(?:n(?:um)?[_-]?(?:threads|cores|cpus|jobs|workers|proc(?:s|essors)?)|(?<![A-Za-z])(?:cpus|cores|jobs|nproc|parallel))"
+    rb"[\"']?[ \t]*[:=][ \t]*[\"']?(\d{1,3})(?![\d.])|(?<![A-Za-z0-9])(?:-j ?|--jobs[ =])(\d{1,3})(?!\d)"
+)
+
+
+def _unknown_cores(pair: Pair) -> Match | None:
+    """Numbers that are said to be of cores, when nobody knows how many the builds had."""
+    found = paired(NAMED_COUNT, pair) if pair.text else []
+    if not found:
+        return None
+    return Match(
+        "parallelism", "low", "a number of cores or jobs differs; how many the builds had is not known", spans(found), form="cores"
+    )
 
 
 def _counts(side: Side) -> tuple[int | None, int | None]:

@@ -20,6 +20,8 @@ JOB = re.compile(
 )
 #: Beyond this many, quadratic work is not worth its answer.
 MANY = 2000
+#: Fewer elements may be in the order of two locales by chance.
+SORTED = 4
 
 
 def ordering(pair: Pair, context: Context) -> Match | None:
@@ -59,6 +61,9 @@ def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context
     if count >= 4 and cores[0] != cores[1] and 1 in cores and serial == [cores[0] == 1, cores[1] == 1]:
         words = f"the same {what}, in order where the build had one core and out of order where it had {max(filter(None, cores))}"
         return Match("parallelism", "low", words, changed, form="race")
+    if count >= SORTED and {_collation(side) for side in moved} == {"bytes", "language"}:
+        words = f"each side has the same {what} sorted: once by bytes, once as a language does"
+        return Match("locale", "high" if count > SORTED else "low", words, changed, form="sort")
     disordered = disorder(*moved)
     jobs = sum(bool(JOB.search(element)) for element in moved[0]) * 2 >= count
     if (count >= 6 and disordered <= 0.2) or (jobs and disordered < 0.9) or (jobs and count < 4):
@@ -66,6 +71,17 @@ def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context
         return Match("parallelism", "low", words, changed, form="race")
     # Of two or three, a race may have swapped any.
     return Match("ordering", "high" if count >= 4 else "low", _because(what, len(a)), changed, form="text")
+
+
+def _collation(elements: Sequence[bytes]) -> str | None:
+    """How the elements are sorted, if they are: by bytes, or by letters of whatever case before anything else."""
+    if list(elements) == sorted(elements):
+        return "bytes"
+    for ignored in (rb"", rb"[^A-Za-z0-9\x80-\xff]"):
+        keys = [re.sub(ignored, b"", element).lower() if ignored else element.lower() for element in elements]
+        if keys == sorted(keys) and len(set(keys)) > 2:
+            return "language"
+    return None
 
 
 def _moved(a: Sequence[bytes], b: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:

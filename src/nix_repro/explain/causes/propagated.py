@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
 from nix_repro.explain.context import Context
+from nix_repro.explain.derived import Sources
 from nix_repro.explain.trees import compare_trees
 
 STORE_PATH = re.compile(
@@ -17,6 +18,8 @@ STORE_PATH = re.compile(
 )
 WORD = re.compile(rb"[A-Za-z0-9_.:+-]")
 SHORTEST = 5
+#: Bytes of both sides in which paths are looked for: lines, not files, since the pattern is slow where none ends.
+LONGEST = 64 << 10
 KEPT = 16 << 20
 
 
@@ -27,13 +30,16 @@ class Inputs:
     contents: tuple[tuple[str, bytes, bytes], ...]
 
 
-def read_inputs(context: Context, budget: Budget) -> Inputs:
+def read_inputs(context: Context, budget: Budget, sources: Sources) -> Inputs:
+    """What differs in the inputs; whatever is a digest of that is found in `sources`."""
     contents = []
     kept = KEPT
     for item in context.inputs:
         if item.a is None or item.b is None:
             continue
         for difference in compare_trees(os.fsencode(item.a), os.fsencode(item.b), budget):
+            if difference.blobs and not difference.inside:
+                sources.add(f"{item.store_path}/{difference.path}", *difference.blobs, of_input=True)
             if difference.kind == "content" and difference.blobs and kept > 0:
                 a, b = (blob.read(0, min(kept, 4 << 20)) for blob in difference.blobs)
                 kept -= len(a) + len(b)
@@ -43,7 +49,9 @@ def read_inputs(context: Context, budget: Budget) -> Inputs:
 
 def propagated(inputs: Inputs) -> Callable[[Pair, Context], Match | None]:
     def rule(pair: Pair, context: Context) -> Match | None:
-        return _same_bytes(pair, inputs) or _store_paths(pair, context)
+        if (copied := _same_bytes(pair, inputs)) is not None or len(pair.a) + len(pair.b) > LONGEST:
+            return copied
+        return _store_paths(pair, context)
 
     return rule
 
@@ -51,15 +59,15 @@ def propagated(inputs: Inputs) -> Callable[[Pair, Context], Match | None]:
 def _same_bytes(pair: Pair, inputs: Inputs) -> Match | None:
     if not inputs.contents:
         return None
-    place_a, place_b = pair.changed()
-    if pair.text:
-        place_a, place_b = _to_words(pair.a, *place_a), _to_words(pair.b, *place_b)
-    a, b = pair.a[slice(*place_a)], pair.b[slice(*place_b)]
-    if min(len(a), len(b)) < SHORTEST:
-        return None
-    for path, in_a, in_b in inputs.contents:
-        if a in in_a and b in in_b and a not in in_b and b not in in_a:
-            return Match("propagated", "high", f"the same bytes differ in the input {path}", [(place_a, place_b)], form="content")
+    bare = pair.changed()
+    # A whole word says more; in binary data what stands beside it may look like a part of it.
+    for place_a, place_b in ((_to_words(pair.a, *bare[0]), _to_words(pair.b, *bare[1])), *(() if pair.text else (bare,))):
+        a, b = pair.a[slice(*place_a)], pair.b[slice(*place_b)]
+        if min(len(a), len(b)) < SHORTEST:
+            continue
+        for path, in_a, in_b in inputs.contents:
+            if a in in_a and b in in_b and a not in in_b and b not in in_a:
+                return Match("propagated", "high", f"the same bytes differ in the input {path}", [(place_a, place_b)], form="content")
     return None
 
 

@@ -37,6 +37,18 @@ SHAPES = (
         "low",
         form="mktemp",
     ),
+    # As mktemp and Python's tempfile name their files, without a directory before it.
+    Shape(
+        "the name of a temporary file",
+        re.compile(rb"(?<![A-Za-z0-9_./-])(?:tmp|te?mp[-_]|\.tmp)(?=[A-Za-z_]*[0-9_A-Z])[A-Za-z0-9_]{6,10}(?![A-Za-z0-9_])"),
+        "low",
+        form="mktemp",
+    ),
+    Shape(
+        "a password's salted digest",
+        re.compile(rb"\$(?:[156y]|2[abxy]?|7|argon2\w*|pbkdf2[\w-]*|scrypt)\$[A-Za-z0-9./$=,+-]{16,200}"),
+        "high",
+    ),
     Shape("a hexadecimal token", re.compile(rb"(?i)(?<![0-9a-z])(?:0x)?(?=[a-f0-9]*[0-9])[0-9a-f]{6,256}(?![0-9a-z])"), "low", opaque=True),
     Shape(
         "a base64 token",
@@ -52,6 +64,15 @@ SHAPES = (
 #: Tokens of letters and digits mixed as no language mixes them.
 MIXED = re.compile(rb"(?<![A-Za-z0-9])(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{6,64}(?![A-Za-z0-9])")
 
+#: Letters alone, of both cases; and the words of a compound name.
+CASES = re.compile(rb"(?<![A-Za-z0-9])(?=[A-Z]*[a-z])(?=[a-z]*[A-Z])[A-Za-z]{6,64}(?![A-Za-z0-9])")
+HUMP = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
+
+
+def jumbled(token: bytes) -> bool:
+    """Do upper and lower case change more often than in a name of several words?"""
+    return len(token) < 2.5 * len(HUMP.findall(token))
+
 
 def random_token(pair: Pair, _context: Context) -> Match | None:
     if not pair.text:
@@ -59,12 +80,19 @@ def random_token(pair: Pair, _context: Context) -> Match | None:
     for shape in SHAPES:
         found = [(left, right) for left, right in paired(shape.pattern, pair) if unlike(left[0], right[0])]
         if found:
-            alike = len({len(left[0]) for left, right in found} | {len(right[0]) for left, right in found}) == 1 or shape.form == "number"
+            sizes = [len(token[0]) for tokens in found for token in tokens]
+            # A number printed in hexadecimal loses its leading zero.
+            alike = max(sizes) - min(sizes) <= (min(sizes) >= 12) or shape.form == "number"
             if shape.opaque and not alike:
                 continue
             words = f"both sides have {shape.name} in the same place, and nothing that is known of the builds gives either value"
             return Match("randomness", shape.confidence, words, spans(found), form=shape.form, opaque=shape.opaque)
-    found = [(left, right) for left, right in paired(MIXED, pair) if len(left[0]) == len(right[0]) and unlike(left[0], right[0])]
+    found = [
+        (left, right)
+        for pattern in (MIXED, CASES)
+        for left, right in paired(pattern, pair)
+        if len(left[0]) == len(right[0]) and unlike(left[0], right[0]) and (pattern is MIXED or (jumbled(left[0]) and jumbled(right[0])))
+    ]
     if found:
         return Match(
             "randomness", "low", "both sides have a token of mixed letters and digits in the same place", spans(found), opaque=True

@@ -17,6 +17,8 @@ from nix_repro.explain.blob import Blob
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.containers.ar import open_ar
 from nix_repro.explain.containers.compressed import open_bzip2, open_gzip, open_xz, open_zstd
+from nix_repro.explain.containers.cpio import MAGIC as CPIO
+from nix_repro.explain.containers.cpio import open_cpio
 from nix_repro.explain.containers.elf import open_elf
 from nix_repro.explain.containers.model import Container, Field, Member, NotThis
 from nix_repro.explain.containers.pem import open_pem
@@ -37,6 +39,7 @@ MAGIC: tuple[tuple[int, bytes, Opener], ...] = (
     (0, b"PK\x03\x04", open_zip),
     (0, b"!<arch>\n", open_ar),
     (0, b"\x7fELF", open_elf),
+    *((0, magic, open_cpio) for magic in CPIO),
     (257, b"ustar", open_tar),
     (2, b"\r\n", open_pyc),
     (0, b"-----BEGIN ", open_pem),

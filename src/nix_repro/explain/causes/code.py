@@ -1,0 +1,39 @@
+"""Machine code: which instruction sets it uses. No disassembler is needed to see that one side has vectors and the other
+has none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+
+def _bytes(wanted: Callable[[int], bool]) -> bytes:
+    return b"[" + b"".join(rb"\x%02x" % code for code in range(256) if wanted(code)) + b"]"
+
+
+#: The prefixes of x86's vector instructions in 64-bit code, by the bits that are fixed in them (Intel's manual, volume 2,
+#: 2.3 and 2.7), and for the shortest one an opcode that compilers choose: moves, arithmetic, comparisons, shuffles.
+VEX = re.compile(
+    rb"\xc5[\x80-\xff][\x10-\x17\x28-\x2f\x51-\x7f\xc2\xc4-\xc6\xd0-\xfe]|\xc4"
+    + _bytes(lambda code: code & 0x1F in (1, 2, 3))
+    + rb"[\x01-\x85\xf9-\xfd]",
+    re.DOTALL,
+)
+EVEX = re.compile(
+    rb"\x62"
+    + _bytes(lambda code: code & 0x0F in (1, 2, 3))
+    + _bytes(lambda code: code & 4 == 4)
+    + _bytes(lambda code: code & 0x97 in (0, 8, 9, 10)),
+    re.DOTALL,
+)
+#: Fewer, fewer times more than on the other side, or a smaller share of the bytes may be operands that look so.
+FEWEST, TIMES, SHARE = 6, 8, 0.01
+
+
+def instruction_set(a: bytes, b: bytes) -> str | None:
+    """Which instructions only one side's code uses: `AVX`, `AVX-512`, or null when the sides agree in that."""
+    for name, pattern in (("AVX-512", EVEX), ("AVX", VEX)):
+        few, many = sorted((len(pattern.findall(code)), len(code)) for code in (a, b))
+        if many[0] >= max(FEWEST, TIMES * few[0], SHARE * many[1]):
+            return name
+    return None
