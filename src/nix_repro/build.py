@@ -10,7 +10,7 @@ from nix_repro.drv import Derivation
 from nix_repro.events import disk_full
 from nix_repro.nix import Nix, NixError
 from nix_repro.observe import Attempt, Seen
-from nix_repro.plan import above
+from nix_repro.plan import above, in_order
 from nix_repro.recorder import Recorder
 from nix_repro.report import Source, Status
 from nix_repro.robust import Robust
@@ -46,17 +46,43 @@ def build(robust: Robust, targets: Sequence[str], derivations: Mapping[str, Deri
     """Realise every output of the targets; a failure takes its dependants out, the others go on.
 
     Over some failures Nix ends the whole command in spite of --keep-going (measured: a missing feature and outputs that
-    refer to each other before 2.34, a pipe in an output with all three): then it is asked for the rest again.
+    refer to each other before 2.34, a pipe in an output and a builder that may not leave the sandbox with all three): then it
+    is asked for the rest again, and where it does not say over which derivation, for each alone.
     """
     failed: set[str] = set()
     left = list(targets)
     while left:
         robust.realise(["--keep-going", *limits.args(), *left], recorder)
         known, failed = failed, {path for path, drv in derivations.items() if recorder.failure_of(path) or rejection(drv, recorder)}
-        if failed == known:
+        if failed == known and not recorder.unexplained:
             return
         out = failed | above(derivations, failed)
         left = _incomplete(robust.nix, [derivations[path] for path in left if path not in out])
+        if failed == known:
+            if len(left) > 1:
+                _each_alone(robust, left, derivations, limits, recorder)
+            return
+
+
+def _each_alone(robust: Robust, targets: Sequence[str], derivations: Mapping[str, Derivation], limits: Limits, recorder: Recorder) -> None:
+    """Find out over which of the targets Nix gives up without a name, and build the others."""
+    wanted, out = set(targets), set[str]()
+    last: str | None = None
+    for drv_path in in_order(derivations):
+        if drv_path not in wanted or drv_path in out:
+            continue
+        robust.realise([*limits.args(), drv_path], recorder)
+        if not _incomplete(robust.nix, [derivations[drv_path]]):
+            continue
+        out |= {drv_path} | above(derivations, [drv_path])
+        if recorder.failure_of(drv_path) is not None:
+            continue
+        words = last_words(recorder)
+        if last is not None and recorder.blame[last] == words:
+            # Twice the same is about the store, the disk, the daemon, and all others would say it too.
+            del recorder.blame[last]
+            return
+        recorder.blame[drv_path], last = words, drv_path
 
 
 def _incomplete(nix: Nix, derivations: Sequence[Derivation]) -> list[str]:
@@ -133,11 +159,14 @@ def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
 
 def rejection(drv: Derivation, recorder: Recorder) -> str | None:
     """Why Nix did not take what the derivation's builder made, in its own words, or None when it did not say so: outputs that
-    refer to each other or to what they may not, that anybody may write to, that hold a pipe."""
-    if recorder.build_of(drv.drv_path) is None:
-        return None
+    refer to each other or to what they may not, that anybody may write to, that hold a pipe. Or why it did not even start
+    the builder: because that may not leave the sandbox."""
+    if (blamed := recorder.blame.get(drv.drv_path)) is not None:
+        return blamed
     # It names the output, the .drv, or a place below the sandbox's root, HASH-NAME.drv.chroot.
-    own = [f"/{path.rsplit('/', 1)[-1][:32]}-" for path in (drv.drv_path, *(o.path for o in drv.outputs.values())) if path is not None]
+    started = recorder.build_of(drv.drv_path) is not None
+    paths = (drv.drv_path, *(o.path for o in drv.outputs.values() if o.path is not None and started))
+    own = [f"/{path.rsplit('/', 1)[-1][:32]}-" for path in paths]
     lines = (text.partition("\n")[0] for text in recorder.unexplained)
     return next((line.removeprefix("error: ").rstrip(":") for line in lines if any(path in line for path in own)), None)
 
@@ -173,9 +202,14 @@ def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[St
         return "cancelled", CANCELLED
     if recorder.failures:
         return "dependency-failed", "a dependency failed to build"
-    said_last = (*recorder.errors, *recorder.unexplained)[-1:]
-    because = said_last[0].partition("\n")[0].removeprefix("error: ") if said_last else ""
-    return "not-built", because or "Nix ended without building it and without saying why"
+    return "not-built", last_words(recorder) or "Nix ended without building it and without saying why"
+
+
+def last_words(recorder: Recorder) -> str:
+    """The last error in one line, or "": of a long one, whose first line is empty, the last line says most."""
+    said = (*recorder.errors, *recorder.unexplained)[-1:]
+    lines = [line.strip().removeprefix("error:").strip() for line in (said[0] if said else "").splitlines()]
+    return next((line for line in (*lines[:1], *reversed(lines)) if line), "")
 
 
 def _seconds(started: float, stopped: float | None) -> float | None:

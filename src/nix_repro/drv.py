@@ -52,9 +52,21 @@ class Derivation(msgspec.Struct, frozen=True):
     @property
     def required_features(self) -> frozenset[str]:
         """The system features without which Nix does not build it."""
-        if (structured := self.env.get("__json")) is not None:
-            return frozenset(map(str, msgspec.json.decode(structured).get("requiredSystemFeatures", ())))
+        if (structured := self._structured) is not None:
+            return frozenset(map(str, structured.get("requiredSystemFeatures", ())))
         return frozenset(self.env.get("requiredSystemFeatures", "").split())
+
+    @property
+    def leaves_sandbox(self) -> bool:
+        """Whether it asks to be built without a sandbox, which Nix grants where that is `relaxed`."""
+        if (structured := self._structured) is not None:
+            return bool(structured.get("__noChroot", False))
+        return self.env.get("__noChroot") == "1"
+
+    @property
+    def _structured(self) -> dict[str, Any] | None:
+        text = self.env.get("__json")
+        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
 
     def output_named(self, store_path: str) -> str | None:
         """Which output a store path of this derivation is, by Nix's naming rule `NAME` or `NAME-OUTPUT`."""

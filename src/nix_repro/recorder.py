@@ -46,7 +46,8 @@ class Recorder:
 
     `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a
     .drv to the differing output and the kept other side, `full_disk` holds the .drvs whose builder spoke of a full
-    disk ("" when Nix itself did), `unexplained` the errors that name no derivation.
+    disk ("" when Nix itself did), `unexplained` the errors that name no derivation, `blame` the .drvs that one of these is found
+    to be about.
     """
 
     watcher: Watcher | None = None
@@ -61,6 +62,7 @@ class Recorder:
     warnings: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
     unexplained: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
     full_disk: set[str] = field(default_factory=set)
+    blame: dict[str, str] = field(default_factory=dict)
     _limit: int | None = None
     _failed_somehow: set[str] = field(default_factory=set)
     _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)

@@ -65,3 +65,46 @@ def test_what_this_machine_cannot_build_again_is_unverified_alone(sandbox_nix: N
         "featured": "unverified: it is for a system, or needs a feature, that this machine does not have",
     }, said.err
     assert said.code == 5
+
+
+def test_what_makes_nix_give_up_at_once_takes_nothing_with_it(sandbox_nix: NixBox) -> None:
+    """Before it starts any builder, with or without a name; the derivation of the latter is found."""
+    sandbox_nix.conf(
+        experimental_features="nix-command flakes ca-derivations" + (" dynamic-derivations" if sandbox_nix.version > (2, 8, 9) else "")
+    )
+    nameless = """
+      nameless = mk "nameless.drv" "printf 'Derive([],[],[],\\"\\",\\"\\",[],[])' > $out" {
+        __contentAddressed = true; outputHashMode = "text"; outputHashAlgo = "sha256"; };
+    """
+    flake = write_flake(
+        sandbox_nix,
+        """
+      outside = mk "outside" "echo > $out" { __noChroot = true; };
+      fine = mk "fine" "echo fine > $out" {};
+      finer = mk "finer" "cat ${fine} > $out" {};
+    """
+        + (nameless if sandbox_nix.version > (2, 8, 9) else ""),
+    )
+    said = nix_repro(sandbox_nix, "check", "all", cwd=flake)
+    failed = {name: verdict for name, verdict in said.verdicts().items() if name not in ("outside", "nameless.drv")}
+    assert failed == {"fine": "reproducible", "finer": "reproducible"}, said.err
+    assert said.derivation("outside")["verdict"] == "build-failed"
+    assert "has '__noChroot' set" in said.derivation("outside")["reason"]
+    assert all(d["reason"] != "error:" for d in said.derivations)
+    assert said.code == 4
+
+
+def test_outside_of_the_sandbox_nix_check_rewrites_paths(sandbox_nix: NixBox) -> None:
+    sandbox_nix.conf(sandbox="relaxed")
+    flake = write_flake(
+        sandbox_nix,
+        """
+      outside = mk "outside" "echo $out | gzip -n > $out" { __noChroot = true; };
+      inside = mk "inside" "echo $out | gzip -n > $out" {};
+      differs = mk "differs" "cat ${uuid} > $out" {};
+    """,
+    )
+    said = nix_repro(sandbox_nix, "check", "all", "--rebuilder", "nix-check", cwd=flake)
+    assert said.verdicts() == {"outside": "unverified: path rewriting", "inside": "reproducible", "differs": "divergent"}, said.err
+    assert not list((sandbox_nix.directory / "tmp").iterdir()), "a build directory was left"
+    assert not list(sandbox_nix.store_dir.glob("*.check"))

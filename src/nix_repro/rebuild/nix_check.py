@@ -42,7 +42,7 @@ class NixCheck:
         nix = self._nix
         checkable = {drv.drv_path: drv for drv in request.targets if not drv.floating}
         realise_inputs(nix, list(checkable.values()), Recorder(watcher=recorder.watcher))
-        args = ["--check", "--keep-going", "--keep-failed", *request.limits.args()]
+        args = ["--check", "--keep-going", *self._keeping(), *request.limits.args()]
         doubtful: set[str] = set()
         # A level at a time: in one command a derivation is not checked when one that it depends on differs.
         for level in levels(checkable, checkable):
@@ -74,7 +74,8 @@ class NixCheck:
         if drv.floating or len(first.outputs) != sum(o.path is not None for o in drv.outputs.values()):
             return failed(CONTENT_ADDRESSED)
         if (mismatch := recorder.mismatches.get(drv.drv_path)) is not None:
-            if self._rewrites_paths():
+            if self._rewrites_paths(drv):
+                _discard(mismatch, first)
                 return failed(PATH_REWRITING)
             return attempt(*self._mismatch(drv, request, first, mismatch, origin, trees))
         unfinished = activity is None or activity.stopped is None or drv.drv_path in doubtful or self._nix.processes.stopped()
@@ -98,8 +99,7 @@ class NixCheck:
         path, other = mismatch
         name = next((name for name, seen in first.outputs.items() if seen.path == path), None)
         missing = {output: FIRST_OUTPUT_ONLY for output in drv.outputs if output != name}
-        # A builder can word messages of any level (a line that starts with "@nix"): it must not choose what is read and removed here.
-        if name is None or other != f"{path}.check" or not os.path.lexists(other):
+        if name is None or other is None or not _is_ours(mismatch, first):
             return {}, dict.fromkeys(drv.outputs, NOT_KEPT)
         try:
             digest = self._nix.run("nix", "hash", "path", "--sri", other).strip()
@@ -108,11 +108,29 @@ class NixCheck:
         kept = keep_directory(request) / Path(path).name
         copy_tree(other, kept)
         trees[drv.drv_path, name] = Tree(Path(first.outputs[name].path), kept, request.round)
-        if os.access(Path(other).parent, os.W_OK):
-            shutil.rmtree(other, ignore_errors=True) if Path(other).is_dir() else Path(other).unlink()
+        _discard(mismatch, first)
         return {name: Seen(path, digest, "rebuilt", origin)}, missing
 
-    def _rewrites_paths(self) -> bool:
+    def _keeping(self) -> tuple[str, ...]:
+        """Have Nix keep the other side: it does so for a diff-hook, and for who keeps what failed, which leaves build directories too."""
+        nothing = shutil.which("true")
+        if nothing is None or not self._nix.trusted():
+            return ("--keep-failed",)
+        return ("--option", "run-diff-hook", "true", "--option", "diff-hook", nothing)
+
+    def _rewrites_paths(self, drv: Derivation) -> bool:
         settings = self._nix.settings()
-        sandbox = dict(self._alone.options).get("sandbox", settings.get("sandbox"))
-        return "darwin" in settings["system"] or str(sandbox).lower() == "false"
+        sandbox = str(dict(self._alone.options).get("sandbox", settings.get("sandbox"))).lower()
+        return "darwin" in settings["system"] or sandbox == "false" or (sandbox == "relaxed" and drv.leaves_sandbox)
+
+
+def _is_ours(mismatch: tuple[str, str | None], first: Attempt) -> bool:
+    """A builder can word messages of any level (a line that starts with "@nix"): it must not choose what is read and removed."""
+    path, other = mismatch
+    return any(seen.path == path for seen in first.outputs.values()) and other == f"{path}.check" and os.path.lexists(other)
+
+
+def _discard(mismatch: tuple[str, str | None], first: Attempt) -> None:
+    other = Path(mismatch[1] or "")
+    if _is_ours(mismatch, first) and os.access(other.parent, os.W_OK):
+        shutil.rmtree(other, ignore_errors=True) if other.is_dir() and not other.is_symlink() else other.unlink()
