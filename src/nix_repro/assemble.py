@@ -80,8 +80,9 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
     judged = verdict.judge_all(plan, run.seen, run.unfinished)
     named = set(plan.installables.values())
     for drv_path, reason in plan.skipped.items():
-        if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM):
-            judged[drv_path] = verdict.unverified(plan.derivations[drv_path], reason)
+        tried = run.seen.first(drv_path) is not None
+        if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM or tried):
+            judged[drv_path] = verdict.not_rebuilt(plan.derivations[drv_path], run.seen, reason)
     ref = flake_ref(checkout, run.environ)
     inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
     return [_derivation(run, plan, drv_path, result, inputs[drv_path], ref) for drv_path, result in judged.items()]

@@ -174,6 +174,11 @@ def _build(run: Run, plan: Plan) -> Plan:
             targets = [plan.derivations[path] for path in plan.targets]
             cancelled = run.nix.processes.stopped()
             run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
+            # What is not to be rebuilt has to be built all the same, or fetched: named but not there is never a pass.
+            skipped = {path: plan.derivations[path] for path in plan.skipped if path in plan.derivations}
+            doubtful = [d for path, d in skipped.items() if run.recorder.failure_of(path) or (path in named and not d.impure)]
+            tried = observe_build(run.nix, doubtful, present, run.recorder, cancelled=cancelled)
+            run.seen.add(attempt for attempt in tried if not attempt.outputs)
             run.phases += _build_phases(run, started)
             run.books.after_build(plan, present, run.recorder, run.seen)
     good = list(run.seen.built())

@@ -125,6 +125,6 @@ def _with_reason(judged: Judged, reason: str) -> Judged:
     return Judged("unverified", outputs, reason=reason)
 
 
-def unverified(drv: Derivation, reason: str) -> Judged:
-    """The verdict on what was not looked at: fixed-output, out of scope."""
-    return _all(drv, "unverified", reason)
+def not_rebuilt(drv: Derivation, seen: Observations, reason: str) -> Judged:
+    """The verdict on what was not to be looked at (fixed-output, out of scope), unless it could not even be built."""
+    return _all(drv, "unverified", reason) if seen.first(drv.drv_path) is None else _whole_set(drv, seen, reason)

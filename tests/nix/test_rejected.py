@@ -108,3 +108,23 @@ def test_outside_of_the_sandbox_nix_check_rewrites_paths(sandbox_nix: NixBox) ->
     assert said.verdicts() == {"outside": "unverified: path rewriting", "inside": "reproducible", "differs": "divergent"}, said.err
     assert not list((sandbox_nix.directory / "tmp").iterdir()), "a build directory was left"
     assert not list(sandbox_nix.store_dir.glob("*.check"))
+
+
+def test_what_is_never_rebuilt_has_to_be_built_all_the_same(sandbox_nix: NixBox) -> None:
+    sandbox_nix.conf(experimental_features="nix-command flakes ca-derivations impure-derivations")
+    zeros = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    flake = write_flake(
+        sandbox_nix,
+        f"""
+      fine = mk "fine" "echo fine > $out" {{}};
+      impure = mk "impure" "false" {{ __impure = true; }};
+      fetched = mk "fetched" "printf x > $out" {{ outputHashMode = "recursive"; outputHashAlgo = "sha256"; outputHash = "{zeros}"; }};
+      above = mk "above" "cat ${{fetched}} > $out" {{}};
+    """,
+    )
+    for names in (("fine", "fetched"), ("fine", "impure"), ("fine", "above")):
+        said = nix_repro(sandbox_nix, "check", *(f".#{name}" for name in names), cwd=flake)
+        verdicts = said.verdicts()
+        assert verdicts["fine"] == "reproducible"
+        assert verdicts["impure" if "impure" in names else "fetched"] == "build-failed", (names, verdicts)
+        assert (said.code, said.report["conclusion"]) == (4, "fail")

@@ -22,7 +22,7 @@ CASES = """
   second-only = mk "second-only" "echo > $out; cat ${uuid} > $doc" { outputs = [ "out" "doc" ]; };
   floating = mk "floating" "cat ${uuid} > $out" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; };
   fixed = mk "fixed" "echo fixed > $out" {
-    outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "a5bd62ed45dcca0bffda57ead42cbcc40e4378da5d1bb2b0eab1ae6a7b63ec63"; };
+    outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "0c3071418e6356e614898c84ed064ca95e88551bc0811b534bdf1952ecdae534"; };
   hidden = mk "hidden" "cat ${uuid} > $out" {};
   on-hidden = mk "on-hidden" "test -s ${hidden} && echo deterministic > $out" {};
   a = mk "a" "cat ${uuid} > $out" {};

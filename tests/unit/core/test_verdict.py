@@ -13,7 +13,7 @@ from nix_repro.plan import Plan, make_plan
 from nix_repro.rebuild.common import INPUT_REBUILT, NO_EVENT
 from nix_repro.rebuild.nix_check import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, PATH_REWRITING
 from nix_repro.report import Hash, Mark, Source, Status, Verdict
-from nix_repro.verdict import NOT_ISOLATED, NOT_REBUILT, Judged, dependent_divergences, judge_all, judge_whole_set, unverified
+from nix_repro.verdict import NOT_ISOLATED, NOT_REBUILT, Judged, dependent_divergences, judge_all, judge_whole_set, not_rebuilt
 
 A, B, C = "/s/a.drv", "/s/b.drv", "/s/c.drv"
 
@@ -211,10 +211,16 @@ def test_a_derivation_beside_a_divergent_one_is_a_root_of_its_own() -> None:
 
 
 def test_what_was_not_looked_at() -> None:
-    found = unverified(drv(A, outputs=("out", "dev")), "fixed-output")
+    found = not_rebuilt(drv(A, outputs=("out", "dev")), Observations(), "fixed-output")
     assert (found.verdict, found.reason) == ("unverified", "fixed-output")
     assert {o.reason for o in found.outputs.values()} == {"fixed-output"}
     assert found.outputs["dev"].path == "/s/a-dev"
+
+
+def test_what_is_not_rebuilt_has_to_be_built_all_the_same() -> None:
+    seen = Observations()
+    seen.add([attempt(A, 1, None, status="failed")])
+    assert not_rebuilt(drv(A), seen, "fixed-output").verdict == "build-failed"
 
 
 def test_the_reason_is_never_missing() -> None:
