@@ -11,5 +11,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         choices=sorted(SERIES),
         metavar="VERSION",
-        help="run the tests on real Nix with this series only (2.8, 2.26 or 2.34; may be given several times). Default: all three.",
+        help=(
+            "run the tests on real Nix with this series only (2.8, 2.26 or 2.34; may be given several times). "
+            "Default: all three."
+        ),
     )

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from nix_repro.explain.experiments import HOLDS, VARIES
-from nix_repro.explain.fixes import FIXES
+from nix_repro.explain.causes.fixes import FIXES
+from nix_repro.explain.experiments.inquiry import HOLDS, VARIES
 from nix_repro.report import Cause
 
 DOCUMENT = Path(__file__).parents[1] / "docs/explaining.md"
@@ -20,7 +20,10 @@ START, END = "<!-- causes -->", "<!-- /causes -->"
 #: What makes a rule name the cause. The rest of the table is the code's.
 SEEN: dict[Cause, str] = {
     "timestamp": "both sides decode, in one format, to times within their own build's start and end",
-    "randomness": "both sides have tokens that look random (UUID, hex, base64, `mktemp` names, keys, noise) and agree in few places",
+    "randomness": (
+        "both sides have tokens that look random (UUID, hex, base64, `mktemp` names, keys, noise) and agree in few "
+        "places"
+    ),
     "ordering": "both sides have the same elements (lines, words, records, archive members) in another order",
     "build-path": "each side contains its own build directory",
     "parallelism": "numbers equal the cores of each side, there is one part per core, or most of an order is unchanged",
@@ -37,7 +40,8 @@ SEEN: dict[Cause, str] = {
 
 
 def table() -> str:
-    """The Markdown table: each cause with what shows it, what proves it, and the fix that holds where no closer one does."""
+    """The Markdown table: each cause with what shows it, what proves it, and the fix that holds where no closer one
+    does."""
     rows = ["| Cause | It is named when | Proved with | Fix |", "|---|---|---|---|"]
     for cause in get_args(Cause):
         proofs = "; ".join(e.what for e in (*HOLDS, *VARIES) if e.cause == cause) or "–"

@@ -1,5 +1,5 @@
 """`python -m nix_repro`."""
 
-from nix_repro.cli import main
+from nix_repro.cli.app import main
 
 main()

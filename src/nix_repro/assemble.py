@@ -10,16 +10,20 @@ from pathlib import Path
 
 import msgspec
 
-from nix_repro import __version__, history, policy, verdict
-from nix_repro.checkout import Checkout, flake_ref, on_default_branch, read_checkout, reproduce_line
-from nix_repro.ci import Parts
+from nix_repro import __version__
+from nix_repro.build.variations import TIME_GAP
 from nix_repro.config import Config
-from nix_repro.environment import describe_environment
-from nix_repro.exit_codes import interrupted
-from nix_repro.judge import judge, judge_policies
-from nix_repro.plan import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
+from nix_repro.errors import interrupted
+from nix_repro.metrics import history
+from nix_repro.metrics.measure import Parts
+from nix_repro.nix.checkout import Checkout, flake_ref, on_default_branch, read_checkout, reproduce_line
+from nix_repro.nix.machine import describe_environment
+from nix_repro.plan.scope import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
 from nix_repro.report import Build, DerivationReport, Phase, Report, Skipped, Variation
-from nix_repro.run import TIME_GAP, Run
+from nix_repro.run import Run
+from nix_repro.verdict import fail_when as policy
+from nix_repro.verdict import verdict
+from nix_repro.verdict.conclusion import judge, judge_policies
 
 
 def assemble(run: Run, signum: int | None) -> Report:
@@ -55,8 +59,11 @@ def assemble(run: Run, signum: int | None) -> Report:
     )
 
 
-def finish(report: Report, config: Config, environ: Mapping[str, str], cwd: Path, warn: Callable[[str], None]) -> Report:
-    """The report with what needs the report itself: how this run compares with earlier ones, and the user's own policies."""
+def finish(
+    report: Report, config: Config, environ: Mapping[str, str], cwd: Path, warn: Callable[[str], None]
+) -> Report:
+    """The report with what needs the report itself: how this run compares with earlier ones, and the user's own
+    policies."""
     warnings: list[str] = []
     if config.history is not None and not interrupted(report.exit_code):
         file = cwd / config.history
@@ -69,7 +76,11 @@ def finish(report: Report, config: Config, environ: Mapping[str, str], cwd: Path
     for warning in [*warnings, *errors]:
         warn(warning)
     return msgspec.structs.replace(
-        report, conclusion=conclusion, exit_code=exit_code, policies=policies, warnings=(*report.warnings, *warnings, *errors)
+        report,
+        conclusion=conclusion,
+        exit_code=exit_code,
+        policies=policies,
+        warnings=(*report.warnings, *warnings, *errors),
     )
 
 
@@ -81,14 +92,18 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
     named = set(plan.installables.values())
     for drv_path, reason in plan.skipped.items():
         tried = run.seen.first(drv_path) is not None
-        if drv_path in plan.derivations and (reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM or tried):
+        if drv_path in plan.derivations and (
+            reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM or tried
+        ):
             judged[drv_path] = verdict.not_rebuilt(plan.derivations[drv_path], run.seen, reason)
     ref = flake_ref(checkout, run.environ)
     inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
     return [_derivation(run, plan, drv_path, result, inputs[drv_path], ref) for drv_path, result in judged.items()]
 
 
-def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, inputs: tuple[str, ...], ref: str) -> DerivationReport:
+def _derivation(
+    run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, inputs: tuple[str, ...], ref: str
+) -> DerivationReport:
     builds = tuple(
         Build(
             round=a.round,
@@ -110,7 +125,9 @@ def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, inp
         outputs=dict(judged.outputs),
         builds=builds,
         findings=run.findings.get(drv_path, ()),
-        reproduce=reproduce_line(ref, plan.top_of(drv_path)) if judged.verdict in ("divergent", "rebuild-failed") else None,
+        reproduce=reproduce_line(ref, plan.top_of(drv_path))
+        if judged.verdict in ("divergent", "rebuild-failed")
+        else None,
         inputs=inputs,
     )
 
@@ -118,7 +135,9 @@ def _derivation(run: Run, plan: Plan, drv_path: str, judged: verdict.Judged, inp
 def _skipped(plan: Plan) -> tuple[Skipped, ...]:
     counts = Counter(plan.skipped.values())
     return tuple(
-        Skipped(reason=reason, count=count, examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5])
+        Skipped(
+            reason=reason, count=count, examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5]
+        )
         for reason, count in counts.most_common()
     )
 

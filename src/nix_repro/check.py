@@ -11,29 +11,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nix_repro import verdict
 from nix_repro.assemble import assemble, finish
-from nix_repro.build import CANCELLED, UNSUPPORTED, build, observe_build, present_outputs
+from nix_repro.build.first import build
+from nix_repro.build.outcome import CANCELLED, UNSUPPORTED, observe_build, present_outputs
+from nix_repro.build.rebuild.choose import choose
+from nix_repro.build.rebuild.inputs import input_installables
+from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
+from nix_repro.build.rebuild.store import Store
+from nix_repro.build.suite import run_checks, run_command
+from nix_repro.build.variations import TIME_GAP
 from nix_repro.config import Config
 from nix_repro.doctor import urgent
-from nix_repro.drv import Derivation
 from nix_repro.errors import Interrupted, UsageError
-from nix_repro.evaluate import add_roots, evaluate
-from nix_repro.nix import Nix, NixError
-from nix_repro.observe import Attempt, Observations
-from nix_repro.plan import UNCHANGED, Plan, built_here, levels, make_plan
-from nix_repro.policy import check_syntax
-from nix_repro.processes import Processes
-from nix_repro.rebuild.choose import choose
-from nix_repro.rebuild.common import Answer, Rebuilder, Request, input_installables
-from nix_repro.rebuild.store import Store
-from nix_repro.recorder import Recorder
+from nix_repro.metrics.phases import NOTED, job_phases
+from nix_repro.nix.caches.kinds import normal
+from nix_repro.nix.caches.lookup import Caches
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import levels
+from nix_repro.nix.log.intervals import covered
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.processes import Processes
+from nix_repro.observations import Attempt, Observations
+from nix_repro.plan.installables import add_roots, evaluate
+from nix_repro.plan.scope import UNCHANGED, Plan, built_here, make_plan
+from nix_repro.plan.systems import _refuse_other_systems, _systems
 from nix_repro.report import Phase, PhaseName, Report, SuiteRun
-from nix_repro.run import TIME_GAP, Display, Run
-from nix_repro.testing import run_checks, run_command
-from nix_repro.timing import covered, job_phases
-from nix_repro.upstream import Caches, normal
-from nix_repro.wording import plural
+from nix_repro.run import Display, Run
+from nix_repro.text import plural
+from nix_repro.verdict import verdict
+from nix_repro.verdict.fail_when import check_syntax
 
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
 
@@ -47,15 +54,20 @@ class Outcome:
 
 
 def check(
-    config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display, use: Callable[[Outcome], Report]
+    config: Config,
+    processes: Processes,
+    environ: Mapping[str, str],
+    cwd: Path,
+    display: Display,
+    use: Callable[[Outcome], Report],
 ) -> Report:
-    """Run the check and hand its outcome to `use` while the differing trees are still there; it returns the report, with
-    what it has to add to it.
+    """Run the check and hand its outcome to `use` while the differing trees are still there; it returns the report,
+    with what it has to add to it.
 
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
     check_syntax(config.fail_when)
-    noted = [environ.get(name) for name in ("NIX_REPRO_STARTED", "NIX_REPRO_INSTALLED", "NIX_REPRO_CALLED")]
+    noted = [environ.get(name) for name in NOTED]
     began, before = job_phases(noted, time.time())
     with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
         nix = Nix(processes, environ, config.options)
@@ -85,7 +97,9 @@ def plan_only(
     plan = _plan(run)
     derivations = [plan.derivations[path] for path in dict.fromkeys([*plan.targets, *plan.installables.values()])]
     present = present_outputs(run.nix, derivations)
-    missing = [o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present]
+    missing = [
+        o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present
+    ]
     caches = Caches(run.nix, run.nix.settings().get("substituters", []))
     where = caches.where(missing)
     for url, why in caches.unreachable.items():
@@ -98,7 +112,9 @@ def _work(run: Run) -> None:
     add_roots(run.nix, list(plan.installables.values()), run.work / "roots")
     if run.config.rebuilder == "shadow" and os.getuid() != 0:
         run.display.phase("asking sudo for root's rights: it may want your password")
-    rebuilder = run.rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
+    rebuilder = run.rebuilder = choose(
+        run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn
+    )
     plan = _build(run, plan)
     _test(run, plan)
     _rebuild(run, plan, rebuilder)
@@ -129,25 +145,6 @@ def _plan(run: Run) -> Plan:
     return plan
 
 
-def _refuse_other_systems(run: Run, plan: Plan) -> None:
-    """An installable for another system cannot be built twice here: said before anything is built."""
-    settings = run.nix.settings()
-    here = _systems(settings)
-    for attr, drv_path in plan.installables.items():
-        system = plan.derivations[drv_path].system
-        if system not in here and not _has_builders(str(settings.get("builders", ""))):
-            raise UsageError(f"{attr}: it is for {system}, and this machine builds for {settings['system']}")
-
-
-def _systems(settings: Mapping[str, Any]) -> set[str]:
-    return {settings["system"], *settings.get("extra-platforms", []), "builtin"}
-
-
-def _has_builders(setting: str) -> bool:
-    """The default names a file that is rarely there."""
-    return any(Path(word[1:]).is_file() if word.startswith("@") else True for word in setting.split())
-
-
 def _upstream_urls(run: Run) -> list[str]:
     """The upstream caches: those named in the configuration, else cache.nixos.org when Nix uses it."""
     if run.config.upstream_caches is not None:
@@ -157,7 +154,8 @@ def _upstream_urls(run: Run) -> list[str]:
 
 
 def _build(run: Run, plan: Plan) -> Plan:
-    """Build the plan's targets. Returns the plan that is known then: without the upstream caches, the build shows what is whose."""
+    """Build the plan's targets. Returns the plan that is known then: without the upstream caches, the build shows what
+    is whose."""
     named = [path for path in plan.installables.values() if plan.skipped.get(path) != UNCHANGED]
     wanted = list(dict.fromkeys([*named, *(() if plan.upstream_unreachable else plan.targets)]))
     derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
@@ -176,7 +174,9 @@ def _build(run: Run, plan: Plan) -> Plan:
             run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
             # What is not to be rebuilt has to be built all the same, or fetched: named but not there is never a pass.
             skipped = {path: plan.derivations[path] for path in plan.skipped if path in plan.derivations}
-            doubtful = [d for path, d in skipped.items() if run.recorder.failure_of(path) or (path in named and not d.impure)]
+            doubtful = [
+                d for path, d in skipped.items() if run.recorder.failure_of(path) or (path in named and not d.impure)
+            ]
             tried = observe_build(run.nix, doubtful, present, run.recorder, cancelled=cancelled)
             run.seen.add(attempt for attempt in tried if not attempt.outputs)
             run.phases += _build_phases(run, started)
@@ -243,7 +243,8 @@ def _rebuild(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
 
 
 def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
-    """What was fetched was fetched without its build inputs: have them before the rebuilder, which does not watch the caches."""
+    """What was fetched was fetched without its build inputs: have them before the rebuilder, which does not watch the
+    caches."""
     if inputs := input_installables(targets):
         run.books.robust.realise(["--keep-going", *run.limits.args(), *inputs], Recorder(watcher=run.display))
 
@@ -251,13 +252,24 @@ def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
 def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:
     """No rebuild of what another machine has built, or a cache had, and this one cannot: Nix would give up on all."""
     systems, features = _systems(settings), set(settings.get("system-features", []))
-    elsewhere = [drv for drv in derivations if drv.system not in systems or not features.issuperset(drv.required_features)]
+    elsewhere = [
+        drv for drv in derivations if drv.system not in systems or not features.issuperset(drv.required_features)
+    ]
     return _not_built(elsewhere, 2, UNSUPPORTED)
 
 
-def _not_built(derivations: Iterable[Derivation], round_number: int, because: str, *, isolated: bool = False) -> list[Attempt]:
+def _not_built(
+    derivations: Iterable[Derivation], round_number: int, because: str, *, isolated: bool = False
+) -> list[Attempt]:
     return [
-        Attempt(drv.drv_path, round_number, "not-built", missing=dict.fromkeys(drv.outputs, because), because=because, isolated=isolated)
+        Attempt(
+            drv.drv_path,
+            round_number,
+            "not-built",
+            missing=dict.fromkeys(drv.outputs, because),
+            because=because,
+            isolated=isolated,
+        )
         for drv in derivations
     ]
 
@@ -301,8 +313,8 @@ def _explain(run: Run, plan: Plan) -> None:
     if config.explain == "off" or not (roots or steady):
         return
     # Late: most runs have nothing to explain.
-    from nix_repro.explaining import explain_all, surroundings
-    from nix_repro.proving import experiment
+    from nix_repro.explain.experiments.prove import experiment
+    from nix_repro.explain.roots import explain_all, surroundings
 
     here = surroundings(run.nix.settings(), config.cores)
     with run.phase("explain", f"explaining {plural(len(roots), 'divergent derivation')}"):

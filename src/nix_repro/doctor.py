@@ -16,21 +16,37 @@ from typing import Any, Literal
 
 import msgspec
 
-from nix_repro import garbage
-from nix_repro.caches import MAGIC_NIX_CACHE, recognise
-from nix_repro.checkout import git
-from nix_repro.environment import in_ci
 from nix_repro.errors import UsageError
-from nix_repro.evaluate import evaluate
-from nix_repro.nix import Nix, NixError
-from nix_repro.upstream import normal
-from nix_repro.wording import plural, size, some, store_name
+from nix_repro.nix import gc_roots as garbage
+from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal, recognise
+from nix_repro.nix.checkout import git
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.machine import in_ci
+from nix_repro.plan.installables import evaluate
+from nix_repro.text import plural, size, some, store_name
 
 State = Literal["ok", "note", "problem"]
 #: Days after which a lock, seconds after which a cache, and bytes under which free space is worth a word, or a problem.
 OLD_LOCK, SLOW_CACHE, LITTLE_SPACE, HARDLY_SPACE = 90, 2.0, 10 * 10**9, 10**9
 #: Files that evaluation reads, so that an untracked one is missed.
-_MATTERS = (".nix", ".toml", ".lock", ".json", ".yml", ".yaml", ".cabal", ".mod", ".sum", ".py", ".rs", ".go", ".c", ".h", ".hs", ".sh")
+_MATTERS = (
+    ".nix",
+    ".toml",
+    ".lock",
+    ".json",
+    ".yml",
+    ".yaml",
+    ".cabal",
+    ".mod",
+    ".sum",
+    ".py",
+    ".rs",
+    ".go",
+    ".c",
+    ".h",
+    ".hs",
+    ".sh",
+)
 _TIMEOUT = 5.0
 _COMMENT = re.compile(r"#[^\n]*|/\*.*?\*/", re.DOTALL)
 _INPUTS = re.compile(r"\binputs\s*(?:=|\.)")
@@ -88,7 +104,9 @@ def _version(nix: Nix) -> Finding:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     if len(numbers) == 2 and numbers < (2, 8):
         return problem(
-            "nix", f"Nix {version} is older than what this is tested with (2.8)", "install a newer one: https://nixos.org/download"
+            "nix",
+            f"Nix {version} is older than what this is tested with (2.8)",
+            "install a newer one: https://nixos.org/download",
         )
     if len(numbers) == 2 and numbers < (2, 18):
         return note("nix", f"Nix {version} has known gaps: --fallback aborts on a bad cache", "update Nix when you can")
@@ -96,7 +114,8 @@ def _version(nix: Nix) -> Finding:
 
 
 def _features(nix: Nix, environ: Mapping[str, str]) -> list[Finding]:
-    # This tool switches them on for itself: asked is what a person who types `nix` has. Not as JSON: there 2.8 has numbers.
+    # This tool switches them on for itself: asked is what a person who types `nix` has. Not as JSON: there 2.8 has
+    # numbers.
     asked = nix.processes.communicate([str(nix.binary), "show-config"], env=environ)
     said = asked.stderr.decode("utf-8", "replace")
     if asked.returncode != 0 and "is disabled" not in said:
@@ -105,13 +124,21 @@ def _features(nix: Nix, environ: Mapping[str, str]) -> list[Finding]:
     enabled = {word for name, _, value in lines if name == "experimental-features" for word in value.split()}
     missing = {"nix-command", "flakes"} - enabled
     if missing:
-        return [problem("features", f"not enabled: {', '.join(sorted(missing))}", "experimental-features = nix-command flakes in nix.conf")]
+        return [
+            problem(
+                "features",
+                f"not enabled: {', '.join(sorted(missing))}",
+                "experimental-features = nix-command flakes in nix.conf",
+            )
+        ]
     return [ok("features", ", ".join(sorted(enabled)))]
 
 
 def _daemon(nix: Nix, environ: Mapping[str, str]) -> Finding:
     writable = os.access(nix.store_dir(), os.W_OK)
-    socket = Path(environ.get("NIX_DAEMON_SOCKET_PATH", f"{environ.get('NIX_STATE_DIR', '/nix/var/nix')}/daemon-socket/socket"))
+    socket = Path(
+        environ.get("NIX_DAEMON_SOCKET_PATH", f"{environ.get('NIX_STATE_DIR', '/nix/var/nix')}/daemon-socket/socket")
+    )
     if not writable and not socket.exists():
         fix = "start it: sudo systemctl start nix-daemon (macOS: sudo launchctl kickstart system/org.nixos.nix-daemon)"
         return problem("daemon", "the store is not writable and no nix-daemon listens", fix)
@@ -121,7 +148,10 @@ def _daemon(nix: Nix, environ: Mapping[str, str]) -> Finding:
 def _trusted(nix: Nix) -> Finding:
     if nix.trusted():
         return ok("trusted user", "this user may change Nix's settings")
-    fix = "add the user to trusted-users in /etc/nix/nix.conf and restart the daemon; the shadow rebuilder (sudo) works without"
+    fix = (
+        "add the user to trusted-users in /etc/nix/nix.conf and restart the daemon; the shadow rebuilder (sudo) works "
+        "without"
+    )
     return note("trusted user", "settings of this user for caches and the sandbox are ignored by the daemon", fix)
 
 
@@ -139,7 +169,11 @@ def _keys(settings: Mapping[str, Any]) -> Finding:
     for url in settings.get("substituters", []):
         base = normal(str(url))
         name = base.partition("://")[2].split("/")[0]
-        unsigned = base.startswith(("ssh", "file", "local")) or any(host in base for host in MAGIC_NIX_CACHE) or "trusted=true" in str(url)
+        unsigned = (
+            base.startswith(("ssh", "file", "local"))
+            or any(host in base for host in MAGIC_NIX_CACHE)
+            or "trusted=true" in str(url)
+        )
         if not unsigned and not any(key.startswith(name) for key in keys):
             missing.append(base)
     if missing:
@@ -181,7 +215,11 @@ def _lock(cwd: Path) -> list[Finding]:
     lock = cwd / "flake.lock"
     try:
         nodes = json.loads(lock.read_text(encoding="utf-8")).get("nodes", {})
-        dates = {name: node["locked"]["lastModified"] for name, node in nodes.items() if "lastModified" in node.get("locked", {})}
+        dates = {
+            name: node["locked"]["lastModified"]
+            for name, node in nodes.items()
+            if "lastModified" in node.get("locked", {})
+        }
     except FileNotFoundError:
         text = _COMMENT.sub("", (cwd / "flake.nix").read_text(encoding="utf-8", errors="replace"))
         if not _INPUTS.search(text):
@@ -190,14 +228,26 @@ def _lock(cwd: Path) -> list[Finding]:
         return [problem("flake.lock", "it is missing", fix)]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         return [problem("flake.lock", f"it cannot be read: {error}", "restore it from git")]
-    tracked = git(cwd, "rev-parse", "--git-dir") is None or git(cwd, "ls-files", "--error-unmatch", "flake.lock") is not None
+    tracked = (
+        git(cwd, "rev-parse", "--git-dir") is None or git(cwd, "ls-files", "--error-unmatch", "flake.lock") is not None
+    )
     if not tracked:
         return [problem("flake.lock", "it is not committed", "git add flake.lock && git commit")]
     now = time.time()
-    old = {name: (now - at) / 86400 for name, at in dates.items() if isinstance(at, int) and now - at > OLD_LOCK * 86400}
+    old = {
+        name: (now - at) / 86400 for name, at in dates.items() if isinstance(at, int) and now - at > OLD_LOCK * 86400
+    }
     if old:
-        worst = ", ".join(f"{name} {days:.0f} days" for name, days in sorted(old.items(), key=lambda item: -item[1])[:3])
-        return [note("flake.lock", f"old inputs: {worst}", "nix flake update NAME, in a commit of its own: it rebuilds everything once")]
+        worst = ", ".join(
+            f"{name} {days:.0f} days" for name, days in sorted(old.items(), key=lambda item: -item[1])[:3]
+        )
+        return [
+            note(
+                "flake.lock",
+                f"old inputs: {worst}",
+                "nix flake update NAME, in a commit of its own: it rebuilds everything once",
+            )
+        ]
     newest = max((at for at in dates.values() if isinstance(at, int)), default=None)
     said = "" if newest is None else f", newest input of {datetime.fromtimestamp(newest, UTC).date()}"
     return [ok("flake.lock", f"committed{said}")]
@@ -229,13 +279,17 @@ def _depth(cwd: Path, environ: Mapping[str, str]) -> list[Finding]:
     if git(cwd, "rev-parse", "--is-shallow-repository") != "true":
         return []
     fix = "actions/checkout with `fetch-depth: 0`: --base and --since need the history"
-    return [note("fetch-depth", "the clone is shallow", fix)] if in_ci(environ) else [ok("fetch-depth", "a shallow clone")]
+    return (
+        [note("fetch-depth", "the clone is shallow", fix)] if in_ci(environ) else [ok("fetch-depth", "a shallow clone")]
+    )
 
 
 def _substituters(settings: Mapping[str, Any]) -> list[Finding]:
     urls = [str(url) for url in settings.get("substituters", [])]
     if not urls:
-        return [note("substituters", "none: everything is built here", "substituters = https://cache.nixos.org in nix.conf")]
+        return [
+            note("substituters", "none: everything is built here", "substituters = https://cache.nixos.org in nix.conf")
+        ]
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(_substituter, urls))
 
@@ -246,7 +300,9 @@ def _substituter(url: str) -> Finding:
     if base.startswith("file://"):
         there = Path(base.removeprefix("file://")).is_dir()
         return (
-            ok(name, "there") if there else problem(name, f"{base}: there is no such directory", "mount it or take it out of substituters")
+            ok(name, "there")
+            if there
+            else problem(name, f"{base}: there is no such directory", "mount it or take it out of substituters")
         )
     if not base.startswith(("http://", "https://")):
         return ok(name, f"{base}: not asked")
@@ -259,14 +315,21 @@ def _substituter(url: str) -> Finding:
             pass
     except requests.RequestException as error:
         return problem(
-            name, f"{base} cannot be reached ({type(error).__name__})", "start it, or take it out of substituters: it costs 5 s a run"
+            name,
+            f"{base} cannot be reached ({type(error).__name__})",
+            "start it, or take it out of substituters: it costs 5 s a run",
         )
     took = time.monotonic() - began
     if answer.status_code != 200:
-        fix = "418 and 429: too many requests, wait or use another cache. 401 and 403: credentials in netrc-file. 5xx: its own log"
+        fix = (
+            "418 and 429: too many requests, wait or use another cache. 401 and 403: credentials in netrc-file. 5xx: "
+            "its own log"
+        )
         return problem(name, f"{base} answers {answer.status_code}", fix)
     if took > SLOW_CACHE:
-        return note(name, f"{base} takes {took:.1f} s to answer", "a nearer cache, or put it behind faster ones (?priority=)")
+        return note(
+            name, f"{base} takes {took:.1f} s to answer", "a nearer cache, or put it behind faster ones (?priority=)"
+        )
     return ok(name, f"{base} answers in {took * 1000:.0f} ms")
 
 
@@ -314,7 +377,9 @@ def _closures(nix: Nix, cwd: Path, installables: Sequence[str]) -> Iterable[Find
 
 def urgent(nix: Nix, environ: Mapping[str, str], cwd: Path) -> list[str]:
     """The cheap checks' problems, for a run that works all the same, in one line each."""
-    rows = [row for row in cheap(nix, environ, cwd) if row.state == "problem" and row.check not in ("features", "daemon")]
+    rows = [
+        row for row in cheap(nix, environ, cwd) if row.state == "problem" and row.check not in ("features", "daemon")
+    ]
     return [f"{row.check}: {row.found}. To do: {row.fix}" for row in rows]
 
 

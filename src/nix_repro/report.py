@@ -13,7 +13,9 @@ import msgspec
 Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
 Mark = Literal["known", "propagated", "intermittent", "new"]
 Source = Literal["built", "rebuilt", "substituted", "present", "ledger", "cache", "runner"]
-Status = Literal["built", "substituted", "present", "failed", "timed-out", "disk-full", "cancelled", "dependency-failed", "not-built"]
+Status = Literal[
+    "built", "substituted", "present", "failed", "timed-out", "disk-full", "cancelled", "dependency-failed", "not-built"
+]
 Scope = Literal["installables", "own", "closure"]
 Conclusion = Literal["pass", "fail", "inconclusive"]
 Confidence = Literal["proved", "high", "low"]
@@ -36,6 +38,7 @@ Cause = Literal[
 #: What a change makes Nix do: rebuild everything, a part, or nothing that matters.
 ChangeClass = Literal["full", "partial", "none"]
 LayerKind = Literal["local", "project", "upstream", "built"]
+ScenarioName = Literal["cold", "warm", "first-time", "cached"]
 PhaseName = Literal["install", "cache", "evaluate", "fetch", "build", "test", "rebuild", "explain", "report", "total"]
 
 #: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.
@@ -155,7 +158,7 @@ class Phase(Base, frozen=True, kw_only=True):
 class Scenario(Base, frozen=True, kw_only=True):
     """Which row of the targets table applies, and why it was chosen."""
 
-    name: Literal["cold", "warm", "first-time", "cached"]
+    name: ScenarioName
     because: str
 
 

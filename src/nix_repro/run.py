@@ -9,19 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from nix_repro import verdict
-from nix_repro.build import Limits
-from nix_repro.ci import Books
+from nix_repro.build.limits import Limits
+from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.config import Config
-from nix_repro.nix import Nix
-from nix_repro.observe import Observations
-from nix_repro.plan import Plan
-from nix_repro.rebuild.common import Rebuilder
-from nix_repro.recorder import Recorder, Watcher
+from nix_repro.metrics.measure import Books
+from nix_repro.nix.command import Nix
+from nix_repro.nix.log.recorder import Recorder, Watcher
+from nix_repro.observations import Observations
+from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
-
-#: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
-TIME_GAP = 2.0
+from nix_repro.verdict import verdict
 
 
 class Display(Watcher, Protocol):
@@ -75,4 +72,6 @@ class Run:
         try:
             yield
         finally:
-            self.phases.append(Phase(name=name, started=round(started - self.began, 3), seconds=round(time.time() - started, 3)))
+            self.phases.append(
+                Phase(name=name, started=round(started - self.began, 3), seconds=round(time.time() - started, 3))
+            )

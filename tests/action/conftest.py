@@ -61,7 +61,9 @@ class ActResult:
 
     def outputs(self) -> dict[str, str]:
         """The step outputs that were set, the last one of each name."""
-        return {str(line["name"]): str(line.get("arg", "")) for line in self.lines if line.get("command") == "set-output"}
+        return {
+            str(line["name"]): str(line.get("arg", "")) for line in self.lines if line.get("command") == "set-output"
+        }
 
     def calls(self) -> dict[str, dict[str, str]]:
         """Which stubs ran, with the inputs they were given."""
@@ -108,7 +110,10 @@ class Act:
         folder = self.repository / ".github" / "workflows"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test.yml").write_text(yaml.safe_dump(workflow))
-        for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "test", "--allow-empty"]):
+        for command in (
+            ["add", "-A"],
+            ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "test", "--allow-empty"],
+        ):
             subprocess.run(["git", *command], cwd=self.repository, check=True)
 
     def __call__(
@@ -132,12 +137,28 @@ class Act:
                 "name": "test",
                 "on": on if isinstance(on, dict) else list(on),
                 "jobs": {
-                    "test": {"runs-on": "ubuntu-latest", "steps": [{"uses": "actions/checkout@v4"}, self.warm_step(), uses], **(job or {})}
+                    "test": {
+                        "runs-on": "ubuntu-latest",
+                        "steps": [{"uses": "actions/checkout@v4"}, self.warm_step(), uses],
+                        **(job or {}),
+                    }
                 },
             }
         )
-        command = [str(Path(sysconfig.get_path("scripts")) / "act"), event_name, "--json", "-P", "ubuntu-latest=-self-hosted"]
-        command += ["--no-cache-server", "--action-cache-path", str(self.record / "actions"), "-s", f"GITHUB_TOKEN={TOKEN}"]
+        command = [
+            str(Path(sysconfig.get_path("scripts")) / "act"),
+            event_name,
+            "--json",
+            "-P",
+            "ubuntu-latest=-self-hosted",
+        ]
+        command += [
+            "--no-cache-server",
+            "--action-cache-path",
+            str(self.record / "actions"),
+            "-s",
+            f"GITHUB_TOKEN={TOKEN}",
+        ]
         for reference in nested_actions():
             repository, _, revision = reference.partition("@")
             owner, name = repository.split("/")[:2]
@@ -152,7 +173,13 @@ class Act:
             command += ["--env", f"{name}={value}"]
         clean = {"PATH": self.path, "HOME": str(self.record), "LANG": "C.UTF-8"}
         done = subprocess.run(
-            [*self.in_a_store(), *command], cwd=self.repository, env=clean, capture_output=True, text=True, timeout=300, check=False
+            [*self.in_a_store(), *command],
+            cwd=self.repository,
+            env=clean,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return ActResult(done.returncode, lines, self.record, done.stdout + done.stderr)
@@ -206,5 +233,7 @@ def make_act(directory: Path, warm: Path, checkout: Path) -> Act:
     shutil.copytree(HERE / "flake", repository)
     record.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main"], cwd=repository, check=True)
-    subprocess.run(["git", "remote", "add", "origin", "https://github.com/acme/widgets.git"], cwd=repository, check=True)
+    subprocess.run(
+        ["git", "remote", "add", "origin", "https://github.com/acme/widgets.git"], cwd=repository, check=True
+    )
     return Act(repository, record, warm, checkout)

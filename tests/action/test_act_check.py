@@ -15,7 +15,12 @@ def test_what_is_the_same_every_time_passes(act: Any) -> None:
     done = act({"installables": ".#good"})
     assert done.code == 0, done.story
     outputs = done.outputs()
-    assert (outputs["conclusion"], outputs["exit-code"], outputs["reproducible"], outputs["divergent"]) == ("pass", "0", "true", "[]")
+    assert (outputs["conclusion"], outputs["exit-code"], outputs["reproducible"], outputs["divergent"]) == (
+        "pass",
+        "0",
+        "true",
+        "[]",
+    )
     assert json.loads(outputs["counts"])["reproducible"] == 1
     assert "✅ No difference found in 1 derivation (1 output)" in done.summary
     assert done.commands("error") == done.commands("warning") == []
@@ -94,7 +99,11 @@ def test_open_questions_fail_the_job_only_when_asked_for(act: Any, strict: bool)
     given = {"installables": ".#bad", "rebuilder": "nix-check", "nix-options": "sandbox = false"}
     done = act(given | ({"fail-on": "divergence, unverified"} if strict else {}))
     outputs = done.outputs()
-    assert (outputs["conclusion"], outputs["exit-code"], outputs["reproducible"]) == ("fail" if strict else "inconclusive", "5", "false")
+    assert (outputs["conclusion"], outputs["exit-code"], outputs["reproducible"]) == (
+        "fail" if strict else "inconclusive",
+        "5",
+        "false",
+    )
     assert done.code == (1 if strict else 0), done.story
     assert "path rewriting" in done.commands("error" if strict else "warning")[0]
 
@@ -118,7 +127,10 @@ def test_legs_of_a_matrix_do_not_collide(act: Any) -> None:
     # act knows no strategy.job-index, from which the default id is made: test_start.py looks at that.
     done = act({"installables": ".#${{ matrix.package }}", "id": "leg-${{ matrix.package }}"}, job=matrix)
     assert done.code == 1
-    found = {path.name: json.loads((path / "report.json").read_text())["conclusion"] for path in act.record.glob("nix-repro-leg-*")}
+    found = {
+        path.name: json.loads((path / "report.json").read_text())["conclusion"]
+        for path in act.record.glob("nix-repro-leg-*")
+    }
     assert found == {"nix-repro-leg-good": "pass", "nix-repro-leg-bad": "fail"}
 
 
@@ -141,7 +153,11 @@ def test_inputs_are_data(act: Any, tmp_path: Path) -> None:
 def test_the_step_after_a_red_one_can_read_its_outputs(act: Any) -> None:
     """As self-test.yml does it."""
     after = {
-        "env": {"SEEN": "${{ steps.repro.outcome }} ${{ steps.repro.outputs.exit-code }} ${{ steps.repro.outputs.conclusion }}"},
+        "env": {
+            "SEEN": (
+                "${{ steps.repro.outcome }} ${{ steps.repro.outputs.exit-code }} ${{ steps.repro.outputs.conclusion }}"
+            )
+        },
         "run": 'echo "seen: $SEEN"',
     }
     uses = {"id": "repro", "uses": "org/nix-repro-action@v1", "continue-on-error": True}

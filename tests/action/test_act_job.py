@@ -33,7 +33,9 @@ def test_nix_that_is_there_is_left_alone(act: Any) -> None:
     assert done.code == 0
 
 
-@pytest.mark.parametrize(("which", "stub"), [("determinate", "nix-installer-action"), ("upstream", "install-nix-action")])
+@pytest.mark.parametrize(
+    ("which", "stub"), [("determinate", "nix-installer-action"), ("upstream", "install-nix-action")]
+)
 def test_nix_that_is_not_there_is_installed(act: Any, nix_elsewhere: Path, which: str, stub: str) -> None:
     act.hide_nix()
     done = act(LOCAL | {"install-nix": which}, env={"STUB_NIX": str(nix_elsewhere)})
@@ -53,7 +55,10 @@ def test_never_means_never(act: Any) -> None:
 
 
 def test_caches_are_those_asked_for_with_keys_of_their_own(act: Any) -> None:
-    done = act(LOCAL | {"cache": "magic, github cachix", "cachix-name": "acme", "cachix-auth-token": "a-secret-of-cachix-0123456789"})
+    done = act(
+        LOCAL
+        | {"cache": "magic, github cachix", "cachix-name": "acme", "cachix-auth-token": "a-secret-of-cachix-0123456789"}
+    )
     assert done.code == 0, done.story
     calls = done.calls()
     assert calls["magic-nix-cache-action"] == {"use_flakehub": "disabled", "diagnostic_endpoint": ""}
@@ -98,7 +103,9 @@ def test_a_pull_request_gets_status_and_comment_on_its_head(act: Any, github: An
 def test_a_fork_costs_one_warning_and_nothing_else(act: Any, github: Any) -> None:
     github.permissions = set()
     inputs = {"installables": ".#bad", "github-token": TOKEN, "comment": "always"}
-    done = act(inputs, event=payload("pull_request_fork"), event_name="pull_request", env={"GITHUB_API_URL": github.url})
+    done = act(
+        inputs, event=payload("pull_request_fork"), event_name="pull_request", env={"GITHUB_API_URL": github.url}
+    )
     assert done.code == 1
     assert done.outputs()["exit-code"] == "1"
     [warning] = done.commands("warning")
@@ -123,5 +130,10 @@ def test_the_token_reaches_no_build_and_no_file(act: Any, github: Any) -> None:
     for folder, _, names in os.walk(act.record.parent):
         for name in names:
             path = Path(folder) / name
-            if path.is_file() and not path.is_symlink() and "actions" not in path.parts and path.stat().st_size < 1_000_000:
+            if (
+                path.is_file()
+                and not path.is_symlink()
+                and "actions" not in path.parts
+                and path.stat().st_size < 1_000_000
+            ):
                 assert TOKEN.encode() not in path.read_bytes(), path

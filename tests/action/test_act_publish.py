@@ -32,9 +32,12 @@ def second_stage(act: Any, github: Any) -> Any:
         steps = [act.warm_step(), *job["steps"]]
         event = json.loads((PAYLOADS / "workflow_run_fork.json").read_text())
         return act(
-            job={"if": job["if"], "steps": steps}, on={"workflow_run": {"workflows": ["CI"]}}, event=event, event_name="workflow_run",
+            job={"if": job["if"], "steps": steps},
+            on={"workflow_run": {"workflows": ["CI"]}},
+            event=event,
+            event_name="workflow_run",
             env={"GITHUB_API_URL": github.url},
-        )  # fmt: skip
+        )
 
     return run
 

@@ -1,5 +1,6 @@
-"""A job that is cancelled. A runner sends SIGINT to the step's own process and to nothing below it, 7.5 s later SIGTERM, and 2.5 s
-later it kills everything (docs.github.com, "Workflow cancellation reference"); act does none of this, so the step runs without it."""
+"""A job that is cancelled. A runner sends SIGINT to the step's own process and to nothing below it, 7.5 s later
+SIGTERM, and 2.5 s later it kills everything (docs.github.com, "Workflow cancellation reference"); act does none of
+this, so the step runs without it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What the action adds to a job: `PYTHONPATH=src python tests/bench/action.py`, as root, with a Nix on PATH.
 
-The real action.yml under act, with stubs for the actions it nests and a server of ours for GitHub's API, on a flake of a few
-lines. A shim before every Nix program writes down when that ran; the rest of the action's steps is the action's own time.
-Run by hand; docs/performance.md says what came out and what is allowed.
+The real action.yml under act, with stubs for the actions it nests and a server of ours for GitHub's API, on a flake of
+a few lines. A shim before every Nix program writes down when that ran; the rest of the action's steps is the action's
+own time. Run by hand; docs/performance.md says what came out and what is allowed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main() -> None:
         for installer in ("uv", "pip"):
             if installer == "pip":
                 act.path = f"{work / 'bin'}:{without(work / 'programs', path, 'uv')}"
-            found = [own(act, github, log, package, event, cold=work / f"{installer}-{run}") - warm for run in range(RUNS)]
+            found = [
+                own(act, github, log, package, event, cold=work / f"{installer}-{run}") - warm for run in range(RUNS)
+            ]
             print(f"  {installer}: {said(found)}")
 
 
@@ -79,14 +81,21 @@ def fixtures() -> Any:
 
 
 def own(act: Any, github: Any, log: Path, package: str, event: str, *, cold: Path | None = None) -> float:
-    """Seconds of one job's own steps in which no Nix ran. With `cold`, a directory, nothing is there that could be reused."""
+    """Seconds of one job's own steps in which no Nix ran. With `cold`, a directory, nothing is there that could be
+    reused."""
     environ = {"GITHUB_API_URL": github.url}
     steps = [{"uses": "actions/checkout@v4"}, act.warm_step()]
     if cold is not None:
         environ |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
         environ |= {"UV_CACHE_DIR": str(cold / "uv"), "PIP_CACHE_DIR": str(cold / "pip")}
         steps.pop()
-    inputs = {"installables": f".#{package}", "github-token": TOKEN, "comment": "always", "cache": "none", "scope": "closure"}
+    inputs = {
+        "installables": f".#{package}",
+        "github-token": TOKEN,
+        "comment": "always",
+        "cache": "none",
+        "scope": "closure",
+    }
     payload = json.loads((PAYLOADS / f"{event}.json").read_text())
     log.write_text("")
     job = {"steps": [*steps, {"uses": "org/nix-repro-action@v1", "with": inputs}]}
@@ -97,7 +106,9 @@ def own(act: Any, github: Any, log: Path, package: str, event: str, *, cold: Pat
 
 def seconds(lines: list[dict[str, Any]]) -> list[float]:
     """How long each of the action's own steps took, by act's clock."""
-    ended = [line for line in lines if line.get("stage") == "Main" and "stepResult" in line and len(line["stepID"]) == 2]
+    ended = [
+        line for line in lines if line.get("stage") == "Main" and "stepResult" in line and len(line["stepID"]) == 2
+    ]
     return [line["executionTime"] / 1e9 for line in ended if line["stepID"][1] in OWN]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from nix_repro.recorder import Recorder
+from nix_repro.nix.log.recorder import Recorder
 from watched_nix import read_runs, watch
 
 LINES = 1_000_000
@@ -44,8 +44,15 @@ def start_up() -> float:
     def median(*args: str) -> float:
         return statistics.median(run(*args) for _ in range(15))
 
-    bare, help_text, version = median("-c", "pass"), median("-m", "nix_repro", "--help"), median("-m", "nix_repro", "--version")
-    print(f"start-up: --help {help_text * 1000:.0f} ms, --version {version * 1000:.0f} ms, python -c pass {bare * 1000:.0f} ms")
+    bare, help_text, version = (
+        median("-c", "pass"),
+        median("-m", "nix_repro", "--help"),
+        median("-m", "nix_repro", "--version"),
+    )
+    print(
+        f"start-up: --help {help_text * 1000:.0f} ms, --version {version * 1000:.0f} ms, python -c pass "
+        f"{bare * 1000:.0f} ms"
+    )
     print(f"          --help takes {help_text / bare:.1f} × a bare interpreter; bar: 150 ms")
     return bare
 
@@ -88,7 +95,10 @@ def decoding() -> None:
     baseline = min(seconds(json.loads, lines) for _ in range(3))
     lines = [b"@nix " + content for content in lines]
     ours = min(seconds(Recorder().feed, lines) for _ in range(3))
-    print(f"log: {LINES / 10 / ours:,.0f} lines a second; {ours / baseline:.2f} × the time of json.loads on the same lines")
+    print(
+        f"log: {LINES / 10 / ours:,.0f} lines a second; {ours / baseline:.2f} × the time of json.loads on the same "
+        "lines"
+    )
     del lines
     pid = os.fork()
     if pid == 0:
@@ -108,13 +118,29 @@ def own_time(bare: float) -> None:
         log = work / "log"
         programs = watch(work / "bin", log)
         (work / "flake.nix").write_text(flake())
-        environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": ":".join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "nix_repro", "check", "all", "--scope", "closure", "--report-json", "report.json"]
+        environ = {
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "nix_repro",
+            "check",
+            "all",
+            "--scope",
+            "closure",
+            "--report-json",
+            "report.json",
+        ]
         subprocess.run(command, cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(3):
             log.write_text("")
             began = time.time()
-            subprocess.run(command, cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                command, cwd=work, env=environ, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             ended = time.time()
             phases = {p["name"]: p["seconds"] for p in json.loads((work / "report.json").read_text())["phases"]}
             count, in_nix = read_runs(log)
@@ -125,7 +151,10 @@ def own_time(bare: float) -> None:
 
 def flake() -> str:
     system = f"{os.uname().machine}-linux"
-    one = f'name = "p${{toString n}}"; system = "{system}"; builder = "/bin/sh"; args = [ "-c" "echo ${{toString n}} > $out" ];'
+    one = (
+        f'name = "p${{toString n}}"; system = "{system}"; builder = "/bin/sh"; args = [ "-c" "echo ${{toString n}} > '
+        '$out" ];'
+    )
     named = 'name = "p${toString n}"; value = make n;'
     packages = f"builtins.listToAttrs (builtins.genList (n: {{ {named} }}) {DERIVATIONS})"
     return f"{{ outputs = _: let make = n: derivation {{ {one} }}; in {{ packages.{system} = {packages}; }}; }}\n"

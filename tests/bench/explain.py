@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nix_repro.explain import Context, explain_output
+from nix_repro.explain.context import Context
+from nix_repro.explain.engine import explain_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,10 @@ def measure(build: Callable[[Path], None], root: Path, program: str | None) -> N
     ours = timed(lambda: explain_output("out", root / "a", root / "b", Context()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     naive = timed(lambda: read_everything(root))
-    print(f"{build.__name__}: {ours:.2f} s, peak {peak} MB; reading both sides {naive:.2f} s ({ours / naive:.1f} times that)")
+    print(
+        f"{build.__name__}: {ours:.2f} s, peak {peak} MB; reading both sides {naive:.2f} s ({ours / naive:.1f} times "
+        "that)"
+    )
     if program:
         command = [program, "--text", os.devnull, str(root / "a"), str(root / "b")]
         theirs = timed(lambda: subprocess.run(command, check=False, capture_output=True))

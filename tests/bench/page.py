@@ -10,7 +10,7 @@ from pathlib import Path
 
 import reports
 from browser import Chromium
-from nix_repro.render.html import render_html
+from nix_repro.output.render.html import render_html
 
 ROUNDS = 5
 # Milliseconds from the start of the navigation to the end of loading, and to the first thing seen.
@@ -40,7 +40,9 @@ def main() -> None:
                 loaded, painted = chromium.ask(TIMES)
                 seen.append((painted or loaded) / 1000)
             middle, first = statistics.median(opened), statistics.median(seen)
-            print(f"{name}: opened and drawn in {middle:.2f} s (worst {max(opened):.2f}), first seen after {first:.2f} s")
+            print(
+                f"{name}: opened and drawn in {middle:.2f} s (worst {max(opened):.2f}), first seen after {first:.2f} s"
+            )
             began = time.perf_counter()
             chromium.ask("document.querySelectorAll('details').forEach(d => d.open = true); document.body.offsetHeight")
             print(f"{name}: everything unfolded in {time.perf_counter() - began:.2f} s")

@@ -1,4 +1,5 @@
-"""The HTML report in a real browser: what it shows, fetches and runs, on a desk, on a phone, on paper, and without eyes."""
+"""The HTML report in a real browser: what it shows, fetches and runs, on a desk, on a phone, on paper, and without
+eyes."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import pytest
 
 import reports
 from browser import Chromium
-from nix_repro.render.html import render_html
+from nix_repro.output.render.html import render_html
 from nix_repro.report import Report
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,10 @@ def test_the_policy_stops_what_would_get_in(chromium: Chromium, pages: dict[str,
     """If escaping failed somewhere, the page's own policy would still stand."""
     html = pages["clean"].read_text("utf-8")
     page = tmp_path / "holed.html"
-    page.write_text(html.replace("<main", '<script>document.title="pwned"</script><img src="clean.png" style="color:red"><main'), "utf-8")
+    page.write_text(
+        html.replace("<main", '<script>document.title="pwned"</script><img src="clean.png" style="color:red"><main'),
+        "utf-8",
+    )
     chromium.open(page)
     assert chromium.ask("document.title") != "pwned"
     assert chromium.ask("getComputedStyle(document.querySelector('img')).color") != "rgb(255, 0, 0)"
@@ -163,7 +167,10 @@ def test_the_keyboard_reaches_everything(chromium: Chromium, pages: dict[str, Pa
 
 def test_it_prints_with_everything_unfolded_in_dark_ink(chromium: Chromium, pages: dict[str, Path]) -> None:
     chromium.open(pages["everything"], width=760, dark=True, media="print")
-    seen = "[...document.querySelectorAll('details:not([open]) > :not(summary)')].map(e => e.getBoundingClientRect().height > 0)"
+    seen = (
+        "[...document.querySelectorAll('details:not([open]) > :not(summary)')].map(e => "
+        "e.getBoundingClientRect().height > 0)"
+    )
     folded = chromium.ask(seen)
     assert len(folded) > 3
     assert all(folded)
@@ -175,7 +182,10 @@ def test_it_prints_with_everything_unfolded_in_dark_ink(chromium: Chromium, page
 
 
 def test_both_sides_stand_side_by_side_or_below_each_other(chromium: Chromium, pages: dict[str, Path]) -> None:
-    sides = "[...document.querySelector('.sides').children].map(e => { const r = e.getBoundingClientRect(); return [r.left, r.top]; })"
+    sides = (
+        "[...document.querySelector('.sides').children].map(e => { const r = e.getBoundingClientRect(); return "
+        "[r.left, r.top]; })"
+    )
     chromium.open(pages["everything"], width=DESK)
     (left, top), (left2, top2) = chromium.ask(sides)
     assert left2 > left
@@ -188,7 +198,9 @@ def test_both_sides_stand_side_by_side_or_below_each_other(chromium: Chromium, p
 
 def test_differences_are_marked_by_more_than_colour(chromium: Chromium, pages: dict[str, Path]) -> None:
     chromium.open(pages["everything"])
-    style = chromium.ask("(s => [s.borderBottomStyle, s.borderBottomWidth])(getComputedStyle(document.querySelector('mark')))")
+    style = chromium.ask(
+        "(s => [s.borderBottomStyle, s.borderBottomWidth])(getComputedStyle(document.querySelector('mark')))"
+    )
     assert style == ["solid", "2px"]
     signs = chromium.ask("[...document.querySelectorAll('.counts .icon use')].map(e => e.getAttribute('href'))")
     assert len(set(signs)) == len(signs), "every verdict has a sign of its own"
@@ -213,4 +225,7 @@ def test_a_page_of_one_clean_derivation_says_so(chromium: Chromium, tmp_path: Pa
     report = msgspec.structs.replace(reports.read("clean"), derivations=(reports.derivation("only"),))
     page.write_text(render_html(report), "utf-8")
     chromium.open(page, width=PHONE)
-    assert chromium.ask("document.querySelector('h1').textContent") == "Passed: No difference found in 1 derivation (1 output)"
+    assert (
+        chromium.ask("document.querySelector('h1').textContent")
+        == "Passed: No difference found in 1 derivation (1 output)"
+    )

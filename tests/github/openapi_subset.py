@@ -26,7 +26,11 @@ _PROSE = {"description", "summary", "example", "examples", "externalDocs", "x-gi
 def without_prose(value: Any, *, names: bool = False) -> Any:
     """The schema alone. `names` is true where keys are names of properties, which may be called like prose."""
     if isinstance(value, dict):
-        return {k: without_prose(v, names=k == "properties" and not names) for k, v in value.items() if names or k not in _PROSE}
+        return {
+            k: without_prose(v, names=k == "properties" and not names)
+            for k, v in value.items()
+            if names or k not in _PROSE
+        }
     if isinstance(value, list):
         return [without_prose(item) for item in value]
     return value
@@ -42,7 +46,12 @@ def subset(description: dict[str, Any]) -> dict[str, Any]:
             found["paths"].setdefault(path, {})[method] = {
                 "operation": operation["operationId"],
                 "parameters": [
-                    {"name": p["name"], "in": p["in"], "required": p.get("required", False), "schema": without_prose(p["schema"])}
+                    {
+                        "name": p["name"],
+                        "in": p["in"],
+                        "required": p.get("required", False),
+                        "schema": without_prose(p["schema"]),
+                    }
                     for p in operation.get("parameters", [])
                 ],
                 "body": without_prose(body),

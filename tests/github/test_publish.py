@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from github_api import HEAD, MERGE, PAYLOADS, TOKEN, Answer
-from nix_repro.github import Destination, destination, publish
+from nix_repro.output.github.api import publish
+from nix_repro.output.github.event import Destination, destination
 from nix_repro.report import Report
 
 
@@ -50,7 +51,9 @@ def test_a_broken_event_file_falls_back_to_the_commit(environ: Any, tmp_path: An
         assert (found.sha, found.pull_request) == (MERGE, None)
 
 
-def test_what_holds_for_the_base_is_not_said_of_the_change(github: Any, environ: Any, diverged: Report, tmp_path: Path) -> None:
+def test_what_holds_for_the_base_is_not_said_of_the_change(
+    github: Any, environ: Any, diverged: Report, tmp_path: Path
+) -> None:
     event = json.loads((PAYLOADS / "pull_request.json").read_text("utf-8"))
     merged = event["pull_request"]["merge_commit_sha"] = "c" * 40
     (tmp_path / "event").write_text(json.dumps(event), "utf-8")
@@ -59,14 +62,18 @@ def test_what_holds_for_the_base_is_not_said_of_the_change(github: Any, environ:
         found = destination(run, token=TOKEN, run_id="x", checked=checked)
         assert found is not None
         assert (found.sha, found.pull_request) == (sha, number)
-    waited = destination(environ("workflow_run_fork", GITHUB_EVENT_NAME="workflow_run"), token=TOKEN, run_id="x", checked=MERGE)
+    waited = destination(
+        environ("workflow_run_fork", GITHUB_EVENT_NAME="workflow_run"), token=TOKEN, run_id="x", checked=MERGE
+    )
     assert waited is not None
     assert (waited.sha, waited.head) == (MERGE, None)
     # A pull request's own event checks out a merge commit that is made for it, whatever its name.
     assert to(environ("pull_request")).sha == HEAD
 
 
-@pytest.mark.parametrize("event", ["merge_group", "schedule", "workflow_dispatch", "release", "delete", "issue_comment"])
+@pytest.mark.parametrize(
+    "event", ["merge_group", "schedule", "workflow_dispatch", "release", "delete", "issue_comment"]
+)
 def test_other_events_are_about_their_own_commit(environ: Any, tmp_path: Path, event: str) -> None:
     payloads: dict[str, Any] = {
         "merge_group": {"action": "checks_requested", "merge_group": {"head_sha": MERGE, "base_sha": HEAD}},
@@ -87,10 +94,16 @@ def test_enterprise_addresses_have_a_path(github: Any, environ: Any, diverged: R
     assert len(github.comments) == 1
 
 
-def test_the_comment_is_made_once_and_edited_in_place(github: Any, environ: Any, diverged: Report, clean: Report) -> None:
+def test_the_comment_is_made_once_and_edited_in_place(
+    github: Any, environ: Any, diverged: Report, clean: Report
+) -> None:
     for _ in range(120):
         github.add_comment("somebody else's words", login="octocat", kind="User")
-    for report, sentence in ((diverged, "1 of 15 derivations"), (clean, "No difference found"), (diverged, "1 of 15 derivations")):
+    for report, sentence in (
+        (diverged, "1 of 15 derivations"),
+        (clean, "No difference found"),
+        (diverged, "1 of 15 derivations"),
+    ):
         assert publish(report, to(environ("pull_request")), comment="always") == []
         ours = [comment for comment in github.comments if comment["body"].startswith("<!-- nix-repro")]
         assert len(ours) == 1
@@ -117,7 +130,14 @@ def test_legs_of_a_matrix_keep_apart(github: Any, environ: Any, diverged: Report
     ],
 )
 def test_when_to_comment(
-    github: Any, environ: Any, request: pytest.FixtureRequest, mode: Any, first: str, then: str, made: bool, edited: bool
+    github: Any,
+    environ: Any,
+    request: pytest.FixtureRequest,
+    mode: Any,
+    first: str,
+    then: str,
+    made: bool,
+    edited: bool,
 ) -> None:
     assert publish(request.getfixturevalue(first), to(environ("pull_request")), comment=mode) == []
     assert (len(github.comments) == 1) is made
@@ -210,7 +230,9 @@ def test_a_secondary_limit_is_waited_for_when_it_is_short(github: Any, environ: 
     assert len(github.statuses) == 1
 
 
-def test_a_secondary_limit_without_a_header_is_no_missing_permission(github: Any, environ: Any, diverged: Report) -> None:
+def test_a_secondary_limit_without_a_header_is_no_missing_permission(
+    github: Any, environ: Any, diverged: Report
+) -> None:
     body = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
     github.faults = [("POST", "statuses", Answer(403, body=body))]
     [warning] = publish(diverged, to(environ("pull_request")))
@@ -218,7 +240,9 @@ def test_a_secondary_limit_without_a_header_is_no_missing_permission(github: Any
     assert "permitted" not in warning
 
 
-def test_a_commit_with_too_many_statuses_is_one_warning_that_says_so(github: Any, environ: Any, diverged: Report) -> None:
+def test_a_commit_with_too_many_statuses_is_one_warning_that_says_so(
+    github: Any, environ: Any, diverged: Report
+) -> None:
     github.statuses = [{"sha": HEAD, "context": "nix-repro (test-0-Linux-X64)"} for _ in range(1000)]
     [warning] = publish(diverged, to(environ("pull_request")), statuses="all")
     assert "maximum number of statuses" in warning
@@ -253,7 +277,9 @@ def test_an_answer_of_another_shape_is_one_warning(github: Any, environ: Any, di
     assert 1 <= len(warnings) <= 2
 
 
-def test_after_workflow_run_the_pull_request_is_found_by_branch_and_commit(github: Any, environ: Any, diverged: Report) -> None:
+def test_after_workflow_run_the_pull_request_is_found_by_branch_and_commit(
+    github: Any, environ: Any, diverged: Report
+) -> None:
     other = {"number": 6, "state": "open", "head": {"label": "stranger:topic", "sha": MERGE}}
     ours = {"number": 7, "state": "open", "head": {"label": "stranger:topic", "sha": HEAD}}
     github.pulls = [other, ours]
@@ -270,7 +296,9 @@ def test_a_pull_request_that_has_moved_on_gets_no_comment(github: Any, environ: 
 
 def test_the_worst_report_is_accepted(github: Any, environ: Any, diverged: Report) -> None:
     names = ["x" * 400, "|" * 300, "\u202e" * 300, "\udc80" * 50, "a\nb"]
-    derivations = tuple(msgspec.structs.replace(diverged.derivations[0], name=name, attrs=(name,), reason=name) for name in names * 50)
+    derivations = tuple(
+        msgspec.structs.replace(diverged.derivations[0], name=name, attrs=(name,), reason=name) for name in names * 50
+    )
     report = msgspec.structs.replace(diverged, derivations=derivations)
     assert publish(report, to(environ("pull_request"), "\udc80" * 400), statuses="all", comment="always") == []
     assert len(github.comments) == 1

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-# A machine without Nix, of another kind: its PATH has only what is named here, and apt-get and sudo that leave a trace and fail.
+# A machine without Nix, of another kind: its PATH has only what is named here, and apt-get and sudo that leave a trace
+# and fail.
 TOOLS = ("bash", "cat", "dirname", "env", "mktemp", "rm", "tail")
 TRACE = '#!/bin/sh\necho "{tool} $*" >> "{place}/started"\nexit 1\n'
 MACHINE = 'mount --bind "$1" /etc/os-release; shift; exec "$@"'
@@ -30,7 +31,18 @@ def install(place: Path, distribution: str, *prefix: str) -> tuple[int, str, lis
         (tools / tool).write_text(TRACE.format(tool=tool, place=place))
         (tools / tool).chmod(0o755)
     (place / "os-release").write_text(f"ID={distribution}\n")
-    enter = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", MACHINE, "sh", str(place / "os-release"), *prefix]
+    enter = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-euc",
+        MACHINE,
+        "sh",
+        str(place / "os-release"),
+        *prefix,
+    ]
     done = subprocess.run(
         [*enter, "/usr/bin/env", f"PATH={tools}", "bash", str(place / "bin/install-nix")],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,5 @@
-"""bin/nix-repro from a clone: the environment is made once, whole or not at all, and nothing of the caller's directory runs in it."""
+"""bin/nix-repro from a clone: the environment is made once, whole or not at all, and nothing of the caller's directory
+runs in it."""
 
 from __future__ import annotations
 
@@ -27,25 +28,38 @@ def clone(tmp_path: Path) -> Path:
     clone = tmp_path / "a clone's place"
     shutil.copytree(ROOT / "bin", clone / "bin")
     shutil.copy(ROOT / "requirements.lock", clone)
-    (clone / "src/nix_repro").mkdir(parents=True)
+    (clone / "src/nix_repro/cli").mkdir(parents=True)
     (clone / "src/nix_repro/__init__.py").touch()
-    (clone / "src/nix_repro/cli.py").write_text(WITNESS)
+    (clone / "src/nix_repro/cli/app.py").write_text(WITNESS)
     return clone
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A person's environment with nothing cached. The package caches of pip and uv stay the machine's: they are not what is tested."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_")) or name in ("PATH", "LANG")}
+    """A person's environment with nothing cached. The package caches of pip and uv stay the machine's: they are not
+    what is tested."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "UV_", "SSL_")) or name in ("PATH", "LANG")
+    }
     home = Path.home()
     (tmp_path / "home").mkdir()
     caches = {"UV_CACHE_DIR": str(home / ".cache/uv"), "PIP_CACHE_DIR": str(home / ".cache/pip")}
     return {**kept, **caches, "HOME": str(tmp_path / "home"), "NIX_REPRO_PYTHON": sys.executable}
 
 
-def start(program: Path, environment: dict[str, str], *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+def start(
+    program: Path, environment: dict[str, str], *arguments: str, cwd: Path | None = None
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [program, *arguments], env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [program, *arguments],
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -65,7 +79,9 @@ def without_uv(tmp_path: Path) -> str:
     return f"{tmp_path / 'none'}:/usr/bin:/bin"
 
 
-def test_cold_then_warm_with_arguments_and_exit_code_passed_through(clone: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_cold_then_warm_with_arguments_and_exit_code_passed_through(
+    clone: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     code, out, err = run(clone / "bin/nix-repro", environment, "check", "a b", "*")
     assert code == 7, err
     assert "['check', 'a b', '*']"[1:-1] in out
@@ -149,7 +165,9 @@ def test_a_wrong_hash_is_refused(clone: Path, environment: dict[str, str], tmp_p
 
 
 @pytest.mark.parametrize("said", ["3.10", None], ids=["too-old", "none"])
-def test_without_a_python_there_is_one_clear_message(clone: Path, environment: dict[str, str], tmp_path: Path, said: str | None) -> None:
+def test_without_a_python_there_is_one_clear_message(
+    clone: Path, environment: dict[str, str], tmp_path: Path, said: str | None
+) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("bash", "sha256sum", "mkdir", "readlink", "env"):
@@ -173,16 +191,25 @@ def test_a_python_of_the_runner_s_tool_cache_is_found(clone: Path, environment: 
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("bash", "sha256sum", "mkdir", "readlink", "env", "mktemp", "rm", "ls", "find", "uv"):
-        (tools / name).symlink_to(shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or name)
+        (tools / name).symlink_to(
+            shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or name
+        )
     del environment["NIX_REPRO_PYTHON"]
     temporary = tmp_path / "runner temp"
-    runner = {"PATH": str(tools), "RUNNER_TOOL_CACHE": str(tmp_path / "toolcache"), "GITHUB_ACTIONS": "true", "RUNNER_TEMP": str(temporary)}
+    runner = {
+        "PATH": str(tools),
+        "RUNNER_TOOL_CACHE": str(tmp_path / "toolcache"),
+        "GITHUB_ACTIONS": "true",
+        "RUNNER_TEMP": str(temporary),
+    }
     code, out, err = run(clone / "bin/nix-repro", environment | runner)
     assert code == 7, err
     assert str(temporary / "nix-repro/env-") in out
 
 
-def test_home_may_be_unset_or_a_place_where_nothing_can_be_written(clone: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_home_may_be_unset_or_a_place_where_nothing_can_be_written(
+    clone: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     code, out, err = run(clone / "bin/nix-repro", environment | {"HOME": "/proc/none", "TMPDIR": str(temporary)})

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that wants a Nix runs once per series."""
     if "installed_nix" in metafunc.fixturenames:
-        metafunc.parametrize("installed_nix", metafunc.config.getoption("nix") or list(SERIES), indirect=True, scope="session")
+        metafunc.parametrize(
+            "installed_nix", metafunc.config.getoption("nix") or list(SERIES), indirect=True, scope="session"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -121,7 +121,9 @@ def test_policies_and_history(sandbox_nix: NixBox, flake: Path) -> None:
     (flake / ".nix-repro.yml").write_text("fail-when:\n- '.caches.hit_rate < 0.95'\n- '.caches.hit_rate'\n")
     said = check(sandbox_nix)
     assert said.code == 2
-    assert ".nix-repro.yml:3: fail-when: '.caches.hit_rate' must give exactly one true or false; it gives null" in said.err
+    assert (
+        ".nix-repro.yml:3: fail-when: '.caches.hit_rate' must give exactly one true or false; it gives null" in said.err
+    )
     (flake / ".nix-repro.yml").write_text("fail-when:\n- '.caches |'\n")
     said = check(sandbox_nix)
     assert (said.code, said.report) == (2, {})

@@ -44,13 +44,17 @@ class Shop:
         shutil.rmtree(self.box.home / ".cache")
         (self.box.home / ".cache").mkdir()
 
-    def check(self, *caches: BinaryCache | str, keys: str | None = None, upstream: str | None = None, ci: bool = False) -> Said:
+    def check(
+        self, *caches: BinaryCache | str, keys: str | None = None, upstream: str | None = None, ci: bool = False
+    ) -> Said:
         """Check with these caches. The rebuild is left to `replace` with its own time; only the build asks caches."""
         urls = [cache if isinstance(cache, str) else cache.url for cache in caches]
         known = keys or " ".join(cache.public_key for cache in caches if isinstance(cache, BinaryCache))
         options = ["--option", "substituters", " ".join(urls), "--option", "trusted-public-keys", known]
         extra = ["--upstream-caches", upstream] if upstream else []
-        return nix_repro(self.box, "check", "--scope", "closure", *options, *extra, cwd=self.flake, env={"CI": "true"} if ci else {})
+        return nix_repro(
+            self.box, "check", "--scope", "closure", *options, *extra, cwd=self.flake, env={"CI": "true"} if ci else {}
+        )
 
 
 @pytest.fixture
@@ -60,7 +64,9 @@ def shop(sandbox_nix: NixBox) -> Iterator[Shop]:
     outs = {
         name: sandbox_nix.run(["nix", "build", "--no-link", "--print-out-paths", f".#{name}"], cwd=flake).stdout.strip()
         if sandbox_nix.version >= (2, 9)
-        else json.loads(sandbox_nix.run(["nix", "build", "--no-link", "--json", f".#{name}"], cwd=flake).stdout)[0]["outputs"]["out"]
+        else json.loads(sandbox_nix.run(["nix", "build", "--no-link", "--json", f".#{name}"], cwd=flake).stdout)[0][
+            "outputs"
+        ]["out"]
         for name in names
     }
     cache = make_cache(sandbox_nix, [outs["default"], outs["two"], outs["one"]])
@@ -100,7 +106,9 @@ def _nar_size(shop: Shop, path: str) -> int:
 def test_partial_hit_and_what_nix_itself_says(shop: Shop) -> None:
     narinfo(shop.cache, shop.outs["default"]).unlink()
     options = ["--option", "substituters", shop.cache.url, "--option", "trusted-public-keys", shop.cache.public_key]
-    dry = shop.box.run(["nix", "build", "--dry-run", *options, *(f".#{name}" for name in shop.outs)], cwd=shop.flake).stderr
+    dry = shop.box.run(
+        ["nix", "build", "--dry-run", *options, *(f".#{name}" for name in shop.outs)], cwd=shop.flake
+    ).stderr
     shutil.rmtree(shop.box.home / ".cache")
     said = shop.check(shop.cache, ci=True)
     assert said.code == 0, said.err
@@ -144,10 +152,16 @@ def test_local_store_and_upstream(shop: Shop) -> None:
 def test_only_the_outputs_that_are_used_are_needed(sandbox_nix: NixBox) -> None:
     """The input's other output is in the store, too, but nothing here needs it: it is in no layer and no hit."""
     lib = 'lib = mk "lib" "echo lib > $out; head -c 5000 /dev/zero > $dev" { outputs = [ "out" "dev" ]; };'
-    flake = write_flake(sandbox_nix, lib + 'default = mk "app" "cat ${lib} > $out; echo app >> $out" { allowSubstitutes = false; };')
+    flake = write_flake(
+        sandbox_nix, lib + 'default = mk "app" "cat ${lib} > $out; echo app >> $out" { allowSubstitutes = false; };'
+    )
     drv = sandbox_nix.run(["nix", "eval", "--raw", ".#lib.drvPath"], cwd=flake).stdout
     sandbox_nix.run(["nix-store", "--realise", drv])
-    (out,) = [path for path in sandbox_nix.run(["nix-store", "--query", "--outputs", drv]).stdout.split() if not path.endswith("-dev")]
+    (out,) = [
+        path
+        for path in sandbox_nix.run(["nix-store", "--query", "--outputs", drv]).stdout.split()
+        if not path.endswith("-dev")
+    ]
     size = int(sandbox_nix.run(["nix-store", "--query", "--size", out]).stdout)
     said = nix_repro(sandbox_nix, "check", "--scope", "installables", cwd=flake)
     assert said.code == 0, said.err
@@ -161,7 +175,9 @@ Fault = Callable[[BinaryCache], None]
 
 def _answer(status: int, where: str, **headers: str) -> Fault:
     def set_it(cache: BinaryCache) -> None:
-        cache.fault = lambda path: (status, {k.replace("_", "-"): v for k, v in headers.items()}) if where in path else None
+        cache.fault = lambda path: (
+            (status, {k.replace("_", "-"): v for k, v in headers.items()}) if where in path else None
+        )
 
     return set_it
 
@@ -248,7 +264,14 @@ def test_nor_does_one_that_has_what_only_the_rebuild_needs(shop: Shop) -> None:
 
     shop.cache.fault = fault
     with serve(own):
-        options = ["--option", "substituters", f"{own.url} {shop.cache.url}", "--option", "trusted-public-keys", shop.cache.public_key]
+        options = [
+            "--option",
+            "substituters",
+            f"{own.url} {shop.cache.url}",
+            "--option",
+            "trusted-public-keys",
+            shop.cache.public_key,
+        ]
         said = nix_repro(shop.box, "check", "--upstream-caches", shop.cache.url, *options, cwd=shop.flake, timeout=60)
     assert said.verdicts() == {"three": "reproducible"}, said.err
     assert layers(said) == {name_of(own): 1}

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from store import NixBox
 
 _MK = f"""mk = name: script: extra: derivation ({{
-      inherit name; system = "{SYSTEM}"; builder = "/bin/sh"; args = [ "-c" script ]; PATH = "/usr/bin:/bin"; }} // extra);"""
+      inherit name; system = "{SYSTEM}"; builder = "/bin/sh"; args = [ "-c" script ]; PATH = "/usr/bin:/bin";
+  }} // extra);"""
 DEP = "{ outputs = { self }: { lib.text = builtins.readFile ./text; }; }\n"
 FLAKE = f"""
 {{ inputs.dep.url = "git+file://DEP";
@@ -42,7 +43,9 @@ class Repository:
     dep: Path
 
     def git(self, *args: str, where: Path | None = None) -> str:
-        identity = {f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        identity = {
+            f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
         return self.box.run(["git", *args], cwd=where or self.directory, env=identity).stdout.strip()
 
     def commit(self, where: Path | None = None) -> None:
@@ -68,7 +71,9 @@ def repository(sandbox_nix: NixBox) -> Repository:
     (found.dep / "flake.nix").write_text(DEP)
     (found.dep / "text").write_text("one")
     found.commit(found.dep)
-    found.write(**{"flake.nix": _flake(found, "3.11.4"), "src__main": "main", "config.toml": "a = 1\n", "README": "Hello\n"})
+    found.write(
+        **{"flake.nix": _flake(found, "3.11.4"), "src__main": "main", "config.toml": "a = 1\n", "README": "Hello\n"}
+    )
     found.git("add", "-A")
     sandbox_nix.nix("flake", "lock", str(found.directory))
     found.commit()
@@ -81,7 +86,10 @@ def _flake(repository: Repository, version: str) -> str:
 
 def built(said: Said) -> dict[str, tuple[str, str | None, str | None]]:
     rows = said.report["caches"]["built"]
-    return {Path(row["drv_path"]).name[33:].removesuffix(".drv"): (row["why"], row["root_change"], row["change_class"]) for row in rows}
+    return {
+        Path(row["drv_path"]).name[33:].removesuffix(".drv"): (row["why"], row["root_change"], row["change_class"])
+        for row in rows
+    }
 
 
 def change(said: Said) -> dict[str, Any]:
@@ -107,7 +115,9 @@ def test_each_kind_of_commit(repository: Repository) -> None:
     said = repository.check(".#app")
     found = change(said)
     assert found["change_class"] == "full"
-    assert [(lock["input"], lock["old_rev"], lock["new_rev"], lock["derivations"]) for lock in found["lock"]] == [("dep", old, new, 2)]
+    assert [(lock["input"], lock["old_rev"], lock["new_rev"], lock["derivations"]) for lock in found["lock"]] == [
+        ("dep", old, new, 2)
+    ]
     assert built(said)["app"] == ("changed", "text of base: one → two", "full")
     assert said.report["scenario"]["name"] == "first-time"
 
@@ -159,20 +169,28 @@ def test_since_checks_only_what_differs(repository: Repository) -> None:
     repository.commit()
     said = repository.check(".#app", base="--since")
     assert said.code == 0, said.err
-    assert {d["name"]: d["verdict"] for d in said.derivations if d["verdict"] != "unverified"} == {"app": "reproducible"}
+    assert {d["name"]: d["verdict"] for d in said.derivations if d["verdict"] != "unverified"} == {
+        "app": "reproducible"
+    }
 
 
 def test_new_packages_and_other_ways_to_fetch_the_same(repository: Repository) -> None:
-    """A new package is made of what the base's other packages are made of; what lies above a fixed output is what it was."""
+    """A new package is made of what the base's other packages are made of; what lies above a fixed output is what it
+    was."""
     fetched = (
         'fetched = mk "fetched" "cat $curl > /dev/null; echo hello > $out" { curl = mk "curl-1" "echo > $out" {}; '
-        f'outputHashAlgo = "sha256"; outputHashMode = "flat"; outputHash = "{hashlib.sha256(b"hello" + bytes([10])).hexdigest()}"; }};'
+        'outputHashAlgo = "sha256"; outputHashMode = "flat"; outputHash = '
+        f'"{hashlib.sha256(b"hello" + bytes([10])).hexdigest()}"; }};'
     )
-    flake = _flake(repository, "3.11.4").replace("default = app;", 'default = app; unpacked = mk "unpacked" "cat ${fetched} > $out" {};')
+    flake = _flake(repository, "3.11.4").replace(
+        "default = app;", 'default = app; unpacked = mk "unpacked" "cat ${fetched} > $out" {};'
+    )
     flake = flake.replace("in {", f"{fetched} in {{", 1)
     repository.write(**{"flake.nix": flake})
     repository.commit()
-    flake = flake.replace("curl-1", "curl-2").replace("default = app;", 'default = app; other = mk "other" "cat ${base} > $out" {};')
+    flake = flake.replace("curl-1", "curl-2").replace(
+        "default = app;", 'default = app; other = mk "other" "cat ${base} > $out" {};'
+    )
     repository.write(**{"flake.nix": flake})
     repository.commit()
     said = repository.check(".#other")
@@ -182,7 +200,11 @@ def test_new_packages_and_other_ways_to_fetch_the_same(repository: Repository) -
     assert said.report["caches"]["hit_rate"] == 0.0
     said = repository.check(".#unpacked")
     assert change(said)["derivations"] == 1
-    assert {name: row[0] for name, row in built(said).items()} == {"curl-2": "changed", "fetched": "cache miss", "unpacked": "cache miss"}
+    assert {name: row[0] for name, row in built(said).items()} == {
+        "curl-2": "changed",
+        "fetched": "cache miss",
+        "unpacked": "cache miss",
+    }
 
     # A base that cannot be evaluated says nothing: neither that everything is new, nor of which class the change is.
     repository.write(**{"flake.nix": flake.replace("base = mk", 'base = throw "no base"; rest = mk')})
@@ -209,7 +231,9 @@ def test_a_report_as_base(repository: Repository) -> None:
     file = repository.box.work / "base.json"
     file.write_text(json.dumps(said.report))
     repository.write(src__main="other")
-    said = nix_repro(repository.box, "check", ".#app", "--scope", "closure", "--base-report", str(file), cwd=repository.directory)
+    said = nix_repro(
+        repository.box, "check", ".#app", "--scope", "closure", "--base-report", str(file), cwd=repository.directory
+    )
     assert said.code == 0, said.err
     assert (built(said)["app"][1] or "").startswith("main in the source ")
     assert said.report["caches"]["hit_rate"] == 1.0

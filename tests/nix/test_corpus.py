@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import corpus
-from nix_repro.explain import explain_output
+from nix_repro.explain.engine import explain_output
 
 if TYPE_CHECKING:
     from nix_repro.report import Finding
@@ -20,7 +20,8 @@ Found = list[tuple[corpus.Case, tuple["Finding", ...]]]
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     a, b = corpus.build_twice(tmp_path_factory.mktemp("corpus"))
     return [
-        (case, explain_output("out", a.outputs[case.name], b.outputs[case.name], corpus.context_of(case, a, b))) for case in corpus.cases()
+        (case, explain_output("out", a.outputs[case.name], b.outputs[case.name], corpus.context_of(case, a, b)))
+        for case in corpus.cases()
     ]
 
 
@@ -44,13 +45,18 @@ def test_nothing_is_found_in_reproducible_twins(found: Found) -> None:
 
 def test_every_divergent_file_is_found(divergent: Found) -> None:
     missed = {
-        (case.name, label) for case, findings in divergent for label in case.files if not any(names(item.path, label) for item in findings)
+        (case.name, label)
+        for case, findings in divergent
+        for label in case.files
+        if not any(names(item.path, label) for item in findings)
     }
     assert missed == set()
 
 
 def test_first_named_cause_is_right(divergent: Found) -> None:
-    confusion = Counter(("/".join(sorted(truth(case))), findings[0].cause if findings else "nothing") for case, findings in divergent)
+    confusion = Counter(
+        ("/".join(sorted(truth(case))), findings[0].cause if findings else "nothing") for case, findings in divergent
+    )
     print()
     for (true, named), count in sorted(confusion.items()):
         print(f"{true:28} → {named:18} {count:3}")
@@ -72,16 +78,27 @@ def test_every_true_cause_of_a_file_is_named(divergent: Found) -> None:
 
 def test_no_confident_cause_is_wrong(divergent: Found) -> None:
     wrong = [
-        (case.name, item) for case, findings in divergent for item in findings if item.confidence != "low" and item.cause not in truth(case)
+        (case.name, item)
+        for case, findings in divergent
+        for item in findings
+        if item.confidence != "low" and item.cause not in truth(case)
     ]
     assert wrong == []
 
 
 def test_derived_differences_name_their_source(divergent: Found) -> None:
-    sources = {(case.name, item.path): item.derived_from for case, findings in divergent for item in findings if item.derived_from}
+    sources = {
+        (case.name, item.path): item.derived_from
+        for case, findings in divergent
+        for item in findings
+        if item.derived_from
+    }
     assert sources["checksums", "SHA256SUMS"] == "data.txt"
     assert sources["build-id", "when"] == "when"
-    assert sources["wheel", "demo-1-py3-none-any.whl!demo-1.dist-info/RECORD"] == "demo-1-py3-none-any.whl!demo/_version.py"
+    assert (
+        sources["wheel", "demo-1-py3-none-any.whl!demo-1.dist-info/RECORD"]
+        == "demo-1-py3-none-any.whl!demo/_version.py"
+    )
 
 
 def truth(case: corpus.Case) -> set[str]:

@@ -1,4 +1,5 @@
-"""Experiments against the corpus: every case whose difference comes from something that can be held still or changed is proved."""
+"""Experiments against the corpus: every case whose difference comes from something that can be held still or changed is
+proved."""
 
 from __future__ import annotations
 
@@ -57,12 +58,29 @@ def test_every_such_case_is_proved_and_no_twin(sandbox_nix: NixBox) -> None:
     assert set(cases.values()) == set(VARIED.values())
     installables = [f"path:{corpus.CORPUS}#{name}" for name in (*cases, *twins())]
     said = nix_repro(
-        sandbox_nix, "explain", *installables, "--cores", "2", "--jobs", "2", "--explain-budget", "20m", cwd=sandbox_nix.work, timeout=1200
+        sandbox_nix,
+        "explain",
+        *installables,
+        "--cores",
+        "2",
+        "--jobs",
+        "2",
+        "--explain-budget",
+        "20m",
+        cwd=sandbox_nix.work,
+        timeout=1200,
     )
-    proved = {name: [f["cause"] for f in said.derivation(name)["findings"] if f["confidence"] == "proved"] for name in (*cases, *twins())}
+    proved = {
+        name: [f["cause"] for f in said.derivation(name)["findings"] if f["confidence"] == "proved"]
+        for name in (*cases, *twins())
+    }
     # A date is another one elsewhere, at some hours of the day.
     also = {"timestamp": {"timestamp", "locale"}}
-    assert {name: causes for name, causes in proved.items() if cases.get(name) != (causes[0] if causes else None)} == {}, said.err
     assert {
-        name: causes for name, causes in proved.items() if name in cases and not {*causes} <= also.get(cases[name], {cases[name]})
+        name: causes for name, causes in proved.items() if cases.get(name) != (causes[0] if causes else None)
+    } == {}, said.err
+    assert {
+        name: causes
+        for name, causes in proved.items()
+        if name in cases and not {*causes} <= also.get(cases[name], {cases[name]})
     } == {}

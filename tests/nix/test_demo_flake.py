@@ -29,7 +29,8 @@ def test_one_package_diverges_and_the_others_do_not(sandbox_nix: NixBox, sandbox
     sandbox_nix.run(["nix-store", "-r", *drvs])
     told = sandbox_nix.run(["nix-store", "-r", "--check", "-k", *drvs], check=False)
     differing = re.findall(
-        r"derivation '/nix/store/[a-z0-9]+-([^']+)\.drv' may not be deterministic", re.sub(r"\x1b\[[0-9;]*m", "", told.stderr)
+        r"derivation '/nix/store/[a-z0-9]+-([^']+)\.drv' may not be deterministic",
+        re.sub(r"\x1b\[[0-9;]*m", "", told.stderr),
     )
     assert (set(differing), told.returncode) == ({"build-info"}, 104), told.stderr
 

@@ -57,7 +57,8 @@ def test_a_healthy_machine(sandbox_nix: NixBox) -> None:
 
 
 def test_it_only_looks_and_counts_as_nix_does(sandbox_nix: NixBox) -> None:
-    """Nix itself, asked for roots or garbage, deletes the roots whose links it cannot see: those on a disk that is away."""
+    """Nix itself, asked for roots or garbage, deletes the roots whose links it cannot see: those on a disk that is
+    away."""
     flake = write_flake(sandbox_nix, PACKAGES + 'on_disk = mk "on-disk" "head -c 7000 /dev/zero > $out" {};')
     git(sandbox_nix, flake, "init", "-q")
     git(sandbox_nix, flake, "add", "-A")
@@ -81,10 +82,14 @@ def test_it_only_looks_and_counts_as_nix_does(sandbox_nix: NixBox) -> None:
 
 def test_every_ill_has_its_remedy(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES)
-    (flake / "flake.nix").write_text((flake / "flake.nix").read_text().replace("{ outputs =", "{ inputs = {}; outputs ="))
+    (flake / "flake.nix").write_text(
+        (flake / "flake.nix").read_text().replace("{ outputs =", "{ inputs = {}; outputs =")
+    )
     git(sandbox_nix, flake, "init", "-q")
     (flake / "new.nix").write_text("{}\n")
-    sandbox_nix.conf(experimental_features="", substituters="http://127.0.0.1:9 file:///proc/nowhere", max_jobs=0, sandbox=False)
+    sandbox_nix.conf(
+        experimental_features="", substituters="http://127.0.0.1:9 file:///proc/nowhere", max_jobs=0, sandbox=False
+    )
     code, found = doctor(sandbox_nix, flake, CI="true")
     assert code == 1
     ill = {
@@ -115,7 +120,11 @@ def test_problems_appear_in_a_check_and_in_the_terminal(sandbox_nix: NixBox) -> 
     git(sandbox_nix, flake, "add", "-A")
     (flake / "new.nix").write_text("{}\n")
     said = nix_repro(sandbox_nix, "check", "--scope", "closure", cwd=flake)
-    assert [text for text in said.report["warnings"] if text.startswith("untracked files: Nix does not see new.nix. To do: git add")]
+    assert [
+        text
+        for text in said.report["warnings"]
+        if text.startswith("untracked files: Nix does not see new.nix. To do: git add")
+    ]
     shown = sandbox_nix.run([*COMMAND, "doctor"], check=False, cwd=flake)
     assert shown.returncode == 1
     assert shown.stdout.startswith("✗ untracked files: Nix does not see new.nix\n    git add")

@@ -1,8 +1,8 @@
-"""The eight ways in which the obvious script is wrong (docs/architecture.md), each on a real build: what the script really
-comes to, and what `nix-repro` says of the same flake.
+"""The eight ways in which the obvious script is wrong (docs/architecture.md), each on a real build: what the script
+really comes to, and what `nix-repro` says of the same flake.
 
-The script is the one that people put into workflows, word for word. Where a way needs a shorter or longer form of it, the
-test says which.
+The script is the one that people put into workflows, word for word. Where a way needs a shorter or longer form of it,
+the test says which.
 """
 
 from __future__ import annotations
@@ -62,9 +62,12 @@ def test_1_both_hashes_are_the_same_row_of_a_database(sandbox_nix: NixBox) -> No
     script = naive(sandbox_nix, flake)
     assert script.says == "reproducible"
     assert "may not be deterministic" in script.err, "Nix knew, and the script did not look"
-    # With `rm result` there is no link after a failed rebuild, and the script compares with nothing: a word about no hash at all.
+    # With `rm result` there is no link after a failed rebuild, and the script compares with nothing: a word about no
+    # hash at all.
     removed = naive(
-        sandbox_nix, flake, SCRIPT.replace("--json | jq -r '.[].narHash')\nnix", "--json | jq -r '.[].narHash'); rm result\nnix")
+        sandbox_nix,
+        flake,
+        SCRIPT.replace("--json | jq -r '.[].narHash')\nnix", "--json | jq -r '.[].narHash'); rm result\nnix"),
     )
     assert removed.says == "different"
     assert "result" in removed.err
@@ -91,12 +94,20 @@ def test_3_the_first_difference_is_the_only_one(sandbox_nix: NixBox) -> None:
     """Missed output: two of three differ, one is named."""
     flake = write_flake(
         sandbox_nix,
-        'default = mk "several" "echo > $out; cat ${uuid} > $doc; cat ${uuid} > $dev" { outputs = [ "out" "dev" "doc" ]; };',
+        (
+            'default = mk "several" "echo > $out; cat ${uuid} > $doc; cat ${uuid} > $dev" { outputs = [ "out" "dev" '
+            '"doc" '
+            "]; };"
+        ),
     )
     drv_path = sandbox_nix.nix("eval", "--raw", f"{flake}#default.drvPath").stdout
     sandbox_nix.run(["nix-store", "-r", drv_path])
     checked = sandbox_nix.run(["nix-store", "-r", "--check", drv_path], check=False)
-    named = {output for output in ("dev", "doc") if f"-several-{output}" in checked.stderr.partition("may not be deterministic")[2]}
+    named = {
+        output
+        for output in ("dev", "doc")
+        if f"-several-{output}" in checked.stderr.partition("may not be deterministic")[2]
+    }
     assert len(named) == 1
     assert naive(sandbox_nix, flake).says == "reproducible", "and it looks at `out` alone"
     ours = check(sandbox_nix, cwd=flake)
@@ -119,7 +130,8 @@ def test_4_content_addressed_builds_always_pass(sandbox_nix: NixBox) -> None:
 
 
 def test_5_what_was_never_built_cannot_be_checked(sandbox_nix: NixBox) -> None:
-    """Wrong reason: on a fresh machine the short form of the script, `--rebuild` alone, fails on a reproducible package."""
+    """Wrong reason: on a fresh machine the short form of the script, `--rebuild` alone, fails on a reproducible
+    package."""
     flake = write_flake(sandbox_nix, 'default = mk "same" "echo same > $out" {};')
     script = naive(sandbox_nix, flake, 'nix build .#default --rebuild; echo "code=$?"')
     assert script.code == 1
@@ -133,7 +145,9 @@ def test_6_a_failed_rebuild_and_a_divergence_look_the_same(sandbox_nix: NixBox) 
     """Wrong reason: both end with 1. The second build of `once` fails, as with a full disk or a flaky test."""
     sandbox_nix.conf(sandbox=False)
     once = sandbox_nix.directory / "tmp/once"
-    broken = write_flake(sandbox_nix, f'default = mk "once" "test ! -e {once} && : > {once} && echo built > $out" {{}};', "broken")
+    broken = write_flake(
+        sandbox_nix, f'default = mk "once" "test ! -e {once} && : > {once} && echo built > $out" {{}};', "broken"
+    )
     divergent = write_flake(sandbox_nix, 'default = mk "chance" "cat ${uuid} > $out" {};', "divergent")
     scripts = naive(sandbox_nix, broken), naive(sandbox_nix, divergent)
     assert [script.code for script in scripts] == [1, 1]
@@ -179,7 +193,9 @@ def test_8_what_an_earlier_run_has_verified_is_built_again(sandbox_nix: NixBox) 
         sandbox_nix.run([*git, *command], cwd=flake)
     ours = check(sandbox_nix, "--since", "HEAD", cwd=flake)
     assert builds(count) == before + 1
-    assert ours.verdicts()["counted"].startswith("unverified: unchanged since"), "what was not looked at is not called reproducible"
+    assert ours.verdicts()["counted"].startswith("unverified: unchanged since"), (
+        "what was not looked at is not called reproducible"
+    )
     assert ours.code == 0
 
 

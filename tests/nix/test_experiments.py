@@ -1,4 +1,5 @@
-"""Experiments on real builds: each cause is proved by the change that brings the difference or takes it away, on every Nix."""
+"""Experiments on real builds: each cause is proved by the change that brings the difference or takes it away, on every
+Nix."""
 
 from __future__ import annotations
 
@@ -40,7 +41,11 @@ def test_every_cause_is_proved(sandbox_nix: NixBox) -> None:
         "same": [],
     }, said.err
     # Experiments are no verdicts: what only differs under a change is reproducible as far as the rebuilds go.
-    assert {name for name, verdict in said.verdicts().items() if verdict == "divergent"} == {"stamp", "looks-random", "chance"}
+    assert {name for name, verdict in said.verdicts().items() if verdict == "divergent"} == {
+        "stamp",
+        "looks-random",
+        "chance",
+    }
     assert "the clock frozen" in said.derivation("stamp")["findings"][0]["because"]
     assert said.code == 1
 
@@ -58,7 +63,9 @@ def test_what_cannot_be_done_is_said(sandbox_nix: NixBox) -> None:
 
 
 def test_the_budget_ends_experiments(sandbox_nix: NixBox) -> None:
-    flake = write_flake(sandbox_nix, 'one = mk "one" "sleep 1; date +%N > $out" {}; two = mk "two" "sleep 1; date +%N > $out" {};')
+    flake = write_flake(
+        sandbox_nix, 'one = mk "one" "sleep 1; date +%N > $out" {}; two = mk "two" "sleep 1; date +%N > $out" {};'
+    )
     said = nix_repro(sandbox_nix, "explain", ".#one", ".#two", "--explain-budget", "2s", cwd=flake)
     assert any("the time was up (explain-budget)" in w for w in said.report["warnings"])
     assert {d["verdict"] for d in said.derivations} == {"divergent"}
@@ -70,7 +77,10 @@ def test_what_differs_with_nothing_changed_is_no_longer_the_same(sandbox_nix: Ni
     counters.mkdir(mode=0o777)
     counters.chmod(0o777)
     sandbox_nix.conf(sandbox_paths=sandbox_nix.settings["sandbox-paths"] + f" {counters}")
-    count = f"n=$(cat {counters}/$name 2>/dev/null || echo 0); n=$((n + 1)); rm -f {counters}/$name; echo $n > {counters}/$name"
+    count = (
+        f"n=$(cat {counters}/$name 2>/dev/null || echo 0); n=$((n + 1)); rm -f {counters}/$name; echo $n > "
+        f"{counters}/$name"
+    )
     token = "6f1c5a9b-3d2e-4f70-9a41-0c7be2d85f13"
     script = f"{count}; if test $n -lt 3; then echo {token} > $out; else cat ${{uuid}} > $out; fi"
     flake = write_flake(sandbox_nix, f'third = mk "third" "{script}" {{}};')

@@ -39,4 +39,7 @@ def test_what_is_no_derivation_is_named(sandbox_nix: NixBox) -> None:
         f"{place}.nested is a set (two), not a derivation, and left out of `all`",
     ]
     said = nix_repro(sandbox_nix, "check", ".#nested", cwd=flake)
-    assert (said.code, said.err.splitlines()[-1]) == (2, f"nix-repro: .#nested: {place}.nested is a set (two), not a derivation")
+    assert (said.code, said.err.splitlines()[-1]) == (
+        2,
+        f"nix-repro: .#nested: {place}.nested is a set (two), not a derivation",
+    )

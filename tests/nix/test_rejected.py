@@ -70,7 +70,8 @@ def test_what_this_machine_cannot_build_again_is_unverified_alone(sandbox_nix: N
 def test_what_makes_nix_give_up_at_once_takes_nothing_with_it(sandbox_nix: NixBox) -> None:
     """Before it starts any builder, with or without a name; the derivation of the latter is found."""
     sandbox_nix.conf(
-        experimental_features="nix-command flakes ca-derivations" + (" dynamic-derivations" if sandbox_nix.version > (2, 8, 9) else "")
+        experimental_features="nix-command flakes ca-derivations"
+        + (" dynamic-derivations" if sandbox_nix.version > (2, 8, 9) else "")
     )
     nameless = """
       nameless = mk "nameless.drv" "printf 'Derive([],[],[],\\"\\",\\"\\",[],[])' > $out" {
@@ -105,7 +106,11 @@ def test_outside_of_the_sandbox_nix_check_rewrites_paths(sandbox_nix: NixBox) ->
     """,
     )
     said = nix_repro(sandbox_nix, "check", "all", "--rebuilder", "nix-check", cwd=flake)
-    assert said.verdicts() == {"outside": "unverified: path rewriting", "inside": "reproducible", "differs": "divergent"}, said.err
+    assert said.verdicts() == {
+        "outside": "unverified: path rewriting",
+        "inside": "reproducible",
+        "differs": "divergent",
+    }, said.err
     assert not list((sandbox_nix.directory / "tmp").iterdir()), "a build directory was left"
     assert not list(sandbox_nix.store_dir.glob("*.check"))
 
@@ -118,7 +123,8 @@ def test_what_is_never_rebuilt_has_to_be_built_all_the_same(sandbox_nix: NixBox)
         f"""
       fine = mk "fine" "echo fine > $out" {{}};
       impure = mk "impure" "false" {{ __impure = true; }};
-      fetched = mk "fetched" "printf x > $out" {{ outputHashMode = "recursive"; outputHashAlgo = "sha256"; outputHash = "{zeros}"; }};
+      fetched = mk "fetched" "printf x > $out" {{
+    outputHashMode = "recursive"; outputHashAlgo = "sha256"; outputHash = "{zeros}"; }};
       above = mk "above" "cat ${{fetched}} > $out" {{}};
     """,
     )

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from store import NixBox
 
 PACKAGES = """
-  stamp = mk "stamp" "mkdir $out; date > $out/date; date +%s | gzip -n > $out/date.gz; ln -s date $out/link; ln $out/date $out/again" {};
+  stamp = mk "stamp" "mkdir $out; date > $out/date; date +%s | gzip -n > $out/date.gz;
+    ln -s date $out/link; ln $out/date $out/again" {};
   token = mk "token" "cat ${uuid} > $out" {};
   uses-token = mk "uses-token" "{ cat ${token}; cat ${uuid}; } > $out" {};
   two = mk "two" "echo > $out; echo $out | sha256sum > $doc; cat ${uuid} >> $doc" { outputs = [ "out" "doc" ]; };
@@ -46,7 +47,11 @@ def test_a_report_directory_explains_itself(sandbox_nix: NixBox) -> None:
     assert json.loads((directory / "report.json").read_text()) == said.report
     again = elsewhere(directory)
     found = {d["name"]: d["findings"] for d in said.derivations}
-    assert {(f["path"], f["cause"]) for f in found["stamp"]} == {("date", "timestamp"), ("again", "timestamp"), ("date.gz", "timestamp")}
+    assert {(f["path"], f["cause"]) for f in found["stamp"]} == {
+        ("date", "timestamp"),
+        ("again", "timestamp"),
+        ("date.gz", "timestamp"),
+    }
     assert {d["name"]: d["findings"] for d in again["derivations"]} == found
     assert not list(directory.parent.glob("nix-repro-*"))
 
@@ -54,7 +59,9 @@ def test_a_report_directory_explains_itself(sandbox_nix: NixBox) -> None:
 def test_proofs_and_verdicts_travel(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES + 'cores = mk "cores" "nproc > $out" {};')
     directory = sandbox_nix.work / "report"
-    said = nix_repro(sandbox_nix, "explain", ".#stamp", ".#cores", "--report-dir", str(directory), cwd=flake, timeout=300)
+    said = nix_repro(
+        sandbox_nix, "explain", ".#stamp", ".#cores", "--report-dir", str(directory), cwd=flake, timeout=300
+    )
     assert {f["confidence"] for d in said.derivations for f in d["findings"]} == {"proved"}
     assert (directory / said.derivation("stamp")["outputs"]["out"]["diffoscope"]).stat().st_size > 1000
     assert os.listdir(directory / "diffoscope") == ["stamp-out.html"]

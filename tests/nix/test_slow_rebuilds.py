@@ -36,7 +36,9 @@ def test_the_only_derivation_times_out(sandbox_nix: NixBox, rebuilder: str) -> N
     """Then Nix says so after everything else has ended."""
     sandbox_nix.conf(sandbox=False)
     mark = sandbox_nix.directory / "tmp/hangs"
-    flake = write_flake(sandbox_nix, f'default = mk "hangs" "if test -e {mark}; then sleep 60; fi; : > {mark}; echo same > $out" {{}};')
+    flake = write_flake(
+        sandbox_nix, f'default = mk "hangs" "if test -e {mark}; then sleep 60; fi; : > {mark}; echo same > $out" {{}};'
+    )
     ours = nix_repro(sandbox_nix, "check", "--timeout", "2", "--rebuilder", rebuilder, cwd=flake)
     assert ours.verdicts() == {"hangs": "unverified: timed out"}
     assert ours.code == 5

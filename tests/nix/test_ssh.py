@@ -33,7 +33,16 @@ def test_another_machine(sandbox_nix: NixBox, installed_nix: Nix) -> None:
         url = f"ssh-ng://root@127.0.0.1?remote-program={other.installed.bin}/nix-daemon"
         keep = sandbox_nix.work / "kept"
         said = nix_repro(
-            sandbox_nix, "check", ".#above", ".#pair", "--rebuilder", url, "--keep", str(keep), cwd=flake, env={"NIX_SSHOPTS": options}
+            sandbox_nix,
+            "check",
+            ".#above",
+            ".#pair",
+            "--rebuilder",
+            url,
+            "--keep",
+            str(keep),
+            cwd=flake,
+            env={"NIX_SSHOPTS": options},
         )
         assert said.verdicts() == {
             "same": "reproducible",
@@ -60,7 +69,8 @@ def sshd(box: NixBox) -> Iterator[tuple[int, Path]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (directory / "config").write_text(
-        f"ListenAddress 127.0.0.1:{port}\nHostKey {directory}/host\nAuthorizedKeysFile {directory}/user.pub\nStrictModes no\nUsePAM no\n"
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {directory}/host\nAuthorizedKeysFile "
+        f"{directory}/user.pub\nStrictModes no\nUsePAM no\n"
         f"PidFile none\nPermitRootLogin yes\nSetEnv NIX_CONF_DIR={box.directory}/conf\n"
     )
     Path("/run/sshd").mkdir(exist_ok=True)

@@ -103,7 +103,9 @@ def test_the_shape_of_a_hosted_runner(sandbox_nix: NixBox, flake: Path) -> None:
     home = take_home(sandbox_nix, flake)
     with sandbox_nix.daemon():
         keep = sandbox_nix.user_home / "kept"
-        said = nix_repro(sandbox_nix, "check", ".#chance", ".#pair", "--keep", str(keep), cwd=home, user=True, env={"CI": "true"})
+        said = nix_repro(
+            sandbox_nix, "check", ".#chance", ".#pair", "--keep", str(keep), cwd=home, user=True, env={"CI": "true"}
+        )
     assert said.report["rebuilder"] == "shadow"
     assert said.verdicts() == {"chance": "divergent", "same": "reproducible", "pair": "reproducible"}
     assert (keep / "chance/out/a").read_text() != (keep / "chance/out/b").read_text()

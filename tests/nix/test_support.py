@@ -1,4 +1,5 @@
-"""The ground that the other tests stand on: boxes are private, complete, and shaped like the machines they stand for."""
+"""The ground that the other tests stand on: boxes are private, complete, and shaped like the machines they stand
+for."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def test_a_build_works_and_stays_in_the_box(sandbox_nix: NixBox, sandbox: bool) 
 
 def test_the_nix_that_runs_is_the_one_that_was_asked_for(sandbox_nix: NixBox) -> None:
     assert sandbox_nix.nix("--version").stdout.split()[-1] == ".".join(map(str, sandbox_nix.version))
-    assert sandbox_nix.run(["sh", "-c", "command -v nix-store"]).stdout.strip() == str(sandbox_nix.installed.bin / "nix-store")
+    assert sandbox_nix.run(["sh", "-c", "command -v nix-store"]).stdout.strip() == str(
+        sandbox_nix.installed.bin / "nix-store"
+    )
     assert shutil.which("nix", path=SYSTEM_PATH), "this test needs a system Nix to hide: install nix-bin"
     assert sandbox_nix.run(["sh", "-c", "command -v nix"], env={"PATH": SYSTEM_PATH}, check=False).stdout == ""
 
@@ -62,7 +65,14 @@ def test_boxes_that_build_at_once_leave_each_other_alone(installed_nix: Nix) -> 
             box.conf(max_jobs=4)
             name = f"slow-{number}"
             running.append(
-                box.popen(["nix-build", "--no-out-link", "-E", expression(name, f"PATH=/usr/bin; sleep 0.8; echo {name} > $out")])
+                box.popen(
+                    [
+                        "nix-build",
+                        "--no-out-link",
+                        "-E",
+                        expression(name, f"PATH=/usr/bin; sleep 0.8; echo {name} > $out"),
+                    ]
+                )
             )
         ended = [(process.communicate(timeout=60), process.returncode) for process in running]
         assert [code for _, code in ended] == [0] * 6, ended
@@ -98,7 +108,9 @@ def test_the_user_is_not_trusted_by_the_daemon(sandbox_nix: NixBox) -> None:
 
 
 def test_sudo_is_that_of_a_hosted_runner(sandbox_nix: NixBox) -> None:
-    told = sandbox_nix.run(["sudo", "-n", "sh", "-c", "id -u; echo $PATH; echo ${NIX_CONF_DIR-unset}"], user=True).stdout.split()
+    told = sandbox_nix.run(
+        ["sudo", "-n", "sh", "-c", "id -u; echo $PATH; echo ${NIX_CONF_DIR-unset}"], user=True
+    ).stdout.split()
     assert told == ["0", SYSTEM_PATH, "unset"]
     assert sandbox_nix.run(["id", "-un"], user=True).stdout.strip() == USER
     assert USER not in Path("/etc/passwd").read_text()
@@ -106,7 +118,10 @@ def test_sudo_is_that_of_a_hosted_runner(sandbox_nix: NixBox) -> None:
 
 
 def test_the_user_can_run_this_interpreter_and_this_clone(sandbox_nix: NixBox) -> None:
-    code = f"import sys; sys.path.insert(0, {str(REPOSITORY / 'src')!r}); import nix_repro.report; print(nix_repro.report.__file__)"
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPOSITORY / 'src')!r}); import nix_repro.report; "
+        "print(nix_repro.report.__file__)"
+    )
     assert str(REPOSITORY) in sandbox_nix.run([sys.executable, "-I", "-c", code], user=True).stdout
 
 

@@ -28,7 +28,9 @@ def test_bad_input(sandbox_nix: NixBox) -> None:
     empty = sandbox_nix.work / "empty"
     empty.mkdir()
     (flake / "bad.yml").write_text("scope: own\nrounds: many\n")
-    foreign = write_flake(sandbox_nix, 'odd = derivation { name = "odd"; system = "other-linux"; builder = "x"; };', "foreign")
+    foreign = write_flake(
+        sandbox_nix, 'odd = derivation { name = "odd"; system = "other-linux"; builder = "x"; };', "foreign"
+    )
     cases = (
         (flake, (".#nope",), ".#nope: flake", "does not provide attribute"),
         (flake, (".#throws",), ".#throws: evaluation failed", "the flake is wrong"),
@@ -85,9 +87,13 @@ def test_a_signal_leaves_a_report_and_nothing_else(sandbox_nix: NixBox, signum: 
     marks.chmod(0o777)
     sandbox_nix.conf(sandbox_paths=sandbox_nix.settings["sandbox-paths"] + f" {marks}")
     nap = NAP if when == "build" else f"test -e {marks}/first && {NAP}; : > {marks}/first"
-    flake = write_flake(sandbox_nix, f'same = mk "same" "echo > $out" {{}}; naps = mk "naps" "cat ${{same}}; {nap}; echo > $out" {{}};')
+    flake = write_flake(
+        sandbox_nix, f'same = mk "same" "echo > $out" {{}}; naps = mk "naps" "cat ${{same}}; {nap}; echo > $out" {{}};'
+    )
     rebuilder = "shadow" if when == "build" else when
-    run = sandbox_nix.popen([*COMMAND, "check", ".#naps", "--rebuilder", rebuilder, "--report-json", "report.json"], cwd=flake)
+    run = sandbox_nix.popen(
+        [*COMMAND, "check", ".#naps", "--rebuilder", rebuilder, "--report-json", "report.json"], cwd=flake
+    )
     wait_for(sleeping, run)
     # As a terminal does: the whole foreground group hears it.
     os.kill(run.pid, signum)
@@ -110,7 +116,9 @@ def test_killed_outright_leaves_no_builder(sandbox_nix: NixBox) -> None:
     marks.mkdir()
     marks.chmod(0o777)
     sandbox_nix.conf(sandbox_paths=sandbox_nix.settings["sandbox-paths"] + f" {marks}")
-    flake = write_flake(sandbox_nix, f'naps = mk "naps" "test -e {marks}/first && {NAP}; : > {marks}/first; echo > $out" {{}};')
+    flake = write_flake(
+        sandbox_nix, f'naps = mk "naps" "test -e {marks}/first && {NAP}; : > {marks}/first; echo > $out" {{}};'
+    )
     run = sandbox_nix.popen([*COMMAND, "check", ".#naps", "--rebuilder", "shadow"], cwd=flake)
     wait_for(sleeping, run)
     run.kill()
@@ -122,7 +130,10 @@ def test_killed_outright_leaves_no_builder(sandbox_nix: NixBox) -> None:
 def test_two_runs_at_once_on_one_store(sandbox_nix: NixBox) -> None:
     package = 'pN = mk "pN" "sleep 0.3; cat ${uuid} > $out; echo > $doc" { outputs = [ "out" "doc" ]; };'
     flake = write_flake(sandbox_nix, " ".join(package.replace("N", str(n)) for n in range(6)))
-    runs = [sandbox_nix.popen([*COMMAND, "check", ".#all", "--report-json", f"{n}.json", "--jobs", "2"], cwd=flake) for n in (1, 2)]
+    runs = [
+        sandbox_nix.popen([*COMMAND, "check", ".#all", "--report-json", f"{n}.json", "--jobs", "2"], cwd=flake)
+        for n in (1, 2)
+    ]
     for run in runs:
         out, err = run.communicate(timeout=120)
         assert run.returncode == 1, out + err
@@ -130,7 +141,10 @@ def test_two_runs_at_once_on_one_store(sandbox_nix: NixBox) -> None:
         report = json.loads((flake / f"{n}.json").read_text())
         assert len(report["derivations"]) == 6
         for derivation in report["derivations"]:
-            assert {o: v["verdict"] for o, v in derivation["outputs"].items()} == {"out": "divergent", "doc": "reproducible"}
+            assert {o: v["verdict"] for o, v in derivation["outputs"].items()} == {
+                "out": "divergent",
+                "doc": "reproducible",
+            }
 
 
 @pytest.mark.parametrize("rebuilder", ["shadow", "replace", "nix-check", "local?root=/nix/other"])
@@ -142,7 +156,9 @@ def test_hostile_names(sandbox_nix: NixBox, rebuilder: str) -> None:
     said = nix_repro(sandbox_nix, "check", ".#names", "--rebuilder", rebuilder, "--keep", str(keep), cwd=flake)
     assert said.verdicts() == {"names": "divergent"}
     assert len(os.listdir(os.fsencode(keep / "names/out/a"))) == 6
-    assert sorted(os.listdir(os.fsencode(keep / "names/out/a"))) == sorted(os.listdir(os.fsencode(keep / "names/out/b")))
+    assert sorted(os.listdir(os.fsencode(keep / "names/out/a"))) == sorted(
+        os.listdir(os.fsencode(keep / "names/out/b"))
+    )
     assert "\x1b[31m" not in said.out
 
 

@@ -56,7 +56,9 @@ def test_a_user_without_a_name(sandbox_nix: NixBox, rebuilder: str) -> None:
 @pytest.mark.parametrize("settings", ["env_reset", "env_reset,use_pty"])
 def test_sudo_that_asks_for_a_password_asks_on_the_terminal_and_once(sandbox_nix: NixBox, settings: str) -> None:
     """A laptop: sudo remembers its permission for a terminal and a session, so the helper has to be started in them."""
-    crypted = subprocess.run(["openssl", "passwd", "-6", "secret"], capture_output=True, text=True, check=True).stdout.strip()
+    crypted = subprocess.run(
+        ["openssl", "passwd", "-6", "secret"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     accounts, sudoers = sandbox_nix.directory / "etc/passwd", sandbox_nix.directory / "etc/sudoers"
     accounts.write_text(accounts.read_text().replace("runner:*:", f"runner:{crypted}:"))
     sudoers.write_text(sudoers.read_text().replace("NOPASSWD: ", "").replace("env_reset", settings))

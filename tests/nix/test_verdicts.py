@@ -18,11 +18,14 @@ REBUILDERS = ("shadow", "replace", "nix-check", STORE)
 CASES = """
   same = mk "same" "echo same > $out" {};
   chance = mk "chance" "cat ${uuid} > $out" {};
-  two-of-three = mk "two-of-three" "echo > $out; cat ${uuid} > $doc; cat ${uuid} > $dev" { outputs = [ "out" "dev" "doc" ]; };
+  two-of-three = mk "two-of-three" "echo > $out; cat ${uuid} > $doc; cat ${uuid} > $dev" {
+    outputs = [ "out" "dev" "doc" ]; };
   second-only = mk "second-only" "echo > $out; cat ${uuid} > $doc" { outputs = [ "out" "doc" ]; };
-  floating = mk "floating" "cat ${uuid} > $out" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; };
+  floating = mk "floating" "cat ${uuid} > $out" {
+    __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; };
   fixed = mk "fixed" "echo fixed > $out" {
-    outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "0c3071418e6356e614898c84ed064ca95e88551bc0811b534bdf1952ecdae534"; };
+    outputHashMode = "flat"; outputHashAlgo = "sha256";
+    outputHash = "0c3071418e6356e614898c84ed064ca95e88551bc0811b534bdf1952ecdae534"; };
   hidden = mk "hidden" "cat ${uuid} > $out" {};
   on-hidden = mk "on-hidden" "test -s ${hidden} && echo deterministic > $out" {};
   a = mk "a" "cat ${uuid} > $out" {};
@@ -67,7 +70,9 @@ def flake(sandbox_nix: NixBox) -> Path:
 
 @pytest.mark.parametrize("rebuilder", REBUILDERS)
 def test_every_case(sandbox_nix: NixBox, flake: Path, rebuilder: str) -> None:
-    said = nix_repro(sandbox_nix, "check", ".#all", "--rebuilder", rebuilder, "--timeout", "4s", "--jobs", "2", cwd=flake)
+    said = nix_repro(
+        sandbox_nix, "check", ".#all", "--rebuilder", rebuilder, "--timeout", "4s", "--jobs", "2", cwd=flake
+    )
     assert said.verdicts() == (CHECKED if rebuilder == "nix-check" else WHOLE), said.err
     assert said.code == 1
     assert said.report["rebuilder"] == ("store" if rebuilder == STORE else rebuilder)
@@ -79,7 +84,11 @@ def test_every_case(sandbox_nix: NixBox, flake: Path, rebuilder: str) -> None:
     )
     three = said.outputs("two-of-three")
     if rebuilder == "nix-check":
-        assert sorted(three.values()) == ["divergent", "unverified: only first output seen", "unverified: only first output seen"]
+        assert sorted(three.values()) == [
+            "divergent",
+            "unverified: only first output seen",
+            "unverified: only first output seen",
+        ]
     else:
         assert three == {"out": "reproducible", "dev": "divergent", "doc": "divergent"}
     for name in ("chance", "same"):
@@ -108,12 +117,18 @@ def registered(box: NixBox) -> dict[str, str]:
     """The narHash of every valid path that is not a derivation."""
     said = box.run(["sh", "-c", "nix-store --dump-db | grep ^/nix/store/ | sort -u"]).stdout
     paths = [path for path in said.split() if not path.endswith(".drv")]
-    return dict(zip(paths, box.run(["nix-store", "--query", "--hash", *paths]).stdout.split("sha256:")[1:], strict=True))
+    return dict(
+        zip(paths, box.run(["nix-store", "--query", "--hash", *paths]).stdout.split("sha256:")[1:], strict=True)
+    )
 
 
 def test_path_rewriting_is_no_divergence(sandbox_nix: NixBox, flake: Path) -> None:
     sandbox_nix.conf(sandbox=False)
-    for rebuilder, verdict in (("nix-check", "unverified: path rewriting"), ("shadow", "reproducible"), ("replace", "reproducible")):
+    for rebuilder, verdict in (
+        ("nix-check", "unverified: path rewriting"),
+        ("shadow", "reproducible"),
+        ("replace", "reproducible"),
+    ):
         said = nix_repro(sandbox_nix, "check", ".#self", "--rebuilder", rebuilder, cwd=flake)
         assert said.verdicts() == {"self": verdict}, rebuilder
         assert said.code == (5 if rebuilder == "nix-check" else 0)
@@ -125,7 +140,10 @@ def test_a_rebuild_that_fails_and_one_that_differs_now_and_then(sandbox_nix: Nix
     counters.mkdir(mode=0o777)
     counters.chmod(0o777)
     sandbox_nix.conf(sandbox_paths=sandbox_nix.settings["sandbox-paths"] + f" {counters}")
-    count = f"n=$(cat {counters}/$name 2>/dev/null || echo 0); n=$((n + 1)); rm -f {counters}/$name; echo $n > {counters}/$name"
+    count = (
+        f"n=$(cat {counters}/$name 2>/dev/null || echo 0); n=$((n + 1)); rm -f {counters}/$name; echo $n > "
+        f"{counters}/$name"
+    )
     flake = write_flake(
         sandbox_nix,
         f"""

@@ -50,7 +50,15 @@ class Chromium:
         # Chromium reads commands from descriptor 3 and answers on 4.
         self._process = subprocess.Popen(
             # bash: dash knows no descriptors above 9.
-            ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", program, *FLAGS, f"--user-data-dir={self.profile}"],
+            [
+                "bash",
+                "-c",
+                f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}',
+                "bash",
+                program,
+                *FLAGS,
+                f"--user-data-dir={self.profile}",
+            ],
             pass_fds=(theirs_in, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -89,7 +97,9 @@ class Chromium:
         """One command and its answer."""
         self._last += 1
         number = self._last
-        message = {"id": number, "method": method, "params": params} | ({"sessionId": self._session} if self._session else {})
+        message = {"id": number, "method": method, "params": params} | (
+            {"sessionId": self._session} if self._session else {}
+        )
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._read()
@@ -115,7 +125,9 @@ class Chromium:
 
     def open(self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False, media: str = "") -> None:
         """Loads a file, as a screen of that size (a phone when narrow) in that scheme shows it."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
         self.call(
             "Emulation.setEmulatedMedia",
             media=media,
@@ -133,7 +145,9 @@ class Chromium:
 
     def press(self, key: str) -> None:
         """`Tab` or `Enter`."""
-        more: dict[str, Any] = {"windowsVirtualKeyCode": 9} if key == "Tab" else {"windowsVirtualKeyCode": 13, "text": "\r"}
+        more: dict[str, Any] = (
+            {"windowsVirtualKeyCode": 9} if key == "Tab" else {"windowsVirtualKeyCode": 13, "text": "\r"}
+        )
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **more)
 

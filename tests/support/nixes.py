@@ -1,4 +1,5 @@
-"""Several Nix versions side by side, from the three generations that Debian's suites carry, without touching the system's own.
+"""Several Nix versions side by side, from the three generations that Debian's suites carry, without touching the
+system's own.
 
 A version that cannot be had is an error, never a skipped test: restrict the tests to others with --nix.
 """
@@ -16,14 +17,24 @@ if TYPE_CHECKING:
 
 # What nix dispatches on when it is called by another name.
 PROGRAMS = (
-    "nix-build", "nix-channel", "nix-collect-garbage", "nix-copy-closure", "nix-daemon", "nix-env", "nix-hash", "nix-instantiate",
-    "nix-prefetch-url", "nix-shell", "nix-store",
-)  # fmt: skip
+    "nix-build",
+    "nix-channel",
+    "nix-collect-garbage",
+    "nix-copy-closure",
+    "nix-daemon",
+    "nix-env",
+    "nix-hash",
+    "nix-instantiate",
+    "nix-prefetch-url",
+    "nix-shell",
+    "nix-store",
+)
 
 
 @dataclass(frozen=True)
 class Series:
-    """A generation of Nix that the tests cover: its name in test ids, the suite it comes from, the versions that are accepted for it."""
+    """A generation of Nix that the tests cover: its name in test ids, the suite it comes from, the versions that are
+    accepted for it."""
 
     label: str
     suite: str
@@ -65,7 +76,8 @@ def provide(label: str) -> Nix:
     version = _version(home)
     if not series.at_least <= version[:2] < series.below:
         raise ProvisionError(
-            f"{series.suite} has Nix {'.'.join(map(str, version))}, which is not of the {label} series; remove {home} to try again"
+            f"{series.suite} has Nix {'.'.join(map(str, version))}, which is not of the {label} series; remove {home} "
+            "to try again"
         )
     return Nix(label=label, version=version, root=home)
 

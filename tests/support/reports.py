@@ -43,7 +43,9 @@ def derivation(name: str, **fields: Any) -> DerivationReport:
     )
     path = f"/nix/store/{'0' * 32}-{name}"
     output = Output(path=path, verdict=fields.get("verdict", "reproducible"), hashes=hashes)
-    return DerivationReport(**{"drv_path": f"{path}.drv", "name": name, "verdict": "reproducible", "outputs": {"out": output}} | fields)
+    return DerivationReport(
+        **{"drv_path": f"{path}.drv", "name": name, "verdict": "reproducible", "outputs": {"out": output}} | fields
+    )
 
 
 def finding(**fields: Any) -> Finding:
@@ -83,10 +85,18 @@ def everything() -> Report:
         builds=tuple(Build(round=n, status="built", started=40.0 * n, seconds=30.0) for n in (1, 2, 2)),
     )
     near = derivation("near", marks=("propagated",), inputs=(root.drv_path,))
-    far = derivation("far", marks=("propagated",), inputs=(near.drv_path, root.drv_path), attrs=("packages.x86_64-linux.far",))
-    lock = LockChange(input="nixpkgs", old_rev="a" * 40, new_rev="b" * 40, old_date="2026-01-01", new_date="2026-02-01", derivations=3)
-    caches = msgspec.structs.replace(report.caches, change=Change(base="main", change_class="partial", derivations=3, lock=(lock,)))
-    suite = SuiteRun(command="nix flake check", status="failed", ran=("unit",), cached=("lint",), failed=("unit",), log="1 failed\n")
+    far = derivation(
+        "far", marks=("propagated",), inputs=(near.drv_path, root.drv_path), attrs=("packages.x86_64-linux.far",)
+    )
+    lock = LockChange(
+        input="nixpkgs", old_rev="a" * 40, new_rev="b" * 40, old_date="2026-01-01", new_date="2026-02-01", derivations=3
+    )
+    caches = msgspec.structs.replace(
+        report.caches, change=Change(base="main", change_class="partial", derivations=3, lock=(lock,))
+    )
+    suite = SuiteRun(
+        command="nix flake check", status="failed", ran=("unit",), cached=("lint",), failed=("unit",), log="1 failed\n"
+    )
     return msgspec.structs.replace(
         report,
         derivations=(*report.derivations, root, near, far),
@@ -135,7 +145,8 @@ def _prefixed(value: Any, kind: Any, word: str) -> Any:
 
 
 def large(count: int, divergent: int) -> Report:
-    """`count` derivations of which `divergent` differ, each with several findings, in layers that depend on each other."""
+    """`count` derivations of which `divergent` differ, each with several findings, in layers that depend on each
+    other."""
     derivations = []
     for n in range(count):
         differs = n % max(count // max(divergent, 1), 1) == 0 and n // max(count // max(divergent, 1), 1) < divergent
@@ -145,7 +156,9 @@ def large(count: int, divergent: int) -> Report:
                 verdict="divergent" if differs else "reproducible",
                 marks=("propagated",) if n % 7 == 3 and not differs else (),
                 inputs=tuple(f"/nix/store/{'0' * 32}-package-{m:05}-1.{m % 40}.drv" for m in (n // 2, n // 3) if m < n),
-                builds=tuple(Build(round=r, status="built", started=n * 0.1 + 600.0 * r, seconds=2.0 + n % 9) for r in (1, 2)),
+                builds=tuple(
+                    Build(round=r, status="built", started=n * 0.1 + 600.0 * r, seconds=2.0 + n % 9) for r in (1, 2)
+                ),
                 findings=tuple(
                     finding(
                         path=f"share/{n}/file-{f}.json",

@@ -1,10 +1,11 @@
 """A box: one Nix, with a store, a home and a configuration of its own, in which any command can be run.
 
-Every command gets a private mount namespace in which the box's directory stands for /nix, so nothing that a test does reaches the machine's
-own store, and boxes do not see each other. In it the machine's own Nix, when there is one, cannot be started: what runs is what was meant.
+Every command gets a private mount namespace in which the box's directory stands for /nix, so nothing that a test does
+reaches the machine's own store, and boxes do not see each other. In it the machine's own Nix, when there is one, cannot
+be started: what runs is what was meant.
 
-All boxes share the machine's lock on build users (`userpool`): a Nix that thought a build user free would kill that user's processes, and
-those are another box's builds.
+All boxes share the machine's lock on build users (`userpool`): a Nix that thought a build user free would kill that
+user's processes, and those are another box's builds.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER = "runner"
 USER_ID = 61001  # of nobody's: outside what distributions give to people (1000–60000) and to systemd
 
-# $1 box; $2 "user" or ""; $3 directories that are closed to ordinary users, $4 what such a user must reach below them (both with colons);
-# then `--` and the command. The second half gives an ordinary user the shape of a hosted runner: an account, sudo without a password but
-# with a cleaned environment, and a way to this interpreter and clone where they lie in somebody's home. All of it ends with the namespace.
+# $1 box; $2 "user" or ""; $3 directories that are closed to ordinary users, $4 what such a user must reach below them
+# (both with colons); then `--` and the command. The second half gives an ordinary user the shape of a hosted runner: an
+# account, sudo without a password but with a cleaned environment, and a way to this interpreter and clone where they
+# lie in somebody's home. All of it ends with the namespace.
 _ENTER = r"""
 set -eu
 box=$1 who=$2 closed=$3 reach=$4; shift 5
@@ -129,9 +131,11 @@ class NixBox:
         }
 
     def argv(self, command: Sequence[str | Path], *, user: bool = False, capabilities: bool = True) -> list[str]:
-        """The full command line: into the box, then as an ordinary user or with fewer capabilities where that is asked for.
+        """The full command line: into the box, then as an ordinary user or with fewer capabilities where that is asked
+        for.
 
-        user: as an ordinary user who has sudo. capabilities=False: root as in a container, without CAP_SYS_ADMIN: nothing can be mounted.
+        user: as an ordinary user who has sudo. capabilities=False: root as in a container, without CAP_SYS_ADMIN:
+        nothing can be mounted.
         """
         closed: dict[Path, Path] = {}
         inner: list[str] = []
@@ -142,7 +146,19 @@ class NixBox:
         elif not capabilities:
             inner = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all", "--"]
         shape = ["user" if user else "", ":".join(map(str, dict.fromkeys(closed.values()))), ":".join(map(str, closed))]
-        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "box", str(self.directory), *shape, "--"]
+        enter = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            _ENTER,
+            "box",
+            str(self.directory),
+            *shape,
+            "--",
+        ]
         return [*enter, *inner, *map(str, command)]
 
     def popen(
@@ -154,7 +170,8 @@ class NixBox:
         user: bool = False,
         capabilities: bool = True,
     ) -> subprocess.Popen[str]:
-        """Start a command in the box, in a session of its own. The process id is the command's: every step on the way there is an exec."""
+        """Start a command in the box, in a session of its own. The process id is the command's: every step on the way
+        there is an exec."""
         return subprocess.Popen(
             self.argv(command, user=user, capabilities=capabilities),
             env=self.environment(env, user=user),
@@ -189,7 +206,9 @@ class NixBox:
             out, err = process.communicate()
             raise AssertionError(f"{command[0]} ran for more than {timeout} s\n{out}\n{err}") from None
         if check and process.returncode:
-            raise AssertionError(f"{' '.join(map(str, command))} ended with exit code {process.returncode}\n{out}\n{err}")
+            raise AssertionError(
+                f"{' '.join(map(str, command))} ended with exit code {process.returncode}\n{out}\n{err}"
+            )
         return subprocess.CompletedProcess(list(map(str, command)), process.returncode, out, err)
 
     def nix(self, *arguments: str | Path, check: bool = True, user: bool = False) -> subprocess.CompletedProcess[str]:
@@ -198,7 +217,8 @@ class NixBox:
 
     @contextmanager
     def daemon(self) -> Iterator[None]:
-        """nix-daemon as root while the block runs; commands with user=True use it, as they must: the store is not theirs."""
+        """nix-daemon as root while the block runs; commands with user=True use it, as they must: the store is not
+        theirs."""
         socket = self.directory / "nix/var/nix/daemon-socket/socket"
         log = self.directory / "daemon.log"
         with log.open("w") as sink:
@@ -228,7 +248,8 @@ class NixBox:
 
 @contextmanager
 def open_box(installed: Nix) -> Iterator[NixBox]:
-    """A new box, removed afterwards. It lies on a disk (an overlay's upper directory must) and where an ordinary user can reach it."""
+    """A new box, removed afterwards. It lies on a disk (an overlay's upper directory must) and where an ordinary user
+    can reach it."""
     directory = Path(tempfile.mkdtemp(prefix="nix-repro-box-", dir="/var/tmp"))
     try:
         directory.chmod(0o755)
@@ -244,12 +265,17 @@ def open_box(installed: Nix) -> Iterator[NixBox]:
             substituters="",
             build_users_group="nixbld",
             sandbox=True,
-            # Debian's newer packages name a static bash here that is not installed. The rest gives the sandbox ordinary tools.
+            # Debian's newer packages name a static bash here that is not installed. The rest gives the sandbox ordinary
+            # tools.
             sandbox_paths="/bin/sh=/usr/bin/dash /usr /lib /lib64?",
         )
         if installed.version < (2, 10):
-            box.conf(build_hook=str(installed.root / "usr/libexec/nix/build-remote"))  # compiled in: the system's, which is not there
-        box.run(["nix-store", "--init"])  # several processes that meet a new store at once corrupt each other's first steps
+            box.conf(
+                build_hook=str(installed.root / "usr/libexec/nix/build-remote")
+            )  # compiled in: the system's, which is not there
+        box.run(
+            ["nix-store", "--init"]
+        )  # several processes that meet a new store at once corrupt each other's first steps
         yield box
     finally:
         shutil.rmtree(directory)
@@ -257,7 +283,9 @@ def open_box(installed: Nix) -> Iterator[NixBox]:
 
 def _closed_ancestor(path: Path) -> Path | None:
     """The first directory on the way to `path` that an ordinary user cannot pass."""
-    return next((directory for directory in [*reversed(path.parents), path] if not directory.stat().st_mode & 0o001), None)
+    return next(
+        (directory for directory in [*reversed(path.parents), path] if not directory.stat().st_mode & 0o001), None
+    )
 
 
 def _account(box: NixBox) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from nix_repro.timing import covered
+from nix_repro.nix.log.intervals import covered
 
 _SHIM = """#!/bin/bash
 began=$EPOCHREALTIME

@@ -1,7 +1,4 @@
-"""Why two builds of an output differ."""
+"""Why two builds differ: both trees compared, a cause for each difference, and experiments that prove it.
 
-from nix_repro.explain.budget import Budget
-from nix_repro.explain.context import Context, Input, Side
-from nix_repro.explain.engine import explain_output
-
-__all__ = ["Budget", "Context", "Input", "Side", "explain_output"]
+Findings are values; who keeps them and shows them is elsewhere (output/). May use metrics/ and the rooms below it.
+"""

@@ -11,13 +11,13 @@ from pathlib import Path
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes import RULES
+from nix_repro.explain.causes.derived import DIGEST_LENGTHS, Sources
+from nix_repro.explain.causes.evidence import PARTS, Evidence, gather
+from nix_repro.explain.causes.fixes import DERIVED, fix_for
 from nix_repro.explain.causes.propagated import propagated, read_inputs
+from nix_repro.explain.compare.names import VARIABLE
+from nix_repro.explain.compare.trees import compare_trees
 from nix_repro.explain.context import Context
-from nix_repro.explain.derived import DIGEST_LENGTHS, Sources
-from nix_repro.explain.evidence import PARTS, Evidence, gather
-from nix_repro.explain.fixes import DERIVED, fix_for
-from nix_repro.explain.names import VARIABLE
-from nix_repro.explain.trees import compare_trees
 from nix_repro.report import Cause, Confidence, Finding
 
 MOST = 200
@@ -39,7 +39,9 @@ class Draft:
         return self.path, self.best.cause, self.best.derived
 
 
-def explain_output(output: str, a: Path, b: Path, context: Context, budget: Budget | None = None) -> tuple[Finding, ...]:
+def explain_output(
+    output: str, a: Path, b: Path, context: Context, budget: Budget | None = None
+) -> tuple[Finding, ...]:
     """Why the trees at `a` (build) and `b` (rebuild) differ: findings, the most certain root first, derived ones after.
 
     Empty when the trees are equal as NARs. Whatever a tree holds, this ends within the budget and raises nothing; what
@@ -79,7 +81,8 @@ def _collect(drafts: dict[tuple[str, Cause, bool], Draft], path: str, evidence: 
 
 
 def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
-    """Ties derived drafts to what they derive from, and drops noise that another draft of the same path accounts for."""
+    """Ties derived drafts to what they derive from, and drops noise that another draft of the same path accounts
+    for."""
     for draft in drafts:
         if draft.tokens:
             found = [sources.find(*tokens, draft.path) for tokens in draft.tokens]
@@ -87,7 +90,9 @@ def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
                 source, kind = hit
                 if source.of_input:
                     words = f"it is the {kind} of the input's {source.path}, on either side"
-                    draft.best = replace(draft.best, cause="propagated", confidence="high", because=words, form="content")
+                    draft.best = replace(
+                        draft.best, cause="propagated", confidence="high", because=words, form="content"
+                    )
                 else:
                     draft.source, draft.words = source.path, f"it is the {kind} of {source.path}, on either side"
     sure = {draft.path: draft for draft in reversed(drafts) if draft.best.confidence == "high" and draft.source is None}
@@ -98,7 +103,10 @@ def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
             if draft.best.derived:
                 draft.source, draft.words = draft.path, draft.best.because
             elif draft.tokens and all(len(a) == len(b) and len(a) in DIGEST_LENGTHS for a, b in draft.tokens):
-                draft.source, draft.words = draft.path, "it has the length of a digest, perhaps over what else differs in the file"
+                draft.source, draft.words = (
+                    draft.path,
+                    "it has the length of a digest, perhaps over what else differs in the file",
+                )
             elif draft.best.confidence == "low" and not draft.best.text:
                 main.places += draft.places
                 continue
@@ -121,7 +129,9 @@ def _inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:
     """A derived draft takes the cause of the best draft of its source."""
     if draft.source is None:
         return draft
-    roots = [other for other in drafts if other.source is None and other.path.split("!")[0] == draft.source.split("!")[0]]
+    roots = [
+        other for other in drafts if other.source is None and other.path.split("!")[0] == draft.source.split("!")[0]
+    ]
     roots = [other for other in roots if other.path.startswith(draft.source)] or roots
     if not roots:
         return draft

@@ -8,12 +8,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nix_repro.explain import explain_output
-from nix_repro.explain.blob import MemoryBlob
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes import RULES, explain_pair
 from nix_repro.explain.causes.model import Pair
-from nix_repro.explain.spans import common_prefix, differing_spans, first_difference
+from nix_repro.explain.compare.blob import MemoryBlob
+from nix_repro.explain.compare.spans import common_prefix, differing_spans, first_difference
+from nix_repro.explain.engine import explain_output
 from sides import BUILDS, make
 
 data = st.binary(max_size=300) | st.text(max_size=200).map(str.encode)
@@ -47,7 +47,10 @@ def test_the_file_that_differs_is_named(tree: dict[str, bytes], name: str, one: 
 
 @given(st.binary(max_size=500), st.binary(max_size=500))
 def test_first_difference_is_the_first(a: bytes, b: bytes) -> None:
-    naive = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None if len(a) == len(b) else min(len(a), len(b)))
+    naive = next(
+        (at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y),
+        None if len(a) == len(b) else min(len(a), len(b)),
+    )
     assert first_difference(MemoryBlob(a), MemoryBlob(b), Budget()) == naive
     assert common_prefix(a, b) == (naive if naive is not None else len(a))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
-from nix_repro.explain.experiments import (
+from nix_repro.explain.experiments.inquiry import (
     FEW,
     HOLDS,
     MANY,
@@ -22,7 +24,7 @@ from nix_repro.explain.experiments import (
     likeliest_first,
     vary,
 )
-from nix_repro.proving import proved
+from nix_repro.explain.experiments.prove import proved
 from nix_repro.report import Finding
 
 FROZEN, _, ONE_CPU = HOLDS
@@ -30,8 +32,8 @@ Script = Mapping[str | None, Iterator[str]]
 
 
 def settle(inquiry: Inquiry, script: Script, rebuilds: int = 1000) -> list[Proof]:
-    """Conduct one inquiry into one output; the script has its hashes by experiment in order. One that the script does not
-    have cannot be done, and there is time for no more than so many rebuilds."""
+    """Conduct one inquiry into one output; the script has its hashes by experiment in order. One that the script does
+    not have cannot be done, and there is time for no more than so many rebuilds."""
     done: list[Experiment | None] = []
 
     def rebuild(experiment: Experiment | None, names: Sequence[str]) -> dict[str, Hashes]:
@@ -60,7 +62,9 @@ def test_randomness_is_held_by_nothing() -> None:
 
 
 def test_a_difference_that_comes_and_goes_needs_many_equal_rebuilds() -> None:
-    (proof,) = settle(hold({"out": ["a", "b"]}, [FROZEN]), {None: itertools.repeat("a"), "clock-frozen": itertools.repeat("held")})
+    (proof,) = settle(
+        hold({"out": ["a", "b"]}, [FROZEN]), {None: itertools.repeat("a"), "clock-frozen": itertools.repeat("held")}
+    )
     assert f"{MANY} rebuilds" in proof.because
     by_chance = itertools.chain(["a"] * (MANY - 1), ["b"])
     assert settle(hold({"out": ["a", "b"]}, [FROZEN]), {None: itertools.repeat("a"), "clock-frozen": by_chance}) == []
@@ -85,7 +89,10 @@ def test_no_time_no_rebuild() -> None:
 
 
 def test_a_change_that_brings_the_difference_is_proof_when_undoing_it_takes_it_away() -> None:
-    script = {e.name: itertools.repeat("a") for e in VARIES} | {None: itertools.repeat("a"), "cores": itertools.repeat("other")}
+    script = {e.name: itertools.repeat("a") for e in VARIES} | {
+        None: itertools.repeat("a"),
+        "cores": itertools.repeat("other"),
+    }
     (proof,) = settle(vary({"out": "a"}, VARIES), script)
     assert proof.experiment.name == "cores"
     assert settle(vary({"out": "a"}, VARIES), script | {None: different()}) == []
@@ -94,7 +101,10 @@ def test_a_change_that_brings_the_difference_is_proof_when_undoing_it_takes_it_a
 @pytest.mark.parametrize("times", range(1, FEW))
 def test_a_difference_that_came_with_a_change_by_chance_is_no_proof(times: int) -> None:
     script = {e.name: itertools.repeat("a") for e in VARIES} | {None: itertools.repeat("a")}
-    assert settle(vary({"out": "a"}, VARIES), script | {"cores": itertools.chain(["b"] * times, itertools.repeat("a"))}) == []
+    assert (
+        settle(vary({"out": "a"}, VARIES), script | {"cores": itertools.chain(["b"] * times, itertools.repeat("a"))})
+        == []
+    )
 
 
 def test_what_differs_with_nothing_changed_is_asked_what_holds_it() -> None:
@@ -118,7 +128,12 @@ def test_an_experiment_that_cannot_be_done_proves_nothing() -> None:
 def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
     answers = {
         "stamp": {None: different(), "clock-frozen": itertools.repeat("x")},
-        "race": {None: different(), "clock-frozen": different(), "own-time": different(), "one-cpu": itertools.repeat("x")},
+        "race": {
+            None: different(),
+            "clock-frozen": different(),
+            "own-time": different(),
+            "one-cpu": itertools.repeat("x"),
+        },
     }
     runs: list[list[str]] = []
 
@@ -128,9 +143,13 @@ def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
         return {name: {"out": next(answers[name][key])} for name in names}
 
     proofs, late = conduct({name: hold({"out": ["a", "b"]}, HOLDS) for name in answers}, rebuild, lambda: True)
-    assert {name: [proof.experiment for proof in found] for name, found in proofs.items()} == {"stamp": [FROZEN], "race": [ONE_CPU]}
+    assert {name: [proof.experiment for proof in found] for name, found in proofs.items()} == {
+        "stamp": [FROZEN],
+        "race": [ONE_CPU],
+    }
     assert late == []
-    # One control, three with the clock frozen (the race is out of it after two), two for the race alone, three on one core.
+    # One control, three with the clock frozen (the race is out of it after two), two for the race alone, three on one
+    # core.
     assert len(runs) == 1 + FEW + 2 + FEW
     assert runs[0] == ["stamp", "race"]
 
@@ -138,9 +157,9 @@ def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
 def test_who_had_no_time_is_named() -> None:
     """Whether the time was up before a rebuild or while it went on."""
     for done in ([], ["one"], ["one", "two"]):
-        left = iter([True, False, False])
+        answers, left = {name: {"out": "c"} for name in done}, iter([True, False, False])
         inquiries = {name: hold({"out": ["a", "b"]}, HOLDS) for name in ("one", "two")}
-        proofs, late = conduct(inquiries, lambda _, __, done=done: {name: {"out": "c"} for name in done}, lambda left=left: next(left))  # type: ignore[misc]
+        proofs, late = conduct(inquiries, Mock(return_value=answers), partial(next, left))
         assert (proofs, sorted(late)) == ({"one": [], "two": []}, ["one", "two"])
 
 

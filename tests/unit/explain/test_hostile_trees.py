@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import pytest
 import zstandard
 
-from nix_repro.explain import Budget, explain_output
+from nix_repro.explain.budget import Budget
+from nix_repro.explain.engine import explain_output
 from sides import BUILDS, explain, make
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def bomb(compress: Callable[[bytes], bytes], last: bytes) -> bytes:
     return compress(bytes(40 << 20) + last)
 
 
-@pytest.mark.parametrize("compress", [partial(gzip.compress, mtime=0), bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize(
+    "compress", [partial(gzip.compress, mtime=0), bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress]
+)
 def test_bombs_are_cut_and_that_is_said(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     budget = Budget(member=1 << 20, unpacked=4 << 20)
     findings = explain(tmp_path, bomb(compress, b"a"), bomb(compress, b"b"), budget=budget)
@@ -180,7 +183,8 @@ def test_truncated_and_damaged_containers(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", [b"1", b"a", b"1.", b"1:", b"2024-", b"0x7f", b"_1", b"Jan ", b"/tmp/", b"/store/", b"Z9", b"pid ", b"12:34:56 "]
+    "unit",
+    [b"1", b"a", b"1.", b"1:", b"2024-", b"0x7f", b"_1", b"Jan ", b"/tmp/", b"/store/", b"Z9", b"pid ", b"12:34:56 "],
 )
 def test_text_that_patterns_could_choke_on(tmp_path: Path, unit: bytes) -> None:
     long = unit * ((1 << 18) // len(unit))
@@ -189,7 +193,8 @@ def test_text_that_patterns_could_choke_on(tmp_path: Path, unit: bytes) -> None:
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     a, b = (
-        make(tmp_path / side, {f"f{number}": b"%d" % (number + shift) for number in range(50)}) for side, shift in (("a", 0), ("b", 900))
+        make(tmp_path / side, {f"f{number}": b"%d" % (number + shift) for number in range(50)})
+        for side, shift in (("a", 0), ("b", 900))
     )
     before = len(os.listdir("/proc/self/fd"))
     explain_output("out", a, b, BUILDS)

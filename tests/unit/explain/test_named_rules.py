@@ -1,4 +1,5 @@
-"""What the text around a value says it is, what a locale changes, and what machine code shows; and what only looks so."""
+"""What the text around a value says it is, what a locale changes, and what machine code shows; and what only looks
+so."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nix_repro.explain import Context, Input
 from nix_repro.explain.causes.code import instruction_set
 from nix_repro.explain.causes.randomness import jumbled
+from nix_repro.explain.context import Context, Input
 from sides import STARTED, UNKNOWN, A, B, explain
 
 
@@ -26,7 +27,11 @@ from sides import STARTED, UNKNOWN, A, B, explain
         (b"built by: ann", b"built by: bob", "environment"),
         (b"PATH=/usr/bin:/bin\nx", b"PATH=/usr/local/bin:/usr/bin:/bin\nx", "environment"),
         (b"LANG=C\nx", b"LANG=en_GB.UTF-8\nx", "locale"),
-        (b'{"cpu": "AMD EPYC 7763 64-Core Processor"}', b'{"cpu": "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz"}', "cpu"),
+        (
+            b'{"cpu": "AMD EPYC 7763 64-Core Processor"}',
+            b'{"cpu": "Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz"}',
+            "cpu",
+        ),
         (b"with avx sse4_2 and", b"with avx avx2 fma sse4_2 and", "cpu"),
         (b"#define CORE_HASWELL 1", b"#define CORE_SKYLAKEX 1", "cpu"),
         (b"NUM_THREADS = 8", b"NUM_THREADS = 16", "parallelism"),
@@ -34,7 +39,11 @@ from sides import STARTED, UNKNOWN, A, B, explain
         (b"unused 'k'", "unused ‘k’".encode(), "locale"),
         ("by José".encode(), b"by Jos?", "locale"),
         (b"on Mon 04 May 2020", b"on lun. 04 mai 2020", "locale"),
-        (b"usage: x [-a] [-b] [-c]\n  [-d] [-e] [-f] [-g]\n", b"usage: x [-a] [-b] [-c] [-d] [-e]\n  [-f] [-g]\n", "environment"),
+        (
+            b"usage: x [-a] [-b] [-c]\n  [-d] [-e] [-f] [-g]\n",
+            b"usage: x [-a] [-b] [-c] [-d] [-e]\n  [-f] [-g]\n",
+            "environment",
+        ),
         (b"root:$6$Xk2/abcd$" + b"Zq1." * 20, b"root:$6$9fL.efgh$" + b"u7Pw" * 20, "randomness"),
         (b"source: tmp3k_x9qa1", b"source: tmpz0ab_q7w", "randomness"),
         (b"5581aa30d000-5581aa32e000 rw-p [heap]", b"5602f17cc000-5602f17ed000 rw-p [heap]", "address-layout"),
@@ -103,7 +112,9 @@ def test_what_was_copied_from_an_input_is_not_made_here(tmp_path: Path) -> None:
     text = b"made %d.25\n"
     for side, at in (("a", STARTED + 1), ("b", STARTED + 1201)):
         (tmp_path / "in" / side).write_bytes(text % at)
-    given = Input(store_path="/nix/store/00000000000000000000000000000000-dep", a=tmp_path / "in/a", b=tmp_path / "in/b")
+    given = Input(
+        store_path="/nix/store/00000000000000000000000000000000-dep", a=tmp_path / "in/a", b=tmp_path / "in/b"
+    )
     context = Context(a=A, b=B, inputs=(given,))
     first, second = text % (STARTED + 1), text % (STARTED + 1201)
     (packed,) = explain(tmp_path, gzip.compress(first, mtime=0), gzip.compress(second, mtime=0), context)
@@ -125,7 +136,11 @@ def entry(name: bytes, data: bytes, inode: int, at: int) -> bytes:
 
 def test_cpio(tmp_path: Path) -> None:
     def archive(inode: int, at: int, text: bytes = b"x\n") -> bytes:
-        return entry(b"init", b"same\n", inode, at) + entry(b"etc/one", text, inode + 1, at) + entry(b"TRAILER!!!", b"", 0, 0)
+        return (
+            entry(b"init", b"same\n", inode, at)
+            + entry(b"etc/one", text, inode + 1, at)
+            + entry(b"TRAILER!!!", b"", 0, 0)
+        )
 
     (times,) = explain(tmp_path, archive(1, STARTED + 1), archive(1, STARTED + 1201))
     assert (times.path, times.cause, times.confidence) == ("!etc/one", "timestamp", "high")

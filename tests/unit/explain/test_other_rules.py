@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nix_repro.explain import Context, Input, Side
 from nix_repro.explain.causes.randomness import is_noise
+from nix_repro.explain.context import Context, Input, Side
 from sides import BUILDS, STARTED, UNKNOWN, A, B, Tree, explain
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ def sure(findings: tuple[Finding, ...]) -> set[str]:
         (b"\n".join(WORDS), b"\n".join(SHUFFLED)),
         (b"names = ['" + b"', '".join(WORDS) + b"']", b"names = ['" + b"', '".join(SHUFFLED) + b"']"),
         (b"\x7fBIN" + b"\0".join(WORDS) + b"\0", b"\x7fBIN" + b"\0".join(SHUFFLED) + b"\0"),
-        (b"\xffB\0" + b"".join(bytes([len(w), 0]) + w for w in WORDS), b"\xffB\0" + b"".join(bytes([len(w), 0]) + w for w in SHUFFLED)),
+        (
+            b"\xffB\0" + b"".join(bytes([len(w), 0]) + w for w in WORDS),
+            b"\xffB\0" + b"".join(bytes([len(w), 0]) + w for w in SHUFFLED),
+        ),
         (b"\0\xff".join(w.ljust(16, b"\1") for w in WORDS), b"\0\xff".join(w.ljust(16, b"\1") for w in SHUFFLED)),
     ],
 )
@@ -158,7 +161,7 @@ def test_processor_model(tmp_path: Path) -> None:
 
 
 def test_only_the_executable_bit_and_link_targets_count(tmp_path: Path) -> None:
-    from nix_repro.explain import explain_output
+    from nix_repro.explain.engine import explain_output
 
     for side, mode, target in (("a", 0o755, "one"), ("b", 0o644, "two")):
         (tmp_path / side).mkdir()
@@ -175,11 +178,15 @@ def test_input_that_diverges(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for side, data in (("a", b"secret: 8f14e45fceea167a\n"), ("b", b"secret: c9f0f895fb98ab91\n")):
         (tmp_path / "in" / side).write_bytes(data)
-    given = Input(store_path="/nix/store/00000000000000000000000000000000-dep", a=tmp_path / "in/a", b=tmp_path / "in/b")
+    given = Input(
+        store_path="/nix/store/00000000000000000000000000000000-dep", a=tmp_path / "in/a", b=tmp_path / "in/b"
+    )
     context = Context(a=A, b=B, inputs=(given,))
     (finding,) = explain(tmp_path, b"x\nsecret: 8f14e45fceea167a\n", b"x\nsecret: c9f0f895fb98ab91\n", context)
     assert (finding.cause, finding.confidence) == ("propagated", "high")
-    assert causes(explain(tmp_path, b"secret: aaaa5678901234ff\n", b"secret: bbbb0678905264fe\n", context)) == {"randomness"}
+    assert causes(explain(tmp_path, b"secret: aaaa5678901234ff\n", b"secret: bbbb0678905264fe\n", context)) == {
+        "randomness"
+    }
 
 
 def test_store_path_of_an_input(tmp_path: Path) -> None:
@@ -195,7 +202,11 @@ def test_checksums_derive_from_what_they_digest(tmp_path: Path) -> None:
     def side(at: int) -> Tree:
         data = b"built %d\n" % at
         digest = hashlib.sha256(data)
-        return {"data": data, "sums": digest.hexdigest().encode() + b"  data\n", "sri": b"sha256-" + base64.b64encode(digest.digest())}
+        return {
+            "data": data,
+            "sums": digest.hexdigest().encode() + b"  data\n",
+            "sri": b"sha256-" + base64.b64encode(digest.digest()),
+        }
 
     findings = explain(tmp_path, side(STARTED + 1), side(STARTED + 1201))
     assert [(item.path, item.cause, item.derived_from) for item in findings] == [
@@ -210,7 +221,10 @@ def test_a_digest_of_something_else_derives_from_nothing(tmp_path: Path) -> None
         return {"data": b"built %d\n" % at, "sums": hashlib.sha256(b"no such file %d" % at).hexdigest().encode()}
 
     findings = explain(tmp_path, side(STARTED + 1), side(STARTED + 1201))
-    assert [(item.path, item.cause, item.derived_from) for item in findings] == [("data", "timestamp", None), ("sums", "randomness", None)]
+    assert [(item.path, item.cause, item.derived_from) for item in findings] == [
+        ("data", "timestamp", None),
+        ("sums", "randomness", None),
+    ]
     assert findings[1].confidence == "low"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nix_repro.explain import Context, Side
+from nix_repro.explain.context import Context, Side
 from sides import BUILDS, STARTED, UNKNOWN, explain
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def both(template: str) -> tuple[bytes, bytes]:
 
 def uuid1(seconds: int) -> bytes:
     ticks = seconds * 10_000_000 + 0x01B21DD213814000
-    return str(uuid.UUID(fields=(ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, (ticks >> 48) | 0x1000, 0x80, 1, 0x0242AC110002))).encode()
+    return str(
+        uuid.UUID(fields=(ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, (ticks >> 48) | 0x1000, 0x80, 1, 0x0242AC110002))
+    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -67,8 +69,14 @@ def test_dates_in_text(tmp_path: Path, template: str) -> None:
         (b"t=0x%x" % T1, b"t=0x%x" % T2),
         (b"id " + uuid1(T1), b"id " + uuid1(T2)),
         (b"HEAD\0\0" + struct.pack("<I", T1) + b"\0\xff" * 9, b"HEAD\0\0" + struct.pack("<I", T2) + b"\0\xff" * 9),
-        (b"HEAD\0\0" + struct.pack(">Q", T1 * 1000) + b"\0\xff" * 9, b"HEAD\0\0" + struct.pack(">Q", T2 * 1000 + 7) + b"\0\xff" * 9),
-        (b"\0\xff\0\xfe" + struct.pack("<d", T1 + 0.5) + b"\0\xff" * 9, b"\0\xff\0\xfe" + struct.pack("<d", T2 + 0.5) + b"\0\xff" * 9),
+        (
+            b"HEAD\0\0" + struct.pack(">Q", T1 * 1000) + b"\0\xff" * 9,
+            b"HEAD\0\0" + struct.pack(">Q", T2 * 1000 + 7) + b"\0\xff" * 9,
+        ),
+        (
+            b"\0\xff\0\xfe" + struct.pack("<d", T1 + 0.5) + b"\0\xff" * 9,
+            b"\0\xff\0\xfe" + struct.pack("<d", T2 + 0.5) + b"\0\xff" * 9,
+        ),
     ],
 )
 def test_counts_since_the_epoch(tmp_path: Path, a: bytes, b: bytes) -> None:
@@ -93,7 +101,10 @@ def test_counts_since_the_epoch(tmp_path: Path, a: bytes, b: bytes) -> None:
         (b"n=9%d9" % T1, b"n=9%d9" % T2),
         (b"HEAD\0\0" + struct.pack("<I", 77) + b"\0\xff" * 9, b"HEAD\0\0" + struct.pack("<I", 78) + b"\0\xff" * 9),
         # Times of the builds, had they been ten hours later.
-        (b"HEAD\0\0" + struct.pack("<I", T1 + 36000) + b"\0\xff" * 9, b"HEAD\0\0" + struct.pack("<I", T2 + 36000) + b"\0\xff" * 9),
+        (
+            b"HEAD\0\0" + struct.pack("<I", T1 + 36000) + b"\0\xff" * 9,
+            b"HEAD\0\0" + struct.pack("<I", T2 + 36000) + b"\0\xff" * 9,
+        ),
     ],
 )
 def test_near_misses(tmp_path: Path, a: bytes, b: bytes) -> None:

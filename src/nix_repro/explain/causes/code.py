@@ -1,5 +1,5 @@
-"""Machine code: which instruction sets it uses. No disassembler is needed to see that one side has vectors and the other
-has none."""
+"""Machine code: which instruction sets it uses. No disassembler is needed to see that one side has vectors and the
+other has none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def _bytes(wanted: Callable[[int], bool]) -> bytes:
     return b"[" + b"".join(rb"\x%02x" % code for code in range(256) if wanted(code)) + b"]"
 
 
-#: The prefixes of x86's vector instructions in 64-bit code, by the bits that are fixed in them (Intel's manual, volume 2,
-#: 2.3 and 2.7), and for the shortest one an opcode that compilers choose: moves, arithmetic, comparisons, shuffles.
+#: The prefixes of x86's vector instructions in 64-bit code, by the bits that are fixed in them (Intel's manual, volume
+#: 2, 2.3 and 2.7), and for the shortest one an opcode that compilers choose: moves, arithmetic, comparisons, shuffles.
 VEX = re.compile(
     rb"\xc5[\x80-\xff][\x10-\x17\x28-\x2f\x51-\x7f\xc2\xc4-\xc6\xd0-\xfe]|\xc4"
     + _bytes(lambda code: code & 0x1F in (1, 2, 3))

@@ -7,15 +7,16 @@ import struct
 from typing import NamedTuple
 
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
-from nix_repro.explain.spans import differing_spans
 from nix_repro.report import Cause
 
 #: Where Linux and macOS put programs, heaps, libraries and stacks.
 POINTER = re.compile(
     rb"(?i)0x0{0,4}(?:7f|7e|55|56|60|aaaa|ffff)[0-9a-f]{8,10}(?![0-9a-z])|(?<= at )0x[0-9a-f]{6,16}(?![0-9a-z])"
     # A mapping as /proc/PID/maps lists it, and a backtrace's sixteen digits.
-    rb"|(?<![0-9a-z])[0-9a-f]{8,16}-[0-9a-f]{8,16}(?=[ \t]+[r-][w-][x-][ps])|(?<![0-9a-z])0000(?:7f|7e|55|56)[0-9a-f]{10}(?![0-9a-z])"
+    rb"|(?<![0-9a-z])[0-9a-f]{8,16}-[0-9a-f]{8,16}(?=[ \t]+[r-][w-][x-][ps])"
+    rb"|(?<![0-9a-z])0000(?:7f|7e|55|56)[0-9a-f]{10}(?![0-9a-z])"
 )
 
 
@@ -28,7 +29,8 @@ def pointer_text(pair: Pair, _context: Context) -> Match | None:
 
 
 def pointer_bytes(pair: Pair, _context: Context) -> Match | None:
-    """Eight bytes that read as a user-space address on both sides. Pages move as a whole, so the low twelve bits agree."""
+    """Eight bytes that read as a user-space address on both sides. Pages move as a whole, so the low twelve bits
+    agree."""
     if pair.text or len(pair.a) != len(pair.b):
         return None
     for span in differing_spans(pair.a, pair.b, 64):
@@ -37,7 +39,13 @@ def pointer_bytes(pair: Pair, _context: Context) -> Match | None:
             if left != right and all(value >> 40 in (0x55, 0x56, 0x7E, 0x7F) for value in (left, right)):
                 same_page_offset = left & 0xFFF == right & 0xFFF
                 words = f"{left:#x} and {right:#x} have the shape of addresses in a program's memory"
-                return Match("address-layout", "high" if same_page_offset else "low", words, [((at, at + 8), (at, at + 8))], form="binary")
+                return Match(
+                    "address-layout",
+                    "high" if same_page_offset else "low",
+                    words,
+                    [((at, at + 8), (at, at + 8))],
+                    form="binary",
+                )
     return None
 
 
@@ -55,18 +63,24 @@ NAMED = (
         "timestamp",
         "a duration",
         re.compile(
-            rb"(?<!\d)\d{1,12}(?:\.\d{1,9})?(?= ?(?:m?s|secs?|seconds?|min|minutes?|us|\xc2?\xb5s|ns)\b)|(?<=time=[\"'])[\d.]+"
+            rb"(?<!\d)\d{1,12}(?:\.\d{1,9})?(?= ?(?:m?s|secs?|seconds?|min|minutes?|us|\xc2?\xb5s|ns)\b)"
+            rb"|(?<=time=[\"'])[\d.]+"
             rb"|(?i:(?<=elapsed)|(?<=duration)|(?<=took)|(?<=real)|(?<=user)|(?<=sys))[\"']?[:=\s]*[\"']?[\dm.]+"
         ),
         "duration",
     ),
     # 0x55… and 0x7f… as Python's id() prints them.
-    Kind("address-layout", "an address in decimal digits", re.compile(rb"(?<![\d.])(?:9[34]\d{12}|1(?:39|40)\d{12})(?![\d.])")),
+    Kind(
+        "address-layout",
+        "an address in decimal digits",
+        re.compile(rb"(?<![\d.])(?:9[34]\d{12}|1(?:39|40)\d{12})(?![\d.])"),
+    ),
     Kind(
         "address-layout",
         "a process's number",
         re.compile(
-            rb"(?i)(?:\bp?pid\b|\bprocess(?:[ _]id)?|/proc|\bthread[ _-]?id|\btid\b)[\"']?[^0-9A-Za-z]{0,4}\d{1,10}\b|\[\d{2,7}\](?=:)"
+            rb"(?i)(?:\bp?pid\b|\bprocess(?:[ _]id)?|/proc|\bthread[ _-]?id|\btid\b)[\"']?[^0-9A-Za-z]{0,4}\d{1,10}\b"
+            rb"|\[\d{2,7}\](?=:)"
         ),
         "pid",
     ),
@@ -88,7 +102,14 @@ def named_number(pair: Pair, _context: Context) -> Match | None:
     for kind in NAMED:
         if found := paired(kind.pattern, pair):
             a, b = (found[0][side][0].decode("latin-1").strip()[:60] for side in (0, 1))
-            return Match(kind.cause, "low", f"{a} and {b} read as {kind.what}", spans(found), form=kind.form, opaque=kind.form == "number")
+            return Match(
+                kind.cause,
+                "low",
+                f"{a} and {b} read as {kind.what}",
+                spans(found),
+                form=kind.form,
+                opaque=kind.form == "number",
+            )
     return None
 
 
@@ -102,7 +123,8 @@ def large_number(pair: Pair, _context: Context) -> Match | None:
     found = [
         (left, right)
         for left, right in paired(DECIMAL, pair)
-        if min(int(left[0]), int(right[0])) >= 1000 and abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
+        if min(int(left[0]), int(right[0])) >= 1000
+        and abs(int(left[0]) - int(right[0])) > 0.05 * max(int(left[0]), int(right[0]))
     ]
     if not found:
         return None

@@ -1,4 +1,5 @@
-"""What a locale or a terminal changes in text that says the same: separators, quotes, names of days, the width of lines."""
+"""What a locale or a terminal changes in text that says the same: separators, quotes, names of days, the width of
+lines."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from nix_repro.explain.context import Context
 
 #: What separates the digits of a number; a version has more of them, and a list spaces.
 SEPARATOR = re.compile("(?<![\\w.,])(\\d{1,3}(?:([.,' \u00a0\u202f])\\d{3})*|\\d+)(?:([.,])(\\d+))?(?![\\w.,])")
-FANCY = str.maketrans({"\u2018": "'", "\u2019": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"'})
+FANCY = str.maketrans(
+    {"\u2018": "'", "\u2019": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"'}
+)
 ENGLISH = re.compile(
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
     r"|mon(?:day)?|tues?(?:day)?|wed(?:nesday)?|thu(?:rs)?(?:day)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?|am|pm)\.?",
@@ -59,7 +62,11 @@ def _translated_date(a: str, b: str) -> bool:
     differing = [(x, y) for x, y in zip(left, right, strict=True) if x != y]
     english = [all(pair[side][0].isupper() and ENGLISH.fullmatch(pair[side]) for pair in differing) for side in (0, 1)]
     beside = all(
-        any(re.search(rf"\d[ ,./-]*{re.escape(pair[n])}|{re.escape(pair[n])}[ ,./-]*\d", (a, b)[n]) for pair in differing) for n in (0, 1)
+        any(
+            re.search(rf"\d[ ,./-]*{re.escape(pair[n])}|{re.escape(pair[n])}[ ,./-]*\d", (a, b)[n])
+            for pair in differing
+        )
+        for n in (0, 1)
     )
     return english[0] != english[1] and beside
 
@@ -73,5 +80,8 @@ def line_width(pair: Pair, _context: Context) -> Match | None:
     widths = [max(map(len, side.splitlines()), default=0) for side in (pair.a, pair.b)]
     if len(pair.a.split()) < 8 or abs(widths[0] - widths[1]) < 4:
         return None
-    words = f"the same words are broken into lines of at most {widths[0]} and {widths[1]} characters, as for terminals of two widths"
+    words = (
+        f"the same words are broken into lines of at most {widths[0]} and {widths[1]} characters, as for terminals of "
+        "two widths"
+    )
     return Match("environment", "low", words, [pair.changed()], form="width")

@@ -104,7 +104,9 @@ SHAPES = (
     Shape(
         "locale",
         "a time zone",
-        re.compile(rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"),
+        re.compile(
+            rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"
+        ),
         "low",
         "zone",
     ),
@@ -122,7 +124,9 @@ def machine_shapes(pair: Pair, _context: Context) -> Match | None:
     for shape in SHAPES:
         if found := paired(shape.pattern, pair):
             a, b = (found[0][side][0].decode("latin-1").strip()[:80] for side in (0, 1))
-            return Match(shape.cause, shape.confidence, f"{a} and {b} look like {shape.what}", spans(found), form=shape.form)
+            return Match(
+                shape.cause, shape.confidence, f"{a} and {b} look like {shape.what}", spans(found), form=shape.form
+            )
     return None
 
 
@@ -141,7 +145,8 @@ def zones(pair: Pair, context: Context) -> Match | None:
                 told = context.a.zone != context.b.zone or bool(paired(SHAPES[4].pattern, pair))
                 sure: Confidence = "high" if told and a.resolution == 1 else "low"
                 words = (
-                    f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart exactly: "
+                    f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart "
+                    "exactly: "
                     "one instant in two time zones"
                 )
                 return Match("locale", sure, words, [(left.span(), right.span())], form="zone")
@@ -149,7 +154,9 @@ def zones(pair: Pair, context: Context) -> Match | None:
 
 
 NUMBER = re.compile(rb"(?<![\w.])(?:-j ?)?\d{1,4}(?![\w.]*\w)|(?<=-j)\d{1,4}|(?<=[=_-])\d{1,4}(?!\w)")
-TALK_OF_CORES = re.compile(rb"(?i)(?:cores?|cpus?|nproc|jobs?|threads?|parallel|workers?|-j|processors?|shards?)(?![a-z])")
+TALK_OF_CORES = re.compile(
+    rb"(?i)(?:cores?|cpus?|nproc|jobs?|threads?|parallel|workers?|-j|processors?|shards?)(?![a-z])"
+)
 
 
 def cores(pair: Pair, context: Context) -> Match | None:
@@ -166,7 +173,9 @@ def cores(pair: Pair, context: Context) -> Match | None:
     if not found:
         return _unknown_cores(pair) if counts == ((None, None), (None, None)) else None
     sure: Confidence = "high" if TALK_OF_CORES.search(pair.a) or any(len(left[0]) > 1 for left, _ in found) else "low"
-    return Match("parallelism", sure, "each side has the number of cores that its own build had", spans(found), form="cores")
+    return Match(
+        "parallelism", sure, "each side has the number of cores that its own build had", spans(found), form="cores"
+    )
 
 
 NAMED_COUNT = re.compile(
@@ -181,7 +190,11 @@ def _unknown_cores(pair: Pair) -> Match | None:
     if not found:
         return None
     return Match(
-        "parallelism", "low", "a number of cores or jobs differs; how many the builds had is not known", spans(found), form="cores"
+        "parallelism",
+        "low",
+        "a number of cores or jobs differs; how many the builds had is not known",
+        spans(found),
+        form="cores",
     )
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nix_repro.explain.compare.spans import common_prefix, common_suffix
 from nix_repro.explain.context import Context
-from nix_repro.explain.spans import common_prefix, common_suffix
 from nix_repro.report import Cause, Confidence
 
 #: Takes the place of bytes that a rule has explained, so that the next rule sees what is left.

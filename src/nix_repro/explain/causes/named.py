@@ -25,7 +25,11 @@ class Named(NamedTuple):
 #: Before tokens are called random: a host's or user's name may look drawn.
 NAMES = (
     Named("environment", "one of Nix's build users", re.compile(rb"(?<![A-Za-z0-9])_?nixbld\d+(?![A-Za-z0-9])")),
-    Named("environment", "somebody's home directory", re.compile(rb"(?<![A-Za-z0-9/])/(?:home|Users)/[A-Za-z0-9._-]+(?![A-Za-z0-9])")),
+    Named(
+        "environment",
+        "somebody's home directory",
+        re.compile(rb"(?<![A-Za-z0-9/])/(?:home|Users)/[A-Za-z0-9._-]+(?![A-Za-z0-9])"),
+    ),
     Named(
         "host",
         "the machine that built it",
@@ -48,7 +52,8 @@ NAMES = (
         "a user's name",
         re.compile(
             _KEY
-            + rb"(?:(?:\w+[._-])?user[_-]?name|(?:build|built)[_-]?(?:by|user)|(?:build|built|compiled|packaged) by|packager|logname)"
+            + rb"(?:(?:\w+[._-])?user[_-]?name|(?:build|built)[_-]?(?:by|user)"
+            + rb"|(?:build|built|compiled|packaged) by|packager|logname)"
             + _IS
             + rb"[A-Za-z_][A-Za-z0-9._-]*(?![A-Za-z0-9])"
         ),
@@ -57,14 +62,17 @@ NAMES = (
         "cpu",
         "a processor's model",
         re.compile(
-            rb"(?:(?:Genuine )?Intel\(R\)|AMD (?:EPYC|Ryzen|Opteron|Athlon)|ARM Cortex|Neoverse|Apple M\d|QEMU Virtual CPU|Ampere)"
+            rb"(?:(?:Genuine )?Intel\(R\)|AMD (?:EPYC|Ryzen|Opteron|Athlon)"
+            rb"|ARM Cortex|Neoverse|Apple M\d|QEMU Virtual CPU|Ampere)"
             rb"[^\n\"'<>;]*"
         ),
     ),
     Named(
         "cpu",
         "a processor's model or features",
-        re.compile(rb"(?im)(?<![A-Za-z0-9])cpu[ _-]?(?:name|model|type|flags|features|family|info|arch)?[\"']?\s*[:=][^\n]*$"),
+        re.compile(
+            rb"(?im)(?<![A-Za-z0-9])cpu[ _-]?(?:name|model|type|flags|features|family|info|arch)?[\"']?\s*[:=][^\n]*$"
+        ),
     ),
 )
 
@@ -127,10 +135,14 @@ def instruction_sets(pair: Pair, _context: Context) -> Match | None:
     changed = left ^ right
     if not changed or not all(_names_processor(word) for word in changed) or changed <= {b"generic", b"server"}:
         return None
-    if WORD.sub(b"", pair.a[start_a:end_a]).strip(b" \t,;:|+_\"'.-/") or WORD.sub(b"", pair.b[start_b:end_b]).strip(b" \t,;:|+_\"'.-/"):
+    if WORD.sub(b"", pair.a[start_a:end_a]).strip(b" \t,;:|+_\"'.-/") or WORD.sub(b"", pair.b[start_b:end_b]).strip(
+        b" \t,;:|+_\"'.-/"
+    ):
         return None
     shown = b", ".join(sorted(changed)[:6]).decode("latin-1")
-    return Match("cpu", "low", f"the sides differ in what names processors: {shown}", [((start_a, end_a), (start_b, end_b))])
+    return Match(
+        "cpu", "low", f"the sides differ in what names processors: {shown}", [((start_a, end_a), (start_b, end_b))]
+    )
 
 
 def _words(data: bytes) -> list[bytes]:
@@ -146,6 +158,10 @@ def _whole_words(pair: Pair) -> tuple[tuple[int, int], tuple[int, int]]:
     (start, end_a), (_, end_b) = pair.changed()
     while start > 0 and (pair.a[start - 1 : start].isalnum() or pair.a[start - 1 : start] in b"._-"):
         start -= 1
-    while end_a < len(pair.a) and end_b < len(pair.b) and (pair.a[end_a : end_a + 1].isalnum() or pair.a[end_a : end_a + 1] in b"._-"):
+    while (
+        end_a < len(pair.a)
+        and end_b < len(pair.b)
+        and (pair.a[end_a : end_a + 1].isalnum() or pair.a[end_a : end_a + 1] in b"._-")
+    ):
         end_a, end_b = end_a + 1, end_b + 1
     return (start, end_a), (start, end_b)

@@ -1,4 +1,5 @@
-"""The same elements in another order: from hash seeds and directories (ordering), or from jobs that race (parallelism)."""
+"""The same elements in another order: from hash seeds and directories (ordering), or from jobs that race
+(parallelism)."""
 
 from __future__ import annotations
 
@@ -31,7 +32,10 @@ def ordering(pair: Pair, context: Context) -> Match | None:
     changed = pair.changed()
     if not pair.text:
         return _binary(pair, changed[0][1] - changed[0][0])
-    lines = [line.strip(b" \t\r,;|") for line in pair.a.split(b"\n")], [line.strip(b" \t\r,;|") for line in pair.b.split(b"\n")]
+    lines = (
+        [line.strip(b" \t\r,;|") for line in pair.a.split(b"\n")],
+        [line.strip(b" \t\r,;|") for line in pair.b.split(b"\n")],
+    )
     if lines[0] != lines[1] and Counter(lines[0]) == Counter(lines[1]) and len(set(lines[0])) > 1:
         return judge([line for line in lines[0] if line], [line for line in lines[1] if line], "lines", pair, context)
     tokens = TOKEN.findall(pair.a), TOKEN.findall(pair.b)
@@ -59,7 +63,10 @@ def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context
         return Match("ordering", "high", _because(what, len(a)), changed, form="text")
     serial = [_ascending(side) for side in moved]
     if count >= 4 and cores[0] != cores[1] and 1 in cores and serial == [cores[0] == 1, cores[1] == 1]:
-        words = f"the same {what}, in order where the build had one core and out of order where it had {max(filter(None, cores))}"
+        words = (
+            f"the same {what}, in order where the build had one core and out of order where it had "
+            f"{max(filter(None, cores))}"
+        )
         return Match("parallelism", "low", words, changed, form="race")
     if count >= SORTED and {_collation(side) for side in moved} == {"bytes", "language"}:
         words = f"each side has the same {what} sorted: once by bytes, once as a language does"
@@ -67,7 +74,10 @@ def judge(a: Sequence[bytes], b: Sequence[bytes], what: str, pair: Pair, context
     disordered = disorder(*moved)
     jobs = sum(bool(JOB.search(element)) for element in moved[0]) * 2 >= count
     if (count >= 6 and disordered <= 0.2) or (jobs and disordered < 0.9) or (jobs and count < 4):
-        words = f"the same {what} with some changing places, as jobs do that run side by side; it may be an unsorted listing too"
+        words = (
+            f"the same {what} with some changing places, as jobs do that run side by side; it may be an unsorted "
+            "listing too"
+        )
         return Match("parallelism", "low", words, changed, form="race")
     # Of two or three, a race may have swapped any.
     return Match("ordering", "high" if count >= 4 else "low", _because(what, len(a)), changed, form="text")
@@ -93,7 +103,8 @@ def _moved(a: Sequence[bytes], b: Sequence[bytes]) -> tuple[Sequence[bytes], Seq
 
 
 def disorder(a: Sequence[bytes], b: Sequence[bytes]) -> float:
-    """The share of pairs of elements whose order differs: 0 for none, about one half for a shuffle, 1 for the reverse."""
+    """The share of pairs of elements whose order differs: 0 for none, about one half for a shuffle, 1 for the
+    reverse."""
     ranks: dict[bytes, list[int]] = {}
     for position, element in enumerate(b):
         ranks.setdefault(element, []).append(position)
@@ -124,7 +135,13 @@ def _binary(pair: Pair, length: int) -> Match | None:
                 continue
             records = [[side[at : at + size] for at in range(first, end, size)] for side in (pair.a, pair.b)]
             if Counter(records[0]) == Counter(records[1]) and len(set(records[0])) > 3:
-                return Match("ordering", "high", _because(f"records of {size} bytes", count), [((first, end), (first, end))], form="binary")
+                return Match(
+                    "ordering",
+                    "high",
+                    _because(f"records of {size} bytes", count),
+                    [((first, end), (first, end))],
+                    form="binary",
+                )
     return _same_bytes(pair)
 
 
@@ -137,7 +154,9 @@ def _same_bytes(pair: Pair) -> Match | None:
     (start, end), (start_b, end_b) = changed = pair.changed()
     a, b = pair.a[start:end], pair.b[start_b:end_b]
     if len(a) >= LONG and len(set(a)) >= VARIED and Counter(a) == Counter(b):
-        return Match("ordering", "high", f"both sides have the same {len(a)} bytes in another order", [changed], form="binary")
+        return Match(
+            "ordering", "high", f"both sides have the same {len(a)} bytes in another order", [changed], form="binary"
+        )
     words = WORD.findall(pair.a), WORD.findall(pair.b)
     if words[0] != words[1] and Counter(words[0]) == Counter(words[1]) and len(set(words[0])) >= 4:
         return Match("ordering", "high", _because("words", len(words[0])), [changed], form="binary")

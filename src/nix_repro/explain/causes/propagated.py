@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes.derived import Sources
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.compare.trees import compare_trees
 from nix_repro.explain.context import Context
-from nix_repro.explain.derived import Sources
-from nix_repro.explain.trees import compare_trees
 
 STORE_PATH = re.compile(
     rb"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>[0-9abcdfghijklmnpqrsvwxyz]{32})-(?P<name>[A-Za-z0-9+._?=-]+)"
@@ -61,13 +61,22 @@ def _same_bytes(pair: Pair, inputs: Inputs) -> Match | None:
         return None
     bare = pair.changed()
     # A whole word says more; in binary data what stands beside it may look like a part of it.
-    for place_a, place_b in ((_to_words(pair.a, *bare[0]), _to_words(pair.b, *bare[1])), *(() if pair.text else (bare,))):
+    for place_a, place_b in (
+        (_to_words(pair.a, *bare[0]), _to_words(pair.b, *bare[1])),
+        *(() if pair.text else (bare,)),
+    ):
         a, b = pair.a[slice(*place_a)], pair.b[slice(*place_b)]
         if min(len(a), len(b)) < SHORTEST:
             continue
         for path, in_a, in_b in inputs.contents:
             if a in in_a and b in in_b and a not in in_b and b not in in_a:
-                return Match("propagated", "high", f"the same bytes differ in the input {path}", [(place_a, place_b)], form="content")
+                return Match(
+                    "propagated",
+                    "high",
+                    f"the same bytes differ in the input {path}",
+                    [(place_a, place_b)],
+                    form="content",
+                )
     return None
 
 

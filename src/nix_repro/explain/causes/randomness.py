@@ -7,8 +7,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
-from nix_repro.explain.spans import differing_spans
 from nix_repro.report import Confidence
 
 
@@ -25,12 +25,24 @@ class Shape(NamedTuple):
 SHAPES = (
     Shape(
         "a random UUID (version 4)",
-        re.compile(rb"(?i)(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-z])"),
+        re.compile(
+            rb"(?i)(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-z])"
+        ),
         "high",
     ),
     Shape("a UUID", re.compile(rb"(?i)(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])"), "low"),
-    Shape("the name of a temporary file", re.compile(rb"(?<![A-Za-z0-9])tmp\.[A-Za-z0-9]{6,12}(?![A-Za-z0-9])"), "high", form="mktemp"),
-    Shape("the name of a temporary file", re.compile(rb"(?<=/)(?:tmp|cc|te?mp-)[A-Za-z0-9_]{6,8}(?![A-Za-z0-9_])"), "high", form="mktemp"),
+    Shape(
+        "the name of a temporary file",
+        re.compile(rb"(?<![A-Za-z0-9])tmp\.[A-Za-z0-9]{6,12}(?![A-Za-z0-9])"),
+        "high",
+        form="mktemp",
+    ),
+    Shape(
+        "the name of a temporary file",
+        re.compile(rb"(?<=/)(?:tmp|cc|te?mp-)[A-Za-z0-9_]{6,8}(?![A-Za-z0-9_])"),
+        "high",
+        form="mktemp",
+    ),
     Shape(
         "the name of a temporary file",
         re.compile(rb"(?<=/tmp/)[A-Za-z0-9_.-]*[._-]?[A-Za-z0-9]{6,12}(?![A-Za-z0-9])"),
@@ -40,7 +52,9 @@ SHAPES = (
     # As mktemp and Python's tempfile name their files, without a directory before it.
     Shape(
         "the name of a temporary file",
-        re.compile(rb"(?<![A-Za-z0-9_./-])(?:tmp|te?mp[-_]|\.tmp)(?=[A-Za-z_]*[0-9_A-Z])[A-Za-z0-9_]{6,10}(?![A-Za-z0-9_])"),
+        re.compile(
+            rb"(?<![A-Za-z0-9_./-])(?:tmp|te?mp[-_]|\.tmp)(?=[A-Za-z_]*[0-9_A-Z])[A-Za-z0-9_]{6,10}(?![A-Za-z0-9_])"
+        ),
         "low",
         form="mktemp",
     ),
@@ -49,15 +63,25 @@ SHAPES = (
         re.compile(rb"\$(?:[156y]|2[abxy]?|7|argon2\w*|pbkdf2[\w-]*|scrypt)\$[A-Za-z0-9./$=,+-]{16,200}"),
         "high",
     ),
-    Shape("a hexadecimal token", re.compile(rb"(?i)(?<![0-9a-z])(?:0x)?(?=[a-f0-9]*[0-9])[0-9a-f]{6,256}(?![0-9a-z])"), "low", opaque=True),
     Shape(
-        "a base64 token",
-        re.compile(rb"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_-]*[0-9A-Z+/])[A-Za-z0-9+/_-]{16,4096}={0,2}(?![A-Za-z0-9+/=])"),
+        "a hexadecimal token",
+        re.compile(rb"(?i)(?<![0-9a-z])(?:0x)?(?=[a-f0-9]*[0-9])[0-9a-f]{6,256}(?![0-9a-z])"),
         "low",
         opaque=True,
     ),
     Shape(
-        "a floating-point number of many digits", re.compile(rb"(?<![\w.])-?\d{1,3}\.\d{9,20}(?:e-?\d+)?(?![\w.])"), "low", form="number"
+        "a base64 token",
+        re.compile(
+            rb"(?<![A-Za-z0-9+/_-])(?=[A-Za-z0-9+/_-]*[0-9A-Z+/])[A-Za-z0-9+/_-]{16,4096}={0,2}(?![A-Za-z0-9+/=])"
+        ),
+        "low",
+        opaque=True,
+    ),
+    Shape(
+        "a floating-point number of many digits",
+        re.compile(rb"(?<![\w.])-?\d{1,3}\.\d{9,20}(?:e-?\d+)?(?![\w.])"),
+        "low",
+        form="number",
     ),
 )
 
@@ -85,17 +109,26 @@ def random_token(pair: Pair, _context: Context) -> Match | None:
             alike = max(sizes) - min(sizes) <= (min(sizes) >= 12) or shape.form == "number"
             if shape.opaque and not alike:
                 continue
-            words = f"both sides have {shape.name} in the same place, and nothing that is known of the builds gives either value"
+            words = (
+                f"both sides have {shape.name} in the same place, and nothing that is known of the builds gives "
+                "either value"
+            )
             return Match("randomness", shape.confidence, words, spans(found), form=shape.form, opaque=shape.opaque)
     found = [
         (left, right)
         for pattern in (MIXED, CASES)
         for left, right in paired(pattern, pair)
-        if len(left[0]) == len(right[0]) and unlike(left[0], right[0]) and (pattern is MIXED or (jumbled(left[0]) and jumbled(right[0])))
+        if len(left[0]) == len(right[0])
+        and unlike(left[0], right[0])
+        and (pattern is MIXED or (jumbled(left[0]) and jumbled(right[0])))
     ]
     if found:
         return Match(
-            "randomness", "low", "both sides have a token of mixed letters and digits in the same place", spans(found), opaque=True
+            "randomness",
+            "low",
+            "both sides have a token of mixed letters and digits in the same place",
+            spans(found),
+            opaque=True,
         )
     return None
 
@@ -131,15 +164,27 @@ def random_bytes(pair: Pair, _context: Context) -> Match | None:
     for start, end in differing_spans(pair.a, pair.b, 64):
         left, right = pair.a[start:end], pair.b[start:end]
         differing = sum(x != y for x, y in zip(left, right, strict=True))
-        if end - start < 7 or differing < (end - start) * 0.85 or min(len(set(left)), len(set(right))) < min(end - start, 256) * 0.5:
+        if (
+            end - start < 7
+            or differing < (end - start) * 0.85
+            or min(len(set(left)), len(set(right))) < min(end - start, 256) * 0.5
+        ):
             continue
         places = [((start, end), (start, end))]
         for at in range(max(0, end - 16), start + 1):
             if _uuid4(pair.a[at : at + 16]) and _uuid4(pair.b[at : at + 16]) and end <= at + 16:
-                return Match("randomness", "high", "both sides have a random UUID (version 4) in the same place", places, form="binary")
+                return Match(
+                    "randomness",
+                    "high",
+                    "both sides have a random UUID (version 4) in the same place",
+                    places,
+                    form="binary",
+                )
         everything = start == 0 and pair.offset == 0 and end == len(pair.a) and end > 64
         words = (
-            "the whole content is noise on both sides" if everything else f"{end - start} bytes in the same place are noise on both sides"
+            "the whole content is noise on both sides"
+            if everything
+            else f"{end - start} bytes in the same place are noise on both sides"
         )
         return Match("randomness", "high" if everything else "low", words, places, form="binary", opaque=True)
     return None

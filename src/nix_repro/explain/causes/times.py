@@ -12,7 +12,9 @@ DAY = 86400
 YEAR = 366 * DAY
 MONTHS = {
     name: number
-    for number, name in enumerate((b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1)
+    for number, name in enumerate(
+        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), 1
+    )
 }
 UTC = (b"z", b"utc", b"gmt")
 
@@ -70,7 +72,17 @@ def _date(match: re.Match[bytes]) -> Instant | None:
     if zone[:1] in (b"+", b"-"):
         digits = re.sub(rb"\D", b"", zone)
         seconds -= (int(digits[:2]) * 3600 + int(digits[2:4]) * 60) * (-1 if zone[:1] == b"-" else 1)
-    resolution = 1 if "S" in parts else 60 if "M" in parts else DAY if "d" in parts else 31 * DAY if "b" in parts or "m" in parts else YEAR
+    resolution = (
+        1
+        if "S" in parts
+        else 60
+        if "M" in parts
+        else DAY
+        if "d" in parts
+        else 31 * DAY
+        if "b" in parts or "m" in parts
+        else YEAR
+    )
     if "Y" not in parts and "y" not in parts:
         if "d" not in parts:
             return Instant(seconds % DAY, resolution, period=DAY, local=True)
@@ -81,7 +93,9 @@ def _date(match: re.Match[bytes]) -> Instant | None:
 def _year_day(match: re.Match[bytes]) -> Instant | None:
     day = int(match["j"])
     return (
-        Instant(calendar.timegm((int(match["Y"]), 1, 1, 0, 0, 0, 0, 0, 0)) + (day - 1) * DAY, DAY, local=True) if 1 <= day <= 366 else None
+        Instant(calendar.timegm((int(match["Y"]), 1, 1, 0, 0, 0, 0, 0, 0)) + (day - 1) * DAY, DAY, local=True)
+        if 1 <= day <= 366
+        else None
     )
 
 
@@ -98,7 +112,8 @@ def _uuid1(match: re.Match[bytes]) -> Instant:
 def _pattern(template: str) -> re.Pattern[bytes]:
     """A pattern from a template in which {Y} and the like stand for the parts of a date."""
     return re.compile(
-        re.sub(r"\{([A-Za-z]2?)\}", lambda part: _PARTS[part[1]].decode("latin-1"), template).encode("latin-1"), re.IGNORECASE
+        re.sub(r"\{([A-Za-z]2?)\}", lambda part: _PARTS[part[1]].decode("latin-1"), template).encode("latin-1"),
+        re.IGNORECASE,
     )
 
 
@@ -112,7 +127,9 @@ def _ulid(match: re.Match[bytes]) -> Instant:
     return Instant(number / 1e3, 1)
 
 
-def _format(name: str, template: str, before: str = r"(?<![0-9A-Za-z])(?<!\d[.:])", after: str = r"(?![0-9A-Za-z])(?!:\d)") -> Format:
+def _format(
+    name: str, template: str, before: str = r"(?<![0-9A-Za-z])(?<!\d[.:])", after: str = r"(?![0-9A-Za-z])(?!:\d)"
+) -> Format:
     """A date format, kept off other digits and letters."""
     return Format(name, _pattern(before + template + after), _date)
 
@@ -142,7 +159,9 @@ TEXT: tuple[Format, ...] = (
     _count("epoch in microseconds", rb"(?<![\d.])(?P<n>\d{16})(?!\d)", _number(10, 1e-6)),
     _count("epoch in nanoseconds", rb"(?<![\d.])(?P<n>\d{19})(?!\d)", _number(10, 1e-9)),
     _count(
-        "UUID of version 1", rb"(?i)(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])", _uuid1
+        "UUID of version 1",
+        rb"(?i)(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])",
+        _uuid1,
     ),
     _count(
         "UUID of version 7",
@@ -204,7 +223,12 @@ def _dos(data: bytes) -> Instant | None:
 def _png(data: bytes) -> Instant | None:
     fields = struct.unpack(">HBBBBB", data)
     if not (
-        1980 <= fields[0] < 2200 and 1 <= fields[1] <= 12 and 1 <= fields[2] <= 31 and fields[3] < 24 and fields[4] < 60 and fields[5] < 61
+        1980 <= fields[0] < 2200
+        and 1 <= fields[1] <= 12
+        and 1 <= fields[2] <= 31
+        and fields[3] < 24
+        and fields[4] < 60
+        and fields[5] < 61
     ):
         return None
     return Instant(calendar.timegm((*fields, 0, 0, 0)), 1)

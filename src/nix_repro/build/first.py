@@ -1,0 +1,73 @@
+"""The build: the first realisation that the run observes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nix_repro.build.limits import Limits
+from nix_repro.build.outcome import last_words, output_paths, rejection
+from nix_repro.nix.caches.resilient import Robust
+from nix_repro.nix.command import Nix
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import above, in_order
+from nix_repro.nix.log.recorder import Recorder
+
+
+def build(
+    robust: Robust, targets: Sequence[str], derivations: Mapping[str, Derivation], limits: Limits, recorder: Recorder
+) -> None:
+    """Realise every output of the targets; a failure takes its dependants out, the others go on.
+
+    Over some failures Nix ends the whole command in spite of --keep-going (measured: a missing feature and outputs that
+    refer to each other before 2.34, a pipe in an output and a builder that may not leave the sandbox with all three):
+    then it is asked for the rest again, and where it does not say over which derivation, for each alone.
+    """
+    failed: set[str] = set()
+    left = list(targets)
+    while left:
+        robust.realise(["--keep-going", *limits.args(), *left], recorder)
+        known, failed = (
+            failed,
+            {path for path, drv in derivations.items() if recorder.failure_of(path) or rejection(drv, recorder)},
+        )
+        if failed == known and not recorder.unexplained:
+            return
+        out = failed | above(derivations, failed)
+        left = _incomplete(robust.nix, [derivations[path] for path in left if path not in out])
+        if failed == known:
+            if len(left) > 1:
+                _each_alone(robust, left, derivations, limits, recorder)
+            return
+
+
+def _each_alone(
+    robust: Robust, targets: Sequence[str], derivations: Mapping[str, Derivation], limits: Limits, recorder: Recorder
+) -> None:
+    """Find out over which of the targets Nix gives up without a name, and build the others."""
+    wanted, out = set(targets), set[str]()
+    last: str | None = None
+    for drv_path in in_order(derivations):
+        if drv_path not in wanted or drv_path in out:
+            continue
+        robust.realise([*limits.args(), drv_path], recorder)
+        if not _incomplete(robust.nix, [derivations[drv_path]]):
+            continue
+        out |= {drv_path} | above(derivations, [drv_path])
+        if recorder.failure_of(drv_path) is not None:
+            continue
+        words = last_words(recorder)
+        if last is not None and recorder.blame[last] == words:
+            # Twice the same is about the store, the disk, the daemon, and all others would say it too.
+            del recorder.blame[last]
+            return
+        recorder.blame[drv_path], last = words, drv_path
+
+
+def _incomplete(nix: Nix, derivations: Sequence[Derivation]) -> list[str]:
+    paths = {drv.drv_path: set(output_paths(nix, drv).values()) for drv in derivations}
+    invalid = nix.invalid(path for found in paths.values() for path in found)
+    return [
+        drv.drv_path
+        for drv in derivations
+        if len(paths[drv.drv_path]) < len(drv.outputs) or invalid & paths[drv.drv_path]
+    ]

@@ -1,0 +1,167 @@
+"""What a build came to, read off the store and off what Nix said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.log.events import disk_full
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Attempt, Seen
+from nix_repro.report import Source, Status
+
+DISK_FULL = "disk full"
+
+
+#: Lines of a builder's log in which it says what it died of.
+LAST_WORDS = 20
+
+
+TIMED_OUT = "timed out"
+
+
+CANCELLED = "cancelled"
+
+
+UNSUPPORTED = "it is for a system, or needs a feature, that this machine does not have"
+
+
+def present_outputs(nix: Nix, derivations: Sequence[Derivation]) -> set[str]:
+    """The output paths that are valid before anything is built."""
+    paths = [o.path for drv in derivations for o in drv.outputs.values() if o.path is not None]
+    return set(paths) - nix.invalid(paths)
+
+
+def output_paths(nix: Nix, drv: Derivation) -> dict[str, str]:
+    """Where the outputs of a derivation are, as far as it is known."""
+    known = {name: output.path for name, output in drv.outputs.items() if output.path is not None}
+    if len(known) == len(drv.outputs):
+        return known
+    try:
+        found = nix.floating_outputs(drv.drv_path)
+    except NixError:
+        return known
+    return known | {name: path for path in found if (name := drv.output_named(path)) is not None}
+
+
+def last_touched(paths: Iterable[str]) -> float | None:
+    """When the last of these outputs was made read-only, which ends its build; seconds since the epoch."""
+    return max((os.lstat(path).st_ctime for path in paths if os.path.lexists(path)), default=None)
+
+
+def observe_build(
+    nix: Nix, derivations: Sequence[Derivation], present: set[str], recorder: Recorder, *, cancelled: bool
+) -> list[Attempt]:
+    """What the build left in the store, and how each path came there."""
+    paths = {drv.drv_path: output_paths(nix, drv) for drv in derivations}
+    everything = [path for found in paths.values() for path in found.values()]
+    invalid = nix.invalid(everything)
+    hashes = nix.hashes(path for path in everything if path not in invalid)
+    fetched = {activity.name: activity for activity in recorder.substitutions}
+    touched = {
+        drv_path: last_touched(path for path in found.values() if path in hashes) for drv_path, found in paths.items()
+    }
+    recorder.correct_ends(touched, {drv.drv_path: drv.input_drvs for drv in derivations})
+    attempts: list[Attempt] = []
+    for drv in derivations:
+        activity = recorder.build_of(drv.drv_path)
+        seen: dict[str, Seen] = {}
+        for name, path in paths[drv.drv_path].items():
+            if path not in hashes:
+                continue
+            source: Source = "present"
+            origin = "local store, valid before this run"
+            # What could not be fetched was built in the end.
+            if (
+                path not in present
+                and path in fetched
+                and (activity is None or activity.started < fetched[path].started)
+            ):
+                source, origin = "substituted", fetched[path].origin
+            elif activity is not None and path not in present:
+                source, origin = "built", activity.origin or "round 1"
+            seen[name] = Seen(path, hashes[path], source, origin)
+        complete = len(seen) == len(drv.outputs)
+        status, because = _status(seen) if complete else why_not(drv, recorder, cancelled=cancelled)
+        attempts.append(
+            Attempt(
+                drv.drv_path,
+                1,
+                status,
+                outputs=seen if complete else {},
+                missing={} if complete else dict.fromkeys(drv.outputs, because),
+                because=None if complete else because,
+                started=activity.started if activity else None,
+                seconds=_seconds(activity.started, activity.stopped) if activity else None,
+                log=None if complete else recorder.log(drv.drv_path),
+            )
+        )
+    return attempts
+
+
+def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
+    sources = {s.source for s in seen.values()}
+    if "built" in sources:
+        return "built", ""
+    return ("substituted", "") if "substituted" in sources else ("present", "")
+
+
+def rejection(drv: Derivation, recorder: Recorder) -> str | None:
+    """Why Nix did not take what the derivation's builder made, in its own words, or None when it did not say so:
+    outputs that refer to each other or to what they may not, that anybody may write to, that hold a pipe. Or why it did
+    not even start the builder: because that may not leave the sandbox."""
+    if (blamed := recorder.blame.get(drv.drv_path)) is not None:
+        return blamed
+    # It names the output, the .drv, or a place below the sandbox's root, HASH-NAME.drv.chroot.
+    started = recorder.build_of(drv.drv_path) is not None
+    paths = (drv.drv_path, *(o.path for o in drv.outputs.values() if o.path is not None and started))
+    own = [f"/{path.rsplit('/', 1)[-1][:32]}-" for path in paths]
+    lines = (text.partition("\n")[0] for text in recorder.unexplained)
+    return next((line.removeprefix("error: ").rstrip(":") for line in lines if any(path in line for path in own)), None)
+
+
+def _disk_was_full(drv_path: str, recorder: Recorder) -> bool:
+    """Did Nix say so, or a builder in its last words? What a builder says and survives is a test of it."""
+
+    def died_of_it(name: str) -> bool:
+        ended = name == drv_path or recorder.failure_of(name) is not None
+        return ended and disk_full("\n".join((recorder.log(name) or "").splitlines()[-LAST_WORDS:]))
+
+    return any(name == "" or died_of_it(name) for name in recorder.full_disk)
+
+
+def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
+    """Why a derivation has no outputs after a command that should have made them."""
+    said = recorder.failure_of(drv.drv_path)
+    # One builder says "No space left", the next one fails for the same reason in other words.
+    if said in (None, "failed") and _disk_was_full(drv.drv_path, recorder):
+        return "disk-full", DISK_FULL
+    if said in (None, "failed") and (words := rejection(drv, recorder)) is not None:
+        return "failed", words
+    match said:
+        case "failed":
+            return "failed", "the builder failed"
+        case "timed-out":
+            return "timed-out", TIMED_OUT
+        case "dependency-failed":
+            return "dependency-failed", "a dependency failed to build"
+        case "unsupported":
+            return "failed", UNSUPPORTED
+    if cancelled:
+        return "cancelled", CANCELLED
+    if recorder.failures:
+        return "dependency-failed", "a dependency failed to build"
+    return "not-built", last_words(recorder) or "Nix ended without building it and without saying why"
+
+
+def last_words(recorder: Recorder) -> str:
+    """The last error in one line, or "": of a long one, whose first line is empty, the last line says most."""
+    said = (*recorder.errors, *recorder.unexplained)[-1:]
+    lines = [line.strip().removeprefix("error:").strip() for line in (said[0] if said else "").splitlines()]
+    return next((line for line in (*lines[:1], *reversed(lines)) if line), "")
+
+
+def _seconds(started: float, stopped: float | None) -> float | None:
+    return None if stopped is None else round(stopped - started, 3)

@@ -1,0 +1,94 @@
+"""What a rebuild came to, in the terms of the run's observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from nix_repro.build.outcome import why_not
+from nix_repro.build.rebuild.inputs import INPUT_REBUILT, on_rebuilt_inputs
+from nix_repro.build.rebuild.protocol import Request
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Attempt, Seen
+from nix_repro.report import Status
+
+NO_EVENT = "no build was observed"
+
+
+def attempts_of(
+    request: Request,
+    paths: Mapping[str, Mapping[str, str]],
+    hashes: Mapping[str, str],
+    recorder: Recorder,
+    place: str,
+    *,
+    cancelled: bool,
+    touched: Mapping[str, float | None] = {},
+    reasons: Mapping[str, str] = {},
+) -> list[Attempt]:
+    """What a rebuild of the request's targets came to. `paths` are their outputs by .drv path and output name, `hashes`
+    the narHashes of those that are there, `touched` when the outputs were last changed, `reasons` what speaks
+    against single derivations' rebuilds."""
+    origin = f"round {request.round}, {place}" + (", the first build's inputs" if request.isolated else "")
+    against = {**dict.fromkeys(on_rebuilt_inputs(request, recorder), INPUT_REBUILT), **reasons}
+    recorder.correct_ends(touched, {drv.drv_path: drv.input_drvs for drv in request.targets})
+    attempts = []
+    for drv in request.targets:
+        attempt = _attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, origin, cancelled=cancelled)
+        if (reason := against.get(drv.drv_path)) is not None:
+            attempt = replace(
+                attempt, status="not-built", outputs={}, missing=dict.fromkeys(drv.outputs, reason), because=reason
+            )
+        attempts.append(attempt)
+    return attempts
+
+
+def _attempt_of(
+    drv: Derivation,
+    request: Request,
+    paths: Mapping[str, str],
+    hashes: Mapping[str, str],
+    recorder: Recorder,
+    origin: str,
+    *,
+    cancelled: bool,
+) -> Attempt:
+    """One derivation's rebuild: its hashes when a build was seen, otherwise why there are none."""
+    activity = recorder.build_of(drv.drv_path)
+    seen = {name: Seen(path, hashes[path], "rebuilt", origin) for name, path in paths.items() if path in hashes}
+    started = activity.started if activity else None
+    seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
+    if activity is not None and len(seen) == len(drv.outputs):
+        return Attempt(
+            drv.drv_path, request.round, "built", seen, started=started, seconds=seconds, isolated=request.isolated
+        )
+    status: Status
+    status, because = ("not-built", NO_EVENT) if seen else why_not(drv, recorder, cancelled=cancelled)
+    return Attempt(
+        drv.drv_path,
+        request.round,
+        status,
+        missing=dict.fromkeys(drv.outputs, because),
+        because=because,
+        started=started,
+        seconds=seconds,
+        log=recorder.log(drv.drv_path),
+        isolated=request.isolated,
+    )
+
+
+def differing(request: Request, attempts: Iterable[Attempt]) -> Iterator[tuple[tuple[str, str], Seen, Seen]]:
+    """The outputs whose content is not the first build's: (.drv path, output name), the first build's, the
+    rebuild's."""
+    for attempt in attempts:
+        first = request.first[attempt.drv_path].outputs
+        for name, seen in attempt.outputs.items():
+            if name in first and first[name].nar_hash != seen.nar_hash:
+                yield (attempt.drv_path, name), first[name], seen
+
+
+def keep_directory(request: Request) -> Path:
+    """Where this request's differing trees go: a rebuild of another round must not meet them."""
+    return request.keep / f"round-{request.round}{'-isolated' if request.isolated else ''}"

@@ -1,0 +1,79 @@
+"""What the second build stands on: the inputs, and the groups in which targets can be built again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from nix_repro.build.rebuild.protocol import Answer, Request
+from nix_repro.nix.command import Nix
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import above
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Attempt, Tree
+
+INPUT_REBUILT = "an input outside the comparison had to be built again"
+
+
+def input_installables(targets: Sequence[Derivation]) -> list[str]:
+    """The outputs of other derivations that the targets are built from, as `DRV!out,dev`."""
+    own = {drv.drv_path for drv in targets}
+    wanted: dict[str, set[str]] = {}
+    for drv in targets:
+        for input_drv, outputs in drv.input_drvs.items():
+            if input_drv not in own:
+                wanted.setdefault(input_drv, set()).update(outputs)
+    return [f"{drv_path}!{','.join(sorted(outputs))}" for drv_path, outputs in sorted(wanted.items())]
+
+
+def realise_inputs(nix: Nix, targets: Sequence[Derivation], recorder: Recorder) -> list[str]:
+    """Have the build inputs in the store (a substituted target does not bring them) and say where they are."""
+    wanted = input_installables(targets)
+    sources = [src for drv in targets for src in drv.input_srcs]
+    if not wanted:
+        return list(dict.fromkeys(sources))
+    done = nix.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *wanted)
+    return list(dict.fromkeys([*sources, *done.stdout.decode("utf-8", "replace").split()]))
+
+
+def batches(
+    nix: Nix, targets: Sequence[Derivation], first: Mapping[str, Attempt], recorder: Recorder
+) -> Iterable[tuple[list[Derivation], list[str]]]:
+    """The targets in groups, each with the closure of its inputs, such that no group's inputs hold the group's outputs.
+
+    One group nearly always: a second is needed when something outside the targets was built from one of them.
+    """
+    group = list(targets)
+    while group:
+        closure = nix.requisites(realise_inputs(nix, group, recorder))
+        present = set(closure)
+        later = [drv for drv in group if any(seen.path in present for seen in first[drv.drv_path].outputs.values())]
+        if not later or len(later) == len(group):
+            yield group, closure
+            return
+        now = [drv for drv in group if drv not in later]
+        yield now, nix.requisites(realise_inputs(nix, now, recorder))
+        group = later
+
+
+def on_rebuilt_inputs(request: Request, recorder: Recorder) -> set[str]:
+    """The targets above a derivation that was built although it is not a target: its outputs are not the first build's.
+
+    Nix does so for content-addressed inputs, whose place in the store a fresh database does not know.
+    """
+    targets = {drv.drv_path: drv for drv in request.targets}
+    foreign = {activity.name for activity in recorder.builds} - targets.keys()
+    return above(targets, foreign) if foreign else set()
+
+
+def by_groups(
+    nix: Nix, request: Request, recorder: Recorder, rebuild: Callable[[Request, list[str]], Answer]
+) -> Answer:
+    """Rebuild the request group by group (see `batches`) and put the answers together."""
+    attempts: list[Attempt] = []
+    trees: dict[tuple[str, str], Tree] = {}
+    for group, closure in batches(nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
+        answer = rebuild(replace(request, targets=tuple(group)), closure)
+        attempts += answer.attempts
+        trees |= answer.trees
+    return Answer(tuple(attempts), trees)

@@ -1,0 +1,62 @@
+"""What all rebuilders share: the question, the answer, and the inputs that the second build stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nix_repro.build.limits import Limits
+from nix_repro.build.variations import UNCHANGED, Change
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Attempt, Tree
+from nix_repro.report import Variation
+
+#: Options for every rebuild: nothing may be fetched or published, nothing may silently leave the sandbox.
+ISOLATION: tuple[tuple[str, str], ...] = (
+    ("substitute", "false"),
+    ("post-build-hook", ""),
+    ("builders", ""),
+    ("sandbox-fallback", "false"),
+    ("min-free", "0"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Build these again. `first` are the first builds of everything, `keep` is a directory for trees that differ.
+
+    Inputs that are not targets themselves are taken as the first build left them: that is what makes a request for a
+    single derivation an isolated one.
+    """
+
+    targets: tuple[Derivation, ...]
+    first: Mapping[str, Attempt]
+    round: int
+    limits: Limits
+    keep: Path
+    isolated: bool = False
+    change: Change = UNCHANGED
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it, in the terms of the run's observations."""
+
+    attempts: tuple[Attempt, ...]
+    trees: Mapping[tuple[str, str], Tree]
+
+
+class Rebuilder(Protocol):
+    """An independent repetition of builds. `isolates` says whether a repetition with the first build's inputs can be
+    had."""
+
+    name: str
+    variations: tuple[Variation, ...]
+    isolates: bool
+
+    def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        """Raises `NixError` when the repetition as a whole cannot be had."""
+        ...

@@ -1,0 +1,152 @@
+"""Rebuild in a shadow store: one Nix run over all targets, at their real paths, the real store untouched."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory
+from nix_repro.build.rebuild.inputs import by_groups
+from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.hashes import nix32, sri
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Tree
+from nix_repro.report import Variation
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What the helper prints in the end: the output paths of each target, the hashes of those that are there, where it
+    kept those that differ, and when the outputs of each target were last changed (seconds since the epoch)."""
+
+    outputs: dict[str, list[str]]
+    hashes: dict[str, str]
+    kept: dict[str, str]
+    touched: dict[str, float]
+
+
+class Shadow:
+    """`sudo` says that the helper gets root's rights from it: that asks for a password before, if it has to, as
+    `permit` does."""
+
+    name = "shadow"
+    isolates = True
+
+    def __init__(self, nix: Nix, *, sudo: bool = False) -> None:
+        self._nix = nix
+        self._sudo = sudo
+        self.variations: tuple[Variation, ...] = ()
+
+    def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
+
+    def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
+        nix = self._nix
+        paths = list(dict.fromkeys([*nix.requisites(drv.drv_path for drv in request.targets), *closure]))
+        keep = keep_directory(request)
+        keep.mkdir(parents=True, exist_ok=True)
+        known = {drv.drv_path: [o.path for o in drv.outputs.values() if o.path] for drv in request.targets}
+        question = {
+            "nix_store": str(nix.binary.with_name("nix-store")),
+            "store_dir": nix.store_dir(),
+            "state_dir": nix.env.get("NIX_STATE_DIR", str(Path(nix.store_dir()).parent / "var" / "nix")),
+            "base": str(Path(nix.store_dir()).parent / "var" / "nix-repro"),
+            # What the first build went by: the helper runs with root's home.
+            "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
+            "options": [*nix.options, *ISOLATION, ("substituters", ""), *request.change.options],
+            "args": [*request.limits.args(), *request.change.args],
+            "under": request.change.under,
+            "memory_build_dir": request.change.memory_build_dir,
+            # Every output at a known path, or an empty list: the helper then asks Nix where they are.
+            "targets": {
+                drv.drv_path: known[drv.drv_path] if len(known[drv.drv_path]) == len(drv.outputs) else []
+                for drv in request.targets
+            },
+            "paths": paths,
+            "registration": nix.dump_db(paths).decode("utf-8", "surrogateescape"),
+            "expected": self._expected(request),
+            "keep_dir": str(keep),
+            "owner": [os.getuid(), os.getgid()],
+        }
+        if self._sudo and (refused := permit(nix.env, sudo=True)) is not None:
+            raise NixError(f"shadow: {refused}")
+        line = json.dumps(question).encode() + b"\n"
+        last: deque[str] = deque(maxlen=1)
+
+        def feed(line: bytes) -> None:
+            if not line.startswith(b"@nix"):
+                last.append(line.decode("utf-8", "replace"))
+            recorder.feed(line)
+
+        # sudo remembers its permission by terminal and session.
+        argv = [*(("sudo", "--non-interactive") if self._sudo else ()), *COMMAND]
+        done = nix.processes.lines(argv, feed, env=nix.env, stdin=line, terminal=self._sudo)
+        if done.returncode != 0 or not done.stdout:
+            raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
+        return self._answer(request, msgspec.convert(json.loads(done.stdout), _Answer), recorder)
+
+    def _expected(self, request: Request) -> dict[str, str]:
+        """The first build's hashes in the form Nix prints; anything else is worth keeping."""
+        return {
+            seen.path: nix32(seen.nar_hash)
+            for drv in request.targets
+            for seen in request.first[drv.drv_path].outputs.values()
+        }
+
+    def _answer(self, request: Request, said: _Answer, recorder: Recorder) -> Answer:
+        hashes = {path: sri(digest) for path, digest in said.hashes.items()}
+        paths: dict[str, dict[str, str]] = {}
+        for drv in request.targets:
+            static = {o.path: name for name, o in drv.outputs.items() if o.path}
+            paths[drv.drv_path] = {
+                name: path
+                for path in said.outputs[drv.drv_path]
+                if (name := static.get(path) or drv.output_named(path))
+            }
+        cancelled = self._nix.processes.stopped()
+        attempts = attempts_of(
+            request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=said.touched
+        )
+        trees = {
+            key: Tree(Path(was.path), Path(said.kept[now.path]), request.round)
+            for key, was, now in differing(request, attempts)
+            if now.path in said.kept
+        }
+        return Answer(tuple(attempts), trees)
+
+
+#: The helper, run by the interpreter behind the environment we run in: root should not run one that a user's cache
+#: provides.
+COMMAND = (
+    os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+    "-I",
+    str(Path(__file__).with_name("shadow_helper.py")),
+)
+
+
+def permit(env: Mapping[str, str], *, sudo: bool) -> str | None:
+    """Have the helper try what it needs; returns why it cannot. On a terminal sudo may ask for the password."""
+    how = () if not sudo else ("sudo",) if sys.stdin.isatty() else ("sudo", "--non-interactive")
+    try:
+        probe = subprocess.run(
+            [*how, *COMMAND, "--probe"],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "the helper did not answer"
+    if probe.returncode == 0:
+        return None
+    return (probe.stderr.strip().splitlines() or ["the helper could not be started"])[-1]

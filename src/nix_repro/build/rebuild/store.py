@@ -1,0 +1,80 @@
+"""Rebuild in another store: a directory of its own (`local?root=DIR`), or another machine (`ssh-ng://HOST`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nix_repro.build.outcome import output_paths
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory
+from nix_repro.build.rebuild.inputs import by_groups
+from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Tree
+from nix_repro.report import Variation
+
+ALREADY_THERE = "already in the other store, and not to be deleted there"
+
+
+class Store:
+    """`url` is any store that Nix can build in."""
+
+    name = "store"
+    isolates = True
+    variations: tuple[Variation, ...] = ()
+
+    def __init__(self, nix: Nix, url: str) -> None:
+        self._nix = nix
+        self._url = url
+        self._there = nix.with_store(url)
+        self._alone = self._there.with_options(ISOLATION)
+
+    def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
+
+    def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
+        drv_paths = [drv.drv_path for drv in request.targets]
+        there_before = self._clear(request)
+        copy = ("copy", "--to", self._url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
+        self._nix.run("nix", *copy, "--derivation", *self._nix.requisites(drv_paths))
+        if closure:
+            self._nix.run("nix", *copy, *closure)
+        self._alone.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *request.limits.args(), *drv_paths)
+        with self._nix.processes.shielded():
+            return self._compare(request, there_before, recorder)
+
+    def _clear(self, request: Request) -> set[str]:
+        """Outputs of an earlier round would be taken for built, and given to what is built from them."""
+        ours = {seen.path for attempt in request.first.values() for seen in attempt.outputs.values()}
+        there = ours - self._there.invalid(ours)
+        if there:
+            try:
+                self._there.run("nix-store", "--delete", *there)
+            except NixError:
+                return ours - self._there.invalid(ours)
+        return set()
+
+    def _compare(self, request: Request, there_before: set[str], recorder: Recorder) -> Answer:
+        paths = {drv.drv_path: output_paths(self._there, drv) for drv in request.targets}
+        hashes = self._there.valid_hashes(path for found in paths.values() for path in found.values())
+        reasons = {
+            drv_path: ALREADY_THERE for drv_path, found in paths.items() if there_before.intersection(found.values())
+        }
+        cancelled = self._nix.processes.stopped()
+        attempts = attempts_of(request, paths, hashes, recorder, self._url, cancelled=cancelled, reasons=reasons)
+        trees: dict[tuple[str, str], Tree] = {}
+        for key, was, now in differing(request, attempts):
+            kept = keep_directory(request) / Path(now.path).name
+            self._fetch(now.path, kept)
+            trees[key] = Tree(Path(was.path), kept, request.round)
+        return Answer(tuple(attempts), trees)
+
+    def _fetch(self, path: str, to: Path) -> None:
+        """Bring one path here as a plain tree: here the path itself is taken by the first build."""
+        to.parent.mkdir(parents=True, exist_ok=True)
+        nar = to.with_name(f"{to.name}.nar")
+        with nar.open("wb") as file:
+            self._there.run_to(file, "nix", "store", "dump-path", path)
+        with nar.open("rb") as file:
+            self._nix.run_from(file, "nix-store", "--restore", str(to))
+        nar.unlink()

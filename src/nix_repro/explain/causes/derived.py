@@ -1,0 +1,127 @@
+"""Digests and sizes of what differs: a token that equals one, on both sides, derives from that difference."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import zlib
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from nix_repro.explain.budget import Budget
+from nix_repro.explain.compare.blob import Blob, FileBlob, chunks
+
+ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
+#: Hexadecimal digits a token needs at least: names and versions carry shortened digests.
+SHORTEST = 6
+DIGEST_LENGTHS = (32, 40, 56, 64, 96, 128)
+NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
+#: What stands before a digest and tells the algorithm, as in SRI.
+PREFIX = re.compile(r"^(?:sha\d{1,3}|md5)[-_:]")
+#: Differing files that are remembered (two descriptors each), and bytes of them that may be read.
+MOST, READ = 256, 512 << 20
+
+
+@dataclass
+class Source:
+    """Something that differs: its path, the sizes, and per side the digests in hexadecimal, once they were asked
+    for."""
+
+    path: str
+    sizes: tuple[int, int]
+    files: tuple[FileBlob, FileBlob] | None = None
+    found: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    of_input: bool = False
+
+    def digests(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if self.found is None and self.files is not None:
+            self.found = digests(self.files[0]), digests(self.files[1])
+        return self.found or ((), ())
+
+
+class Sources:
+    """What differs, to look tokens up in. Files are read only when there is a token; members of archives, which are
+    gone by then, at once."""
+
+    def __init__(self, budget: Budget, open_files: ExitStack) -> None:
+        self.budget = budget
+        self.open_files = open_files
+        self.sources: list[Source] = []
+        self.left = READ
+        self.left_out = False
+
+    def add(self, path: str, a: Blob, b: Blob, *, of_input: bool = False) -> None:
+        sizes = a.size, b.size
+        if len(self.sources) >= MOST or sum(sizes) > self.left or self.budget.expired():
+            self.left_out = True
+            return
+        self.left -= sum(sizes)
+        if isinstance(a, FileBlob) and isinstance(b, FileBlob):
+            files = a.duplicate(), b.duplicate()
+            for file in files:
+                self.open_files.callback(file.close)
+            self.sources.append(Source(path, sizes, files=files, of_input=of_input))
+        else:
+            self.sources.append(Source(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
+
+    def find(self, a: bytes, b: bytes, path: str) -> tuple[Source, str] | None:
+        """What both tokens are a digest or the size of, and which it is."""
+        spelled = _spellings(a), _spellings(b)
+        for source in self.sources:
+            if source.path == path:
+                continue
+            for number, (left, right) in enumerate(zip(*source.digests(), strict=True)):
+                if left != right and any(
+                    left.startswith(x) and right.startswith(y) for x, y in zip(*spelled, strict=False)
+                ):
+                    return source, (*ALGORITHMS, "crc32", "git blob")[number]
+            if a.isdigit() and b.isdigit() and (int(a), int(b)) == source.sizes and source.sizes[0] != source.sizes[1]:
+                return source, "size"
+        if self.left_out:
+            self.budget.say(
+                "digests of very many or very large files are not computed, so checksums of them may go unrecognised"
+            )
+        return None
+
+
+def digests(blob: Blob) -> tuple[str, ...]:
+    states = [hashlib.new(name, usedforsecurity=False) for name in ALGORITHMS]
+    git = hashlib.sha1(b"blob %d\0" % blob.size, usedforsecurity=False)
+    checksum = 0
+    for chunk in chunks(blob):
+        for state in (*states, git):
+            state.update(chunk)
+        checksum = zlib.crc32(chunk, checksum)
+    return (*(state.hexdigest() for state in states), f"{checksum:08x}", git.hexdigest())
+
+
+def _spellings(token: bytes) -> list[str]:
+    """A token as hexadecimal digits in each encoding it can be read in, in a fixed order."""
+    out = []
+    text = PREFIX.sub("", token.decode("latin-1"))
+    bare = text.lower().removeprefix("0x")
+    out.append(bare if re.fullmatch(rf"[0-9a-f]{{{SHORTEST},128}}", bare) else "-")
+    try:
+        padded = text.rstrip("=").replace("-", "+").replace("_", "/")
+        out.append(
+            base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True).hex() if len(padded) >= 16 else "-"
+        )
+    except (binascii.Error, ValueError):
+        out.append("-")
+    out.append(token.hex() if len(token) in (4, 16, 20, 32, 48, 64) else "-")
+    out.append(_nix32(text) if len(text) in (26, 32, 52, 103) else "-")
+    return out
+
+
+def _nix32(text: str) -> str:
+    """Nix's base 32: least significant digit last in the alphabet without e, o, t and u."""
+    number = 0
+    for char in text:
+        digit = NIX32.find(char)
+        if digit < 0:
+            return "-"
+        number = number << 5 | digit
+    size = len(text) * 5 // 8
+    return number.to_bytes(size + 1, "little")[:size].hex()

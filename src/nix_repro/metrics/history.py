@@ -1,0 +1,95 @@
+"""The last runs in one small file, and this run against the default branch's. Comparing is pure; reading and writing
+are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from nix_repro.errors import UsageError
+from nix_repro.files import write_whole
+from nix_repro.metrics.targets import HIT_RATE, measured
+from nix_repro.report import Report, Trend
+
+#: Runs kept in the file, runs of the default branch compared with, and how few of them say nothing.
+KEPT, COMPARED, FEWEST = 100, 20, 3
+#: Slower by this factor and by so many seconds, or a hit rate lower by so much, is a regression.
+FACTOR, SECONDS, RATE = 1.25, 5.0, 0.05
+_NAMES = ("evaluate", "fetch", "build", "test", "verification", "total", HIT_RATE)
+_BYTES = 4 << 20
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of a run. `default` says that it was one of the default branch's; `values` are seconds by
+    phase, the total without verification, and the hit rate."""
+
+    started: str
+    commit: str | None
+    system: str
+    default: bool
+    scenario: str | None
+    values: dict[str, float]
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """The history file. Other versions are not read."""
+
+    version: int = 1
+    runs: tuple[Entry, ...] = ()
+
+
+def entry(report: Report, *, default: bool) -> Entry:
+    """What is remembered of a run."""
+    values = measured(report.phases, report.caches.hit_rate)
+    return Entry(
+        started=report.started,
+        commit=report.commit,
+        system=report.system,
+        default=default,
+        scenario=report.scenario.name if report.scenario is not None else None,
+        values={name: value for name in _NAMES if (value := values.get(name)) is not None},
+    )
+
+
+def compare(runs: Sequence[Entry], this: Entry) -> tuple[Trend, ...]:
+    """This run against the median of the default branch's last runs of the same scenario and system."""
+    alike = [run for run in runs if run.default and run.scenario == this.scenario and run.system == this.system][
+        -COMPARED:
+    ]
+    found: list[Trend] = []
+    for name, actual in this.values.items():
+        before = [run.values[name] for run in alike if name in run.values]
+        if len(before) >= FEWEST:
+            usual = median(before)
+            worse = actual < usual - RATE if name == HIT_RATE else actual > usual * FACTOR and actual > usual + SECONDS
+            found.append(Trend(name=name, actual=actual, median=round(usual, 4), runs=len(before), regression=worse))
+    return tuple(found)
+
+
+def read(file: Path) -> tuple[tuple[Entry, ...], str | None]:
+    """The runs in the file, and what was wrong with it. No file: no runs, and nothing wrong."""
+    try:
+        if file.stat().st_size > _BYTES:
+            return (), f"history {file}: it is too large; it is begun anew"
+        found = msgspec.json.decode(file.read_bytes(), type=File)
+    except FileNotFoundError:
+        return (), None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return (), f"history {file}: {error}; it is begun anew"
+    return (
+        (found.runs, None)
+        if found.version == 1
+        else ((), f"history {file}: version {found.version} is not known; it is begun anew")
+    )
+
+
+def write(file: Path, runs: Sequence[Entry]) -> str | None:
+    """Write the last runs; what went wrong, if anything did."""
+    try:
+        write_whole(file, msgspec.json.encode(File(runs=tuple(runs[-KEPT:]))) + b"\n")
+    except UsageError as error:
+        return f"history {error}"
+    return None

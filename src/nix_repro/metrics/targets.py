@@ -1,0 +1,155 @@
+"""Time targets and the hit rate's: limits by scenario, judged with advice that names what to look at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+from nix_repro.report import Phase, PhaseName, ScenarioName, Target
+from nix_repro.text import some
+
+HIT_RATE = "hit rate"
+#: What a limit can be set on. `total` is the job without verification, which `rebuild` and `explain` are.
+NAMES: tuple[str, ...] = (*get_args(PhaseName), "verification", HIT_RATE)
+SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
+#: Phases that only verification needs.
+VERIFICATION = ("rebuild", "explain")
+
+#: Seconds, and a ratio for the hit rate, which says something only where the caches could have helped.
+DEFAULTS: Mapping[ScenarioName, Mapping[str, float]] = {
+    "cold": {"build": 420, "test": 60},
+    "warm": {"build": 120, "test": 60, "total": 120, HIT_RATE: 0.95},
+    "first-time": {"total": 600, "test": 60},
+    "cached": {"build": 30, "test": 60},
+}
+#: Derivations named in an advice.
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit that was asked for; `scenario` None means in every one, `value` None switches the target off."""
+
+    name: str
+    value: float | None
+    scenario: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an overrun is explained with. `builds` are (name, seconds) of what was built, `path` those of the critical
+    path in order; `missed` names what no cache had though nothing changed; `slots` is Nix's max-jobs."""
+
+    builds: Sequence[tuple[str, float]] = ()
+    path: Sequence[tuple[str, float]] = ()
+    missed: Sequence[str] = ()
+    fetched: Mapping[str, tuple[int, int | None, float | None]] = field(default_factory=dict)
+    slots: int | None = None
+
+
+def limits(scenario: ScenarioName, asked: Iterable[Limit]) -> dict[str, float]:
+    """The limits of a scenario, in the order of `NAMES`. Later ones win, those for this scenario over those for all."""
+    found: dict[str, float | None] = dict(DEFAULTS[scenario])
+    chosen = [limit for limit in asked if limit.scenario in (None, scenario)]
+    for limit in sorted(chosen, key=lambda limit: limit.scenario is not None):
+        found[limit.name] = limit.value
+    return {name: value for name in NAMES if (value := found.get(name)) is not None}
+
+
+def measured(phases: Iterable[Phase], hit_rate: float | None) -> dict[str, float | None]:
+    """The values that limits are held against; None or missing: not measured."""
+    found: dict[str, float | None] = {HIT_RATE: hit_rate}
+    for phase in phases:
+        found[phase.name] = (found.get(phase.name) or 0.0) + phase.seconds
+    cost = sum(found.get(name) or 0.0 for name in VERIFICATION)
+    if any(name in found for name in VERIFICATION):
+        found["verification"] = round(cost, 3)
+    total = found.get("total")
+    if total is not None:
+        found["total"] = round(max(total - cost, 0.0), 3)
+    return found
+
+
+def judge_targets(
+    limits: Mapping[str, float], values: Mapping[str, float | None], evidence: Evidence
+) -> tuple[Target, ...]:
+    """Every limit held against its value. A hit rate must be above its limit, seconds must not."""
+    targets: list[Target] = []
+    for name, limit in limits.items():
+        actual = values.get(name)
+        ok = None if actual is None else actual > limit or actual == 1.0 if name == HIT_RATE else actual <= limit
+        advice = None if ok is not False else _advice(name, limit, values, evidence)
+        targets.append(Target(name=name, limit=limit, actual=actual, ok=ok, advice=advice))
+    return tuple(targets)
+
+
+def _advice(name: str, limit: float, values: Mapping[str, float | None], evidence: Evidence) -> str:
+    match name:
+        case "build":
+            return _about_builds(limit, values.get("build") or 0.0, evidence)
+        case "fetch":
+            return _about_fetching(evidence)
+        case "test":
+            return (
+                "the tests took longer than their limit: run fewer here, or split them into checks that Nix can cache "
+                "one by one"
+            )
+        case "total":
+            parts = {
+                k: v for k, v in values.items() if v and k not in ("total", "verification", HIT_RATE, *VERIFICATION)
+            }
+            if not parts:
+                return "no phase of its own was measured"
+            largest = max(parts, key=lambda k: parts[k] or 0.0)
+            said = f"most of it is {largest} ({parts[largest]:.1f} s)"
+            # What the limit leaves for it beside the others.
+            left = limit - (values.get("total") or 0.0) + (parts[largest] or 0.0)
+            return said if largest == "total" else f"{said}: {_advice(largest, left, values, evidence)}"
+        case "hit rate":
+            names = some(evidence.missed, _NAMED) or "some paths"
+            return f"no cache had {names}, though nothing changed in it: do the default branch's runs write to it?"
+        case "rebuild" | "verification" | "explain":
+            return (
+                "this is the cost of verifying, not of building: narrow the scope, or verify only what changed "
+                "(--since)"
+            )
+        case "evaluate":
+            return (
+                "Nix spent this on evaluating, which no cache shortens: name fewer installables, avoid import from "
+                "derivation"
+            )
+        case _:
+            return f"look at the step that does the {name}: this tool only measures it"
+
+
+def _about_builds(limit: float, seconds: float, evidence: Evidence) -> str:
+    slowest = sorted(evidence.builds, key=lambda build: -build[1])[:_NAMED]
+    said = (
+        "slowest: " + ", ".join(f"{name} {took:.1f} s" for name, took in slowest)
+        if slowest
+        else "nothing was built to the end"
+    )
+    along = sum(took for _, took in evidence.path)
+    if evidence.path:
+        said += f"; critical path {_chain(evidence.path)} = {along:.1f} s"
+    if evidence.missed:
+        return f"{said}; {some(evidence.missed, _NAMED)} did not change and should have come from a cache"
+    # With as many jobs as there is work for, building takes as long as this path does.
+    if along > limit or along >= 0.95 * seconds:
+        return f"{said}; more cores do not help: split the longest derivation of that path"
+    slots = f" (max-jobs is {evidence.slots})" if evidence.slots is not None else ""
+    return f"{said}; builds waited for free slots: more jobs{slots} or a larger runner"
+
+
+def _about_fetching(evidence: Evidence) -> str:
+    rows = [
+        f"{name} {paths} paths" + (f" at {size / took / 1e6:.1f} MB/s" if size and took else "")
+        for name, (paths, size, took) in evidence.fetched.items()
+    ]
+    return f"fetched: {', '.join(rows) or 'nothing'}; a smaller closure or a nearer cache shortens it"
+
+
+def _chain(path: Sequence[tuple[str, float]]) -> str:
+    names = [name for name, _ in path]
+    return " → ".join(names if len(names) <= 5 else [*names[:2], "…", *names[-2:]])

@@ -1,0 +1,177 @@
+"""Run Nix so that a binary cache can neither fail nor stall the job.
+
+Nix takes some answers of a cache (418, 500 to a question; a damaged archive) for the failure of the whole command, and
+2.34 waits minutes after a 429 (measured on 2.8, 2.26 and 2.34). `--fallback` would prevent most of that, but makes 2.8
+abort and builds what a second try would fetch. So Nix keeps its own retries, its messages are watched, and a cache that
+makes it fail or wait too long is left out when the command runs once more: what was built and fetched is not lost.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nix_repro.nix.caches.incidents import Complaint, Incident, Trouble, cache_of, gather, read
+from nix_repro.nix.caches.kinds import normal
+from nix_repro.nix.command import Nix
+from nix_repro.nix.log import events
+from nix_repro.nix.log.recorder import Recorder
+
+#: Seconds to connect, and seconds without data. Nix's own defaults are 15 (2.8: no limit) and 300.
+CONNECT, STALLED = 5, 8
+#: Seconds that Nix may announce to wait before it tries again.
+PATIENCE = 5.0
+#: A cache is in trouble for too long if there are this many complaints within the window, over more seconds than a
+#: spell.
+SPELL, COMPLAINTS, WINDOW = 6.0, 5, 15.0
+#: A build that has run for fewer seconds may be stopped to get rid of a cache, because that costs less than waiting.
+YOUNG = 60.0
+#: How many complaints are kept: there is one per path that a cache fails to deliver.
+KEPT = 2000
+#: The first version whose `--fallback` builds what cannot be fetched; 2.8 aborts.
+FALLBACK = (2, 26)
+
+
+class _TooLong(Exception):
+    """A cache makes Nix wait longer than the cache is worth."""
+
+
+@dataclass
+class _Watch:
+    """Follows the log of one command and decides which caches to leave out: `blocked` ones make it wait, `fatal` ones
+    make it fail."""
+
+    recorder: Recorder
+    caches: Sequence[str]
+    clock: Callable[[], float]
+    complaints: deque[Complaint]
+    blocked: set[str] = field(default_factory=set)
+    fatal: set[str] = field(default_factory=set)
+    began: float = field(init=False)
+    _asked: dict[str, str] = field(default_factory=dict)
+    _last: str | None = None
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    def feed(self, line: bytes) -> None:
+        self.recorder.feed(line)
+        if b'"msg"' in line or b'"start"' in line or not line.startswith(b"@nix"):
+            match events.decode(line):
+                case events.Message(text, error, _) if (trouble := read(text)) is not None:
+                    self._take(trouble, fatal=error)
+                case events.QueryStarted(path, cache):
+                    self._last = self._asked[path.rsplit("/", 1)[-1][:32]] = normal(cache)
+                case events.SubstituteStarted(_, _, cache):
+                    self._last = normal(cache)
+                case _:
+                    pass
+        if self.blocked and self._cheap_to_stop():
+            raise _TooLong
+
+    def _take(self, trouble: Trouble, *, fatal: bool) -> None:
+        cache = self._cache(trouble)
+        if cache is None:
+            return
+        now = self.clock()
+        # Before it says so, Nix has waited for as long as it may.
+        waited = min(STALLED, now - self.began) if trouble.kind == "slow" else 0.0
+        self.complaints.append(Complaint(cache, trouble, now, waited))
+        if trouble.kind == "untrusted":
+            return
+        if fatal:
+            self.fatal.add(cache)
+        recent = [
+            c.at for c in self.complaints if c.cache == cache and c.at > now - WINDOW and c.trouble.kind != "untrusted"
+        ]
+        spell = len(recent) >= COMPLAINTS and now - recent[0] > SPELL
+        if (trouble.delay or 0.0) > PATIENCE or trouble.kind == "slow" or spell:
+            self.blocked.add(cache)
+
+    def _cache(self, trouble: Trouble) -> str | None:
+        """The cache that a trouble is with. Where Nix names none, it is the one that was asked for the path, or asked
+        last."""
+        if trouble.url:
+            return cache_of(trouble.url, self.caches) or cache_of(
+                trouble.url.replace("ssh://", "ssh-ng://", 1), self.caches
+            )
+        fetched = (normal(row.origin) for row in reversed(self.recorder.substitutions) if row.name == trouble.path)
+        origin = next(fetched, None) or self._asked.get(trouble.path or "") or self._last
+        return origin if origin in self.caches else None
+
+    def _cheap_to_stop(self) -> bool:
+        now = self.clock()
+        return all(a.stopped is not None or now - a.started < YOUNG for a in self.recorder.builds)
+
+
+@dataclass
+class Robust:
+    """Realises derivations whatever the caches do. A cache that was left out stays out; `incidents` tells why."""
+
+    nix: Nix
+    upstream: Sequence[str] = ()
+    clock: Callable[[], float] = time.time
+    dropped: dict[str, float] = field(default_factory=dict)
+    _complaints: deque[Complaint] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _retried: set[str] = field(default_factory=set)
+
+    def leave_out(self, unreachable: Mapping[str, str]) -> None:
+        """Don't ask these caches at all; the values say why."""
+        for url, why in unreachable.items():
+            self.dropped[url] = self.clock()
+            self._complaints.append(Complaint(url, Trouble("dead", url, why), self.clock()))
+
+    def realise(self, args: Sequence[str], recorder: Recorder) -> None:
+        """`nix-store --realise ARGS`, repeated without the caches at fault as long as there are any."""
+        configured = {normal(url): url for url in self.configured()}
+        while True:
+            left = {url: raw for url, raw in configured.items() if url not in self.dropped}
+            watch = _Watch(recorder, list(left), self.clock, self._complaints)
+            failed = self._once(args, watch, list(left.values()))
+            bad = watch.blocked | (watch.fatal if failed else set())
+            if not bad:
+                return
+            # A transient fault of an upstream cache must not make us build everything, so with --fallback it is tried
+            # once more.
+            keep = {
+                u
+                for u in bad & set(self.upstream)
+                if u not in self._retried and self._fallback() and u not in watch.blocked
+            }
+            self._retried |= keep
+            self.dropped |= dict.fromkeys(bad - keep, self.clock())
+            recorder.forget_failures()
+
+    def _once(self, args: Sequence[str], watch: _Watch, substituters: list[str]) -> bool:
+        options = [("substituters", " ".join(substituters))] if self.dropped else []
+        settings = self.nix.settings()
+        if not 0 < settings.get("connect-timeout", 0) <= CONNECT:
+            options.append(("connect-timeout", str(CONNECT)))
+        if settings.get("stalled-download-timeout", 0) > STALLED:
+            options.append(("stalled-download-timeout", str(STALLED)))
+        nix = self.nix.with_options(options) if watch.caches or self.dropped else self.nix
+        fallback = ["--fallback"] if self._retried else []
+        try:
+            return nix.stream(watch.feed, "nix-store", "--realise", *fallback, *args).returncode != 0
+        except _TooLong:
+            return True
+        finally:
+            watch.recorder.ended()
+
+    def configured(self) -> list[str]:
+        """The URLs that Nix is configured to ask, in its order."""
+        settings = self.nix.settings()
+        urls = settings.get("substituters", []) if settings.get("substitute", True) else []
+        given = dict(self.nix.options)
+        return given["substituters"].split() if "substituters" in given else list(urls)
+
+    def _fallback(self) -> bool:
+        found = re.match(r"(\d+)\.(\d+)", self.nix.version())
+        return found is not None and (int(found.group(1)), int(found.group(2))) >= FALLBACK
+
+    def incidents(self) -> list[Incident]:
+        """What went wrong with the caches so far."""
+        return gather(list(self._complaints), self.dropped, self.clock())

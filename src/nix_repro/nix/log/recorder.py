@@ -1,0 +1,200 @@
+"""What one Nix command did, gathered from its events as they come. Memory is bounded whatever the log says."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from sys import getsizeof
+from typing import Protocol
+
+from nix_repro.nix.log import events
+
+#: The end of a builder's log that is kept: lines, and characters of one line.
+LOG_LINES = 100
+LOG_WIDTH = 500
+#: Bytes of logs kept in all; the log of the build that spoke first goes first.
+LOGS_TOTAL = 16_000_000
+#: Messages kept of one command (a cache that fails says so once per path), and characters looked at of one.
+MESSAGES = 2000
+MESSAGE_WIDTH = 4000
+#: Seconds by which a build that ran into a limit may seem shorter than it: events arrive late.
+CLOCK_SLACK = 0.5
+
+
+@dataclass
+class Activity:
+    """Something that took time. Seconds since the epoch; `stopped` is None while it runs."""
+
+    name: str
+    origin: str
+    started: float
+    stopped: float | None = None
+
+
+class Watcher(Protocol):
+    """Is told what happens while it happens: the live display."""
+
+    def started(self, kind: str, name: str, at: float) -> None: ...
+    def stopped(self, kind: str, name: str, at: float) -> None: ...
+
+
+@dataclass
+class Recorder:
+    """Feed it the lines of an internal-json log.
+
+    `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a .drv
+    to the differing output and the kept other side, `full_disk` holds the .drvs whose builder spoke of a full disk (""
+    when Nix itself did), `unexplained` the errors that name no derivation, `blame` the .drvs that one of these is found
+    to be about.
+    """
+
+    watcher: Watcher | None = None
+    clock: Callable[[], float] = time.time
+    builds: list[Activity] = field(default_factory=list)
+    checks: list[Activity] = field(default_factory=list)
+    substitutions: list[Activity] = field(default_factory=list)
+    copies: list[Activity] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    mismatches: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    errors: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    warnings: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    unexplained: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    full_disk: set[str] = field(default_factory=set)
+    blame: dict[str, str] = field(default_factory=dict)
+    _limit: int | None = None
+    _failed_somehow: set[str] = field(default_factory=set)
+    _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)
+    _last_build: dict[str, Activity] = field(default_factory=dict)
+    _logs: dict[str, deque[str]] = field(default_factory=dict)
+    _logs_size: int = 0
+    _resolved: dict[str, str] = field(default_factory=dict)
+
+    def feed(self, line: bytes) -> None:
+        """Take in one line."""
+        match events.decode(line):
+            case events.BuildStarted(number, drv_path, machine, checking):
+                activity = Activity(self._resolved.get(drv_path, drv_path), machine, self.clock())
+                self._start(number, "build", self.checks if checking else self.builds, activity)
+                if not checking:
+                    self._last_build[activity.name] = activity
+            case events.SubstituteStarted(number, path, cache):
+                self._start(number, "fetch", self.substitutions, Activity(path, cache, self.clock()))
+            case events.CopyStarted(number, path, source):
+                self._start(number, "copy", self.copies, Activity(path, source, self.clock()))
+            case events.Resolved(drv_path, resolved):
+                self._resolved[resolved] = drv_path
+            case events.Stopped(number):
+                self._stop(number)
+            case events.LogLine(number, text):
+                self._log(number, text)
+            case events.Message(text, error, warning):
+                self._message(text, error, warning)
+            case None:
+                pass
+
+    def ended(self) -> None:
+        """The command is over: whatever still ran was stopped with it."""
+        for number in list(self._running):
+            self._stop(number)
+
+    def forget_failures(self) -> None:
+        """The command will run once more: what it failed at is open again. What was built and fetched stays
+        recorded."""
+        for gone in (self.failures, self.full_disk, self.errors, self.unexplained, self._failed_somehow):
+            gone.clear()
+
+    def log(self, drv_path: str) -> str | None:
+        """The end of what the builder printed, or None when it printed nothing."""
+        lines = self._logs.get(drv_path)
+        return "\n".join(lines) if lines else None
+
+    def build_of(self, drv_path: str) -> Activity | None:
+        """The last time this derivation's builder was seen at work."""
+        return self._last_build.get(drv_path)
+
+    def correct_ends(self, touched: Mapping[str, float | None], inputs: Mapping[str, Iterable[str]]) -> None:
+        """Correct when builds ended: before 2.34, Nix says only at the end of the whole command that a build has
+        stopped which was asked for by name.
+
+        `touched` says when a derivation's outputs were last changed (seconds since the epoch); a sandbox that links a
+        file into itself touches it once more, but by then a build that has it among its `inputs` has started.
+        """
+        for drv_path, at in touched.items():
+            self._built_until(drv_path, at)
+        for drv_path, below in inputs.items():
+            if (above := self._last_build.get(drv_path)) is not None:
+                for input_drv in below:
+                    self._built_until(input_drv, above.started)
+
+    def _built_until(self, drv_path: str, at: float | None) -> None:
+        activity = self._last_build.get(drv_path)
+        if activity is not None and at is not None and activity.started <= at <= (activity.stopped or self.clock()):
+            activity.stopped = at
+
+    def failure_of(self, drv_path: str) -> str | None:
+        """The status that Nix's messages give a derivation, or None when they speak of no failure.
+
+        Nix 2.34 says that a build timed out, but not which: then it was whatever ran as long as the limit.
+        """
+        if (named := self.failures.get(drv_path)) is not None:
+            return named
+        if self._limit is not None:
+            lasted = [
+                a.stopped - a.started
+                for a in (*self.builds, *self.checks)
+                if a.name == drv_path and a.stopped is not None
+            ]
+            if lasted and lasted[-1] > self._limit - CLOCK_SLACK:
+                return "timed-out"
+        return "failed" if drv_path in self._failed_somehow else None
+
+    def _start(self, number: int, kind: str, into: list[Activity], activity: Activity) -> None:
+        into.append(activity)
+        self._running[number] = (kind, activity)
+        if self.watcher is not None:
+            self.watcher.started(kind, activity.name, activity.started)
+
+    def _stop(self, number: int) -> None:
+        kind, activity = self._running.pop(number, (None, None))
+        if kind is None or activity is None:
+            return
+        activity.stopped = self.clock()
+        if self.watcher is not None:
+            self.watcher.stopped(kind, activity.name, activity.stopped)
+
+    def _log(self, number: int, text: str) -> None:
+        _, activity = self._running.get(number, (None, None))
+        if activity is not None:
+            lines = self._logs.setdefault(activity.name, deque(maxlen=LOG_LINES))
+            line = text[:LOG_WIDTH]
+            self._logs_size += getsizeof(line) - (getsizeof(lines[0]) if len(lines) == LOG_LINES else 0)
+            lines.append(line)
+            while self._logs_size > LOGS_TOTAL and len(self._logs) > 1:
+                self._logs_size -= sum(map(getsizeof, self._logs.pop(next(iter(self._logs)))))
+            if events.disk_full(text):
+                self.full_disk.add(activity.name)
+
+    def _message(self, whole: str, error: bool, warning: bool) -> None:
+        text = whole[:MESSAGE_WIDTH]
+        if found := events.mismatch(text):
+            drv_path, output, other = found
+            self.mismatches.setdefault(self._resolved.get(drv_path, drv_path), (output, other))
+        elif error:
+            self.errors.append(text)
+            failed = events.failure(text)
+            if failed is not None:
+                status, drv_path = failed
+                # The first word is about the derivation itself; later ones repeat it for the command.
+                self.failures.setdefault(self._resolved.get(drv_path, drv_path), status)
+            elif together := events.summary(whole):
+                self._failed_somehow.update(self._resolved.get(drv_path, drv_path) for drv_path in together)
+            elif (limit := events.nameless_timeout(text)) is not None:
+                self._limit = limit if self._limit is None else min(limit, self._limit)
+            else:
+                self.unexplained.append(text)
+            if events.disk_full(events.own_words(text)):
+                self.full_disk.add("")
+        elif warning:
+            self.warnings.append(text)

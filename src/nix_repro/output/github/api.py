@@ -1,0 +1,253 @@
+"""GitHub's API: commit statuses and the sticky comment.
+
+Reporting never changes the verdict. Nothing here raises, everything together takes at most `TOTAL_SECONDS`, and
+whatever goes wrong becomes one sentence for each kind of thing that could not be sent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from nix_repro.output.github.event import Destination
+from nix_repro.output.render import escape
+from nix_repro.output.render.comment import marker_id, outcome, read_marker, render_comment
+from nix_repro.output.render.statuses import commit_statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from github import GithubException
+    from github.IssueComment import IssueComment
+    from github.NamedUser import NamedUser
+    from github.Organization import Organization
+    from github.PullRequest import PullRequest
+    from github.Repository import Repository
+
+    from nix_repro.report import Report
+
+#: All of it, waiting included: a job must not hang on its reporting.
+TOTAL_SECONDS = 60.0
+#: One request, and how often one that failed for a passing reason is sent.
+REQUEST_SECONDS = 10
+ATTEMPTS = 3
+#: A server that asks for a longer pause is not waited for.
+LONGEST_PAUSE = 10.0
+
+CommentMode = Literal["off", "failures", "changes", "always"]
+StatusesMode = Literal["overall", "all"]
+_INSIDERS = {"OWNER", "MEMBER", "COLLABORATOR"}
+_T = TypeVar("_T")
+
+
+def publish(
+    report: Report,
+    to: Destination,
+    *,
+    statuses: StatusesMode | None = "overall",
+    comment: CommentMode = "off",
+    total_seconds: float = TOTAL_SECONDS,
+) -> list[str]:
+    """Send statuses (none at all when that is null) and, when asked for, the comment. Returns warnings: one for each
+    reason."""
+    sender = _Sender(to, time.monotonic() + total_seconds)
+    tasks: list[tuple[str, Callable[[], None]]] = []
+    if statuses is not None:
+        tasks.append(("commit statuses", lambda: sender.statuses(report, per_installable=statuses == "all")))
+    if comment != "off":
+        tasks.append(("pull request comment", lambda: sender.comment(report, comment)))
+    failed: dict[str, list[str]] = {}
+
+    def work() -> None:
+        for what, task in tasks:
+            try:
+                task()
+            except Exception as error:  # noqa: BLE001  # PyGithub, requests, urllib3 and json each have their own
+                failed.setdefault(_explain(error), []).append(what)
+
+    # A timeout of requests is one between two bytes, so a server that trickles could hold the job for ever: the work
+    # is done in a thread that nobody waits for any longer than the limit.
+    worker = threading.Thread(target=work, daemon=True, name="github")
+    worker.start()
+    worker.join(total_seconds)
+    warnings = [f"{' and '.join(what)} not sent: {reason}" for reason, what in list(failed.items())]
+    if worker.is_alive():
+        warnings.append(f"reporting to GitHub was given up after {total_seconds:.0f} s")
+    return warnings
+
+
+class _Sender:
+    def __init__(self, to: Destination, deadline: float) -> None:
+        self._to = to
+        self._deadline = deadline
+        self._opened: Repository | None = None
+
+    def _repository(self) -> Repository:
+        """PyGithub takes a quarter of a second to import: only when something is really sent. Its own retrying is off,
+        since it sleeps until a rate limit is reset."""
+        if self._opened is None:
+            from github import Auth, Github
+
+            client = Github(
+                base_url=self._to.api_url.rstrip("/"),
+                auth=Auth.Token(self._to.token),
+                timeout=REQUEST_SECONDS,
+                per_page=100,
+                retry=None,
+                lazy=True,
+                seconds_between_requests=None,
+                seconds_between_writes=None,
+            )
+            self._opened = client.get_repo(self._to.repository)
+        return self._opened
+
+    def _try(self, request: Callable[[], _T]) -> _T:
+        """Send, and send again what failed for a passing reason, inside the time that is left."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return request()
+            except Exception as error:
+                pause = _pause(error, attempt)
+                if pause is None or attempt == ATTEMPTS or time.monotonic() + pause >= self._deadline:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def statuses(self, report: Report, *, per_installable: bool) -> None:
+        repository = self._repository()
+        commit = repository.get_commit(self._to.sha)
+        for status in commit_statuses(
+            report, run_id=self._to.run_id, run_url=self._to.run_url, per_installable=per_installable
+        ):
+            optional = {"target_url": status.target_url} if status.target_url else {}
+            self._try(
+                partial(
+                    commit.create_status,
+                    status.state,
+                    description=status.description,
+                    context=status.context,
+                    **optional,
+                )
+            )
+
+    def comment(self, report: Report, mode: CommentMode) -> None:
+        number = self._to.pull_request if self._to.pull_request is not None else self._find_pull_request()
+        if number is None:
+            return
+        issue = self._repository().get_issue(number)
+
+        def send() -> None:
+            # The search is repeated with every attempt: an attempt that seemed to fail may have made the comment.
+            ours = self._find_comment(issue.get_comments())
+            if not _wanted(mode, report, ours):
+                return
+            body = render_comment(report, run_id=self._to.run_id, run_url=self._to.run_url)
+            if ours is not None:
+                ours.edit(body)
+            else:
+                issue.create_comment(body)
+
+        self._try(send)
+
+    def _find_pull_request(self) -> int | None:
+        """The open pull request of that branch, if it is still at the commit that was checked."""
+        if self._to.head is None:
+            return None
+        head = self._to.head
+        pulls: list[PullRequest] = self._try(lambda: list(self._repository().get_pulls(state="open", head=head)[:30]))
+        return next((pull.number for pull in pulls if pull.head.sha == self._to.sha), None)
+
+    def _find_comment(self, comments: Iterable[IssueComment]) -> IssueComment | None:
+        """Our comment: it starts with our marker, and it is not a stranger's imitation of one."""
+        wanted = marker_id(self._to.run_id)
+        for comment in comments:
+            marker = read_marker(comment.body or "")
+            author: NamedUser | Organization | None = comment.user  # null when the account was deleted
+            trusted = author is not None and (author.type == "Bot" or comment.author_association in _INSIDERS)
+            if marker is not None and marker[0] == wanted and trusted:
+                return comment
+        return None
+
+
+def _wanted(mode: CommentMode, report: Report, ours: IssueComment | None) -> bool:
+    """Whether to comment at all. A comment that is there is kept true in every mode; `changes` edits it only when the
+    verdicts are other ones than it says."""
+    if ours is None:
+        return (
+            mode == "always"
+            or report.conclusion != "pass"
+            or (mode == "changes" and any(d.verdict == "divergent" for d in report.derivations))
+        )
+    marker = read_marker(ours.body or "")
+    return mode != "changes" or marker is None or marker[1] != outcome(report)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    return {name.lower(): value for name, value in (getattr(error, "headers", None) or {}).items()}
+
+
+def _pause(error: Exception, attempt: int) -> float | None:
+    """Seconds to wait before the same request makes sense again; null when it does not."""
+    from github import GithubException
+    from requests import RequestException
+
+    backoff = float(2 ** (attempt - 1))
+    if isinstance(error, RequestException):
+        return backoff
+    if not isinstance(error, GithubException):
+        return None
+    headers = _headers(error)
+    asked = headers.get("retry-after", "")
+    limited = _limited(error)
+    if not (limited or error.status >= 500):
+        return None
+    if limited and not asked:
+        return None  # the hour's allowance is used up
+    pause = float(asked) if asked.isdecimal() else backoff
+    return pause if pause <= LONGEST_PAUSE else None
+
+
+def _limited(error: GithubException) -> bool:
+    """Is it a rate limit? Secondary ones do not always say so in a header."""
+    headers = _headers(error)
+    said = (
+        headers.get("retry-after")
+        or headers.get("x-ratelimit-remaining") == "0"
+        or "rate limit" in _message(error).lower()
+    )
+    return error.status == 429 or (error.status == 403 and bool(said))
+
+
+def _message(error: GithubException) -> str:
+    """GitHub's words; those of a rejected field say more than the message above them."""
+    data: dict[str, Any] = error.data if isinstance(error.data, dict) else {}
+    errors = data.get("errors")
+    details = (
+        [str(one["message"]) for one in errors if isinstance(one, dict) and "message" in one]
+        if isinstance(errors, list)
+        else []
+    )
+    return escape.visible("; ".join([str(data.get("message", "")), *details[:3]]), 300)
+
+
+def _explain(error: Exception) -> str:
+    """Why, in one line, without addresses or tokens that an exception may carry."""
+    from github import GithubException
+    from requests import RequestException
+
+    if isinstance(error, GithubException):
+        message = _message(error)
+        if _limited(error):
+            return f"rate limit reached ({message})"
+        if error.status in {401, 403, 404}:
+            return (
+                f"not permitted ({error.status} {message}). The job needs `statuses: write`, for comments "
+                "`pull-requests: write`; "
+                "pull requests from forks never have them"
+            )
+        return f"GitHub answered {error.status} ({message})"
+    if isinstance(error, RequestException):
+        return f"no answer from GitHub ({type(error).__name__})"
+    return f"unexpected {type(error).__name__}"

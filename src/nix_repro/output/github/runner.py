@@ -1,0 +1,241 @@
+"""What the runner reads: annotations, folded build logs, step outputs and the summary file.
+
+Workflow commands and the output file go through actions-toolkit, which escapes and delimits them as the runner wants.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from actions_toolkit.command import issue_command
+
+from nix_repro.output.render import escape, phrases
+from nix_repro.verdict.conclusion import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from nix_repro.report import DerivationReport, Report
+
+#: The runner shows this many of each level and step, and drops the rest without a word.
+PER_LEVEL = 10
+_MESSAGE_CHARS = 2_000
+_FILES = 300
+_FILE_BYTES = 500_000
+
+Level = Literal["error", "warning", "notice"]
+
+
+class Place(NamedTuple):
+    """A file relative to the repository and a line in it, counted from 1; null when nothing says which."""
+
+    file: str
+    line: int | None
+
+
+class Annotation(NamedTuple):
+    """One annotation; `place` is null when it is about no file."""
+
+    level: Level
+    title: str
+    message: str
+    place: Place | None
+
+
+def annotate(report: Report, locate: Callable[[DerivationReport], Place | None]) -> list[Annotation]:
+    """What to say beside the code: at most ten of each level, the last of which counts what is left out."""
+    found: list[Annotation] = []
+    for derivation in phrases.failures_first(report.derivations):
+        level = _level(derivation, report.fail_on)
+        if level is not None:
+            found.append(
+                Annotation(level, f"{derivation.verdict}: {derivation.name}", _message(derivation), locate(derivation))
+            )
+    for target in report.targets:
+        if target.ok is False:
+            level = "error" if "overrun" in report.fail_on else "warning"
+            found.append(
+                Annotation(
+                    level,
+                    f"over target: {target.name}",
+                    target.advice or f"the target {target.name} was exceeded",
+                    None,
+                )
+            )
+    if report.test is not None and report.test.status == "failed":
+        found.append(Annotation("error", "tests failed", ", ".join(report.test.failed) or report.test.command, None))
+    found += [
+        Annotation("error", "policy failed", policy.expression, None) for policy in report.policies if policy.failed
+    ]
+    found += [Annotation("warning", "nix-repro", text, None) for text in (*report.warnings, *report.caches.incidents)]
+    return [
+        shown for level in ("error", "warning", "notice") for shown in _at_most([a for a in found if a.level == level])
+    ]
+
+
+def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | None:
+    known = "known" in derivation.marks
+    match derivation.verdict:
+        case "divergent":
+            fails = ("divergence" in fail_on and not known) or (
+                "new-divergence" in fail_on and "new" in derivation.marks
+            )
+            return "error" if fails else "notice" if known else "warning"
+        case "build-failed" | "rebuild-failed":
+            return "error" if "build-failure" in fail_on else "warning"
+        case "unverified":
+            return None if settled(derivation) else "error" if "unverified" in fail_on else "warning"
+        case "reproducible":
+            return None
+
+
+def _message(derivation: DerivationReport) -> str:
+    parts = []
+    if derivation.reason:
+        hint = phrases.HINTS.get(derivation.reason)
+        parts.append(f"{derivation.reason}: {hint}" if hint else derivation.reason)
+    parts += [
+        f"{phrases.place(f)}: {f.cause}: {f.because}" + (f"\nFix: {f.fix}" if f.fix else "")
+        for f in derivation.findings[:3]
+    ]
+    if derivation.reproduce:
+        parts.append(f"See it on your machine: {derivation.reproduce}")
+    return "\n".join(parts) or derivation.verdict
+
+
+def _at_most(found: list[Annotation]) -> list[Annotation]:
+    if len(found) <= PER_LEVEL:
+        return found
+    left_out = len(found) - PER_LEVEL + 1
+    more = Annotation(
+        found[0].level, "nix-repro", f"{left_out} more of this level are left out here; the step summary has them", None
+    )
+    return [*found[: PER_LEVEL - 1], more]
+
+
+def print_annotations(found: list[Annotation]) -> None:
+    """Send annotations to the runner, each with only the properties that are known."""
+    for annotation in found:
+        properties: dict[str, object] = {"title": escape.visible(annotation.title, 200)}
+        if annotation.place is not None:
+            properties["file"] = escape.visible(annotation.place.file)
+            if annotation.place.line is not None:
+                properties["line"] = annotation.place.line
+        issue_command(annotation.level, properties, escape.visible_lines(annotation.message[:_MESSAGE_CHARS]))
+
+
+@contextmanager
+def group(title: str) -> Iterator[None]:
+    """Fold what is printed inside."""
+    issue_command("group", {}, escape.visible(title, 200))
+    try:
+        yield
+    finally:
+        issue_command("endgroup", {}, "")
+
+
+@contextmanager
+def commands_stopped() -> Iterator[None]:
+    """Keep the runner from obeying anything printed inside: builds and names in it are somebody else's phrases."""
+    token = secrets.token_hex(24)
+    issue_command("stop-commands", {}, token)
+    sys.stdout.flush()
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        issue_command(token, {}, "")
+        sys.stdout.flush()
+
+
+def print_logs(report: Report) -> None:
+    """The logs of failed builds, folded per derivation."""
+    for derivation in phrases.failures_first(report.derivations):
+        for build in derivation.builds:
+            if build.log:
+                with (
+                    group(f"{derivation.name}: {'first build' if build.round == 1 else 'rebuild'} {build.status}"),
+                    commands_stopped(),
+                ):
+                    for line in build.log.rstrip("\n").split("\n"):
+                        sys.stdout.write(escape.log_line(line) + "\n")
+
+
+def nix_files(root: Path) -> dict[str, str]:
+    """The tracked .nix files under `root` by their relative path, flake.nix first; bounded in number and size."""
+    try:
+        listed = subprocess.run(
+            ["git", "-C", str(root), "ls-files", "-z", "--", "*.nix"], capture_output=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        listed = b"flake.nix\0"
+    names = sorted(
+        (name for name in listed.decode("utf-8", "replace").split("\0") if name),
+        key=lambda name: (name != "flake.nix", name),
+    )
+    found: dict[str, str] = {}
+    for name in names[:_FILES]:
+        path = root / name
+        try:
+            # A link may point anywhere, also out of the checkout.
+            if path.is_file() and not path.is_symlink() and path.stat().st_size <= _FILE_BYTES:
+                found[name] = path.read_text("utf-8", "replace")
+        except OSError:
+            continue
+    return found
+
+
+def locator(files: Mapping[str, str], prefix: str = "") -> Callable[[DerivationReport], Place | None]:
+    """Where a derivation is defined, as well as a text search can tell: its attribute, else its name, else flake.nix.
+
+    `prefix` is put before the files' names, for a flake in a subdirectory of the repository.
+    """
+
+    def locate(derivation: DerivationReport) -> Place | None:
+        last = [attr.rpartition(".")[2].strip('"') for attr in derivation.attrs]
+        name = re.sub(r"-[0-9][^-]*$", "", derivation.name)
+        patterns = [rf'(?:^|[\s.{{;])"?{re.escape(attr)}"?\s*=(?!=)' for attr in last if attr]
+        patterns += [rf'\bp?name\s*=\s*"{re.escape(name)}', rf'"{re.escape(name)}"']
+        for pattern in patterns:
+            expression = re.compile(pattern, re.MULTILINE)
+            for file, text in files.items():
+                if found := expression.search(text):
+                    # The character before the name may be the line feed of the line before.
+                    start = found.start() + (len(found[0]) - len(found[0].lstrip()))
+                    return Place(prefix + file, text.count("\n", 0, start) + 1)
+        return Place(prefix + "flake.nix", None) if "flake.nix" in files else None
+
+    return locate
+
+
+def write_summary(markdown: str, environ: Mapping[str, str]) -> None:
+    """Append to the step's summary. actions-toolkit has nothing for it."""
+    path = environ.get("GITHUB_STEP_SUMMARY")
+    if path:
+        with Path(path).open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(markdown)
+
+
+def warn(message: str) -> None:
+    """One warning about the run itself."""
+    issue_command("warning", {"title": "nix-repro"}, escape.visible_lines(message))
+
+
+def notice(message: str) -> None:
+    """Something worth knowing that is nobody's fault."""
+    issue_command("notice", {"title": "nix-repro"}, escape.visible_lines(message))
+
+
+def fail(message: str, environ: Mapping[str, str], place: Place | None = None) -> None:
+    """There is no report: say why as an error, in the file at fault if that is one, and in the summary."""
+    print_annotations([Annotation("error", "nix-repro", message, place)])
+    try:
+        write_summary(f"## ❌ nix-repro could not check anything\n\n{escape.fence(message)}\n", environ)
+    except OSError as error:
+        warn(f"step summary not written: {error}")

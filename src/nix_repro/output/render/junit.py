@@ -1,0 +1,76 @@
+"""JUnit XML, the shape that test views of other CIs read: one suite, one case per derivation."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+from nix_repro.output.render import escape, phrases
+
+if TYPE_CHECKING:
+    from nix_repro.report import DerivationReport, Report
+
+
+def _seconds(derivation: DerivationReport) -> float:
+    return sum(build.seconds or 0.0 for build in derivation.builds)
+
+
+def _details(derivation: DerivationReport) -> str:
+    lines = []
+    for name, output in derivation.outputs.items():
+        first, again = phrases.two_hashes(output)
+        lines.append(f"{name}: {output.verdict} {output.path or ''} {first or ''} {again or ''}".rstrip())
+    lines += [f"{phrases.place(f)}: {f.cause} ({f.confidence}): {f.because}; fix: {f.fix}" for f in derivation.findings]
+    if derivation.reproduce:
+        lines.append(derivation.reproduce)
+    return "\n".join(lines)
+
+
+def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
+    element = ET.SubElement(parent, tag, {name: escape.xml(value) for name, value in attributes.items()})
+    if text:
+        element.text = escape.xml(text)
+    return element
+
+
+def _case(suite: ET.Element, derivation: DerivationReport) -> None:
+    case = _add(
+        suite,
+        "testcase",
+        classname="nix-repro",
+        name=derivation.attrs[0] if derivation.attrs else derivation.name,
+        time=f"{_seconds(derivation):.3f}",
+    )
+    message = derivation.reason or (derivation.findings[0].because if derivation.findings else derivation.verdict)
+    if derivation.verdict == "divergent" and "known" in derivation.marks:
+        _add(case, "skipped", message=f"known divergence: {message}")
+    elif derivation.verdict == "divergent":
+        _add(case, "failure", _details(derivation), type="divergent", message=message)
+    elif derivation.verdict in {"build-failed", "rebuild-failed"}:
+        _add(case, "error", _details(derivation), type=derivation.verdict, message=message)
+    elif derivation.verdict == "unverified":
+        _add(case, "skipped", message=f"unverified: {message}")
+    elif derivation.findings:
+        _add(case, "system-out", f"the same, but not under every condition:\n{_details(derivation)}")
+    for build in derivation.builds:
+        if build.log:
+            _add(case, "system-out", build.log)
+            break
+
+
+def render_junit(report: Report) -> str:
+    """The report as JUnit XML. Divergent derivations are failures, failed builds errors, unverified ones and known
+    divergences skipped. Characters that XML cannot hold are replaced."""
+    root = ET.Element("testsuites", {"name": "nix-repro"})
+    suite = _add(root, "testsuite", name=f"nix-repro {report.system}", timestamp=report.started)
+    for derivation in phrases.failures_first(report.derivations):
+        _case(suite, derivation)
+    for tag, key in (("testcase", "tests"), ("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        count = str(len(suite.findall(f".//{tag}")))
+        suite.set(key, count)
+        root.set(key, count)
+    taken = f"{sum(_seconds(d) for d in report.derivations):.3f}"
+    suite.set("time", taken)
+    root.set("time", taken)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"

@@ -1,0 +1,186 @@
+"""How the report's verdicts are said, wherever it is shown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nix_repro.errors import interrupted
+from nix_repro.report import SEVERITY, DerivationReport, Finding, Output, Report, Verdict
+from nix_repro.text import plural
+from nix_repro.verdict.conclusion import settled
+
+SYMBOLS: dict[Verdict, str] = {
+    "divergent": "❌",
+    "build-failed": "💥",
+    "rebuild-failed": "💥",
+    "unverified": "⚠️",
+    "reproducible": "✅",
+}
+
+
+#: What to do about reasons that leave a reader at a loss.
+HINTS = {
+    "path rewriting": (
+        "the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to it. "
+        "Use the rebuilder shadow or replace, or set sandbox = true."
+    )
+}
+
+
+def place(finding: Finding) -> str:
+    """`out/share/x`; `out` where the output itself is a file."""
+    return f"{finding.output}/{finding.path}" if finding.path else finding.output
+
+
+def short_hash(nar_hash: str) -> str:
+    """The first eight characters of a hash behind its algorithm: enough to see two apart."""
+    return nar_hash.rpartition("-")[2][:8]
+
+
+def counts(report: Report) -> dict[Verdict, int]:
+    """How many derivations have each verdict, zeros included."""
+    found = dict.fromkeys(reversed(SEVERITY), 0)
+    for derivation in report.derivations:
+        found[derivation.verdict] += 1
+    return found
+
+
+def symbol(derivation: DerivationReport) -> str:
+    """The sign before a derivation's name."""
+    if derivation.verdict == "divergent" and "known" in derivation.marks:
+        return "🟡"
+    if derivation.verdict == "reproducible" and "propagated" in derivation.marks:
+        return "🔗"
+    return "➖" if settled(derivation) else SYMBOLS[derivation.verdict]
+
+
+def needs_attention(derivation: DerivationReport) -> bool:
+    """Whether a reader has to look at it: anything but a plain `reproducible`, or what nobody expects to be
+    verified."""
+    return (
+        (derivation.verdict != "reproducible" and not settled(derivation))
+        or bool(derivation.marks)
+        or sensitive(derivation)
+    )
+
+
+def sensitive(derivation: DerivationReport) -> bool:
+    """Whether it is the same, but not under every condition: experiments have found something."""
+    return derivation.verdict == "reproducible" and bool(derivation.findings)
+
+
+def failures_first(derivations: tuple[DerivationReport, ...]) -> list[DerivationReport]:
+    """Worst first, then what nobody has excused yet, then what the user named, then by name."""
+    return sorted(
+        derivations,
+        key=lambda d: (
+            settled(d),
+            SEVERITY.index(d.verdict),
+            "known" in d.marks,
+            not needs_attention(d),
+            not d.attrs,
+            d.name,
+            d.drv_path,
+        ),
+    )
+
+
+def overruns(report: Report) -> list[str]:
+    """Names of the targets that were exceeded."""
+    return [target.name for target in report.targets if target.ok is False]
+
+
+def verification_cost(report: Report) -> float | None:
+    """Wall-clock seconds that this run spent on the second builds and on explaining them; null when nothing says."""
+    spent = [phase.seconds for phase in report.phases if phase.name in {"rebuild", "explain"}]
+    return sum(spent) if spent else None
+
+
+def two_hashes(output: Output) -> tuple[str | None, str | None]:
+    """The first build's hash and the one to set against it: the first that differs, else the next observation."""
+    if not output.hashes:
+        return None, None
+    first = output.hashes[0].nar_hash
+    others = [observed.nar_hash for observed in output.hashes[1:]]
+    return first, next((other for other in others if other != first), others[0] if others else None)
+
+
+def percent(ratio: float) -> str:
+    """A ratio from 0 to 1 as a percentage, never rounded up to 100."""
+    return f"{min(ratio * 100, 99.9) if ratio < 1 else 100:.3g} %"
+
+
+def log_end(log: str, lines: int, chars: int) -> str:
+    """The last `lines` lines of a log, of at most `chars` characters, and how long it was if that is not all."""
+    whole = log.rstrip("\n")
+    kept = "\n".join(whole.split("\n")[-lines:])[-chars:]
+    return kept if kept == whole else f"… the end of {plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
+
+
+class Headline(NamedTuple):
+    """The verdict in one line: a sign and a sentence."""
+
+    symbol: str
+    sentence: str
+
+
+def _trouble(report: Report) -> list[str]:
+    """What is wrong, worst first."""
+    total, found = len(report.derivations), counts(report)
+    said: list[str] = []
+    if fresh := found["divergent"] - _known(report):
+        verb = "diverges" if fresh == 1 else "diverge"
+        said.append(
+            "the one derivation in scope diverges"
+            if total == 1
+            else f"{fresh:,} of {plural(total, 'derivation')} {verb}"
+        )
+    if found["build-failed"]:
+        said.append(f"{plural(found['build-failed'], 'build')} failed")
+    if found["rebuild-failed"]:
+        said.append(f"{plural(found['rebuild-failed'], 'rebuild')} failed")
+    if missed := overruns(report):
+        said.append(f"over target: {', '.join(missed)}")
+    if report.test is not None and report.test.status == "failed":
+        said.append("tests failed")
+    if broken := sum(policy.failed for policy in report.policies):
+        said.append(f"{plural(broken, 'policy', 'policies')} failed")
+    return said
+
+
+def _known(report: Report) -> int:
+    return sum(d.verdict == "divergent" and "known" in d.marks for d in report.derivations)
+
+
+def headline(report: Report) -> Headline:
+    """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
+    trouble = _trouble(report)
+    said = list(trouble)
+    open_questions = sum(d.verdict == "unverified" and not settled(d) for d in report.derivations)
+    if not trouble:
+        if open_questions and not interrupted(report.exit_code):
+            all_of_it = plural(len(report.derivations), "derivation")
+            one = all_of_it == "1 derivation"
+            said.append(
+                "the one derivation in scope is unverified" if one else f"{open_questions:,} of {all_of_it} unverified"
+            )
+            open_questions = 0
+        clean = [d for d in report.derivations if d.verdict == "reproducible"]
+        if clean:
+            outputs = plural(sum(len(d.outputs) for d in clean), "output")
+            said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")
+        elif all(settled(d) for d in report.derivations):
+            said.append("nothing in scope to verify")
+    if count := sum(sensitive(d) for d in report.derivations):
+        said.append(f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions")
+    if known := _known(report):
+        said.append(plural(known, "known divergence"))
+    if open_questions:
+        said.append(f"{open_questions:,} unverified")
+    if interrupted(report.exit_code):
+        said.insert(0, "interrupted")
+    if trouble and report.conclusion == "pass":
+        said.append(f"allowed by fail-on ({', '.join(report.fail_on) or 'none'})")
+    sentence = "; ".join(said) or "nothing that could be verified"
+    sign = {"fail": "❌", "inconclusive": "⚠️", "pass": "🟡" if trouble else "✅"}[report.conclusion]
+    return Headline(sign, sentence[:1].upper() + sentence[1:])

@@ -1,0 +1,87 @@
+"""Commit statuses: one line on the pull request's list of checks for the run, and one for each installable."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from nix_repro import text as wording
+from nix_repro.errors import interrupted
+from nix_repro.output.render import escape, phrases
+from nix_repro.verdict.conclusion import settled
+
+if TYPE_CHECKING:
+    from nix_repro.report import DerivationReport, Report
+
+#: GitHub's limits, in characters.
+CONTEXT_LIMIT = 255
+DESCRIPTION_LIMIT = 140
+#: How many installables get a status of their own. A wall of them hides the ones that matter.
+INSTALLABLES = 20
+
+State = Literal["success", "failure", "error", "pending"]
+
+
+class CommitStatus(NamedTuple):
+    """One status as GitHub's API takes it."""
+
+    context: str
+    state: State
+    description: str
+    target_url: str | None
+
+
+def _context(run_id: str, attr: str | None = None) -> str:
+    """The name of a status. It depends on the id and the attribute alone: branch protection goes by it. Names that are
+    too long are cut and told apart by a hash of the whole."""
+    name = f"nix-repro ({escape.visible(run_id)})" + (f": {escape.visible(attr)}" if attr else "")
+    if len(name) <= CONTEXT_LIMIT:
+        return name
+    return f"{name[: CONTEXT_LIMIT - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, str]:
+    """State and description for one installable. What `fail-on` does not name never makes a status red."""
+    reason = f": {derivation.reason}" if derivation.reason else ""
+    if "propagated" in derivation.marks and derivation.verdict == "reproducible":
+        return ("failure" if "divergence" in fail_on else "success"), "Differs because an input diverges"
+    match derivation.verdict:
+        case "reproducible":
+            return "success", f"No difference found in {wording.plural(len(derivation.outputs), 'output')}"
+        case "divergent":
+            known, new = "known" in derivation.marks, "new" in derivation.marks
+            fails = (not known and "divergence" in fail_on) or (new and "new-divergence" in fail_on)
+            best = next(iter(derivation.findings), None)
+            where = f": {best.cause} in {best.path or best.output}" if best else reason
+            return ("failure" if fails else "success"), ("Known divergence" if known else "Diverges") + where
+        case "build-failed" | "rebuild-failed":
+            state: State = "failure" if "build-failure" in fail_on else "success"
+            return state, ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
+        case "unverified":
+            return (
+                "error" if "unverified" in fail_on and not settled(derivation) else "success"
+            ), "Unverified" + reason
+
+
+def commit_statuses(
+    report: Report, *, run_id: str, run_url: str | None, per_installable: bool = True
+) -> list[CommitStatus]:
+    """The overall status first, then one per installable in the order of their names, `INSTALLABLES` at most."""
+    said = phrases.headline(report).sentence
+    cost = phrases.verification_cost(report)
+    if cost is not None:
+        said += f" · verification +{wording.seconds(cost)}"
+    state: State = "failure" if report.conclusion == "fail" else "success"
+    if report.conclusion == "inconclusive":
+        # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.
+        said = f"Inconclusive: {said}"
+        state = "error" if interrupted(report.exit_code) else "success"
+    statuses = [CommitStatus(_context(run_id), state, escape.visible(said, DESCRIPTION_LIMIT), run_url)]
+    if per_installable:
+        named = sorted({attr: d for d in report.derivations for attr in d.attrs}.items())
+        for attr, derivation in named[:INSTALLABLES]:
+            state, said = _of(derivation, report.fail_on)
+            statuses.append(
+                CommitStatus(_context(run_id, attr), state, escape.visible(said, DESCRIPTION_LIMIT), run_url)
+            )
+    return statuses

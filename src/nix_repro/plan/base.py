@@ -1,0 +1,139 @@
+"""What a run is compared with: the same installables at another revision, or the report of an earlier run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from nix_repro.errors import UsageError
+from nix_repro.nix.checkout import git
+from nix_repro.nix.command import Nix
+from nix_repro.plan.changed import _changed_files
+from nix_repro.plan.installables import evaluate
+from nix_repro.report import Report
+
+_DRV = re.compile(r"/[^\s\0]*/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+\.drv")
+#: Parts of an attribute path that may hold any character.
+_UNQUOTED = re.compile(r'"[^"]*"')
+FETCH_DEPTH = "fetch it (in a workflow: actions/checkout with `fetch-depth: 0`)"
+
+
+@dataclass(frozen=True)
+class Base:
+    """`installables` maps those names of this run that can be compared to .drv paths of the base, None for what it does
+    not have; `derivations` are all .drv paths of the base that are known. `files` are those that differ between the
+    base and the checkout, None when not known; `old_lock` and `new_lock` are the texts of flake.lock."""
+
+    name: str
+    installables: Mapping[str, str | None]
+    derivations: frozenset[str] = frozenset()
+    files: frozenset[str] | None = None
+    old_lock: str | None = None
+    new_lock: str | None = None
+
+
+def at_revision(
+    nix: Nix, revision: str, installables: Sequence[str], named: Collection[str], cwd: Path, warn: Callable[[str], None]
+) -> Base | None:
+    """The base at a Git revision, or None with a warning that says why there is none. `named` are the names that this
+    run has for the `installables`.
+
+    Nix reads the revision out of the repository's history: nothing is checked out, the work tree stays as it is.
+    """
+    top = git(cwd, "rev-parse", "--show-toplevel")
+    commit = git(cwd, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not top:
+        warn(f"base {revision}: there is no Git repository here; nothing is compared with it")
+        return None
+    if not commit:
+        warn(f"base {revision}: that revision is not in this clone; {FETCH_DEPTH}. Nothing is compared with it")
+        return None
+    root, sha = Path(top), commit
+    flake = _flake_url(root, sha, cwd)
+    mine = [name for name in named if not name.startswith("/") and "#" not in _UNQUOTED.sub("", name)]
+    found: dict[str, str | None] = {}
+    others: dict[str, str] = {}
+    for installable in installables:
+        where, hash_mark, attr = installable.partition("#")
+        if where not in ("", ".", "all") or (where == "all" and hash_mark):
+            warn(f"base {revision}: {installable} is not compared with it: it is not named as this repository's")
+            continue
+        attr = ("all" if where == "all" else attr or "default").partition("^")[0]
+        same = mine if attr == "all" else [name for name in mine if name == attr or name.endswith(f".{attr}")]
+        try:
+            there = _named(flake, evaluate(nix, [f"{flake}#{attr}"], cwd))
+        except UsageError as error:
+            if not _absent(error):
+                warn(f"base {revision}: {installable} cannot be evaluated there, and is not compared: {_reason(error)}")
+                continue
+            there = {}
+        found |= {name: there.get(name) for name in same}
+        others |= there
+    if not found:
+        return None
+    if None in found.values():
+        # What is new, or has a new name, may be made of what the base's other packages are made of.
+        try:
+            others |= _named(flake, evaluate(nix, [f"{flake}#all"], cwd))
+        except UsageError:
+            pass  # then that is new too
+    prefix = cwd.resolve().relative_to(root.resolve()).as_posix()
+    lock = "flake.lock" if prefix == "." else f"{prefix}/flake.lock"
+    return Base(
+        name=f"{revision} ({sha[:7]})",
+        installables=found,
+        derivations=_closure(nix, others.values()),
+        files=_changed_files(root, sha, prefix),
+        old_lock=git(root, "show", f"{sha}:{lock}"),
+        new_lock=_text(root / lock),
+    )
+
+
+def _named(flake: str, evaluated: Mapping[str, str]) -> dict[str, str]:
+    return {name.removeprefix(f"{flake}#"): drv_path for name, drv_path in evaluated.items()}
+
+
+def _absent(error: UsageError) -> bool:
+    return "does not provide attribute" in str(error) or "the flake has no " in str(error)
+
+
+def _reason(error: UsageError) -> str:
+    """Nix's last error: those before it say where it came to that."""
+    rows = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next(
+        (row.removeprefix("error:").strip() for row in reversed(rows) if re.match(r"error:\s*\S", row)), rows[-1]
+    )
+
+
+def _closure(nix: Nix, drv_paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(path for path in nix.requisites(dict.fromkeys(drv_paths)) if path.endswith(".drv"))
+
+
+def _flake_url(root: Path, sha: str, cwd: Path) -> str:
+    inside = cwd.resolve().relative_to(root.resolve()).as_posix()
+    url = f"git+file://{quote(str(root))}?rev={sha}"
+    if (root / ".git" / "shallow").exists():
+        url += "&shallow=1"
+    return url if inside == "." else f"{url}&dir={quote(inside)}"
+
+
+def from_report(nix: Nix, report: Report, named: Iterable[str]) -> Base:
+    """The base that an earlier run's report describes, and what lies below its derivations as far as it is in this
+    store. `named` are the names of this run."""
+    found = {attr: d.drv_path for d in report.derivations for attr in d.attrs}
+    known = frozenset(d.drv_path for d in report.derivations)
+    here = [path for path in known if _DRV.fullmatch(path) and Path(path).is_file()]
+    installables = {name: found.get(name) for name in named}
+    return Base(
+        name=f"the report of {report.started}", installables=installables, derivations=known | _closure(nix, here)
+    )
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,62 @@
+"""Which files differ: between two revisions of the checkout, or between two sources in the store."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from pathlib import Path
+
+from nix_repro.nix.checkout import git
+
+#: Files compared of one pair of sources.
+_FILES = 20_000
+
+
+def _changed_files(root: Path, sha: str, prefix: str) -> frozenset[str] | None:
+    """The tracked files that differ, as seen from the flake's directory."""
+    text = git(root, "diff", "--name-only", "-z", "--no-renames", sha, "--")
+    if text is None:
+        return None
+    start = "" if prefix == "." else f"{prefix}/"
+    return frozenset(name.removeprefix(start) for name in text.split("\0") if name and name.startswith(start))
+
+
+def differing_files(old: str | None, new: str | None) -> list[str] | None:
+    """The files that differ between two sources in the store, in order; None when one is not there, or they are too
+    large."""
+    if old is None or new is None:
+        return None
+    a, b = Path(old), Path(new)
+    if not (os.path.lexists(a) and os.path.lexists(b)):
+        return None
+    if not (a.is_dir() and b.is_dir()):
+        return [b.name[33:]]
+    left, right = _listing(a), _listing(b)
+    if left is None or right is None:
+        return None
+    differing = left.keys() ^ right.keys()
+    for name in left.keys() & right.keys():
+        if left[name] != right[name] or (
+            not (a / name).is_symlink() and not filecmp.cmp(a / name, b / name, shallow=False)
+        ):
+            differing.add(name)
+    return sorted(differing)
+
+
+def _listing(top: Path) -> dict[str, str] | None:
+    """Every file below a directory: its kind, with a link's target. None when there are too many."""
+    found: dict[str, str] = {}
+    for directory, directories, files in os.walk(top):
+        for name in [*files, *(d for d in directories if os.path.islink(os.path.join(directory, d)))]:
+            path = Path(directory, name)
+            kind = (
+                f"link to {os.readlink(path)}"
+                if path.is_symlink()
+                else "program"
+                if os.access(path, os.X_OK)
+                else "file"
+            )
+            found[path.relative_to(top).as_posix()] = kind
+            if len(found) > _FILES:
+                return None
+    return found

@@ -1,0 +1,185 @@
+"""What the user names → .drv paths. Evaluates once; the .drv files are the truth from then on, because a dirty tree
+or a file written into the checkout would give another derivation the next time (measured)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nix_repro.errors import UsageError
+from nix_repro.nix.checkout import complaint
+from nix_repro.nix.command import Nix, NixError
+
+#: Flake outputs that hold attributes by system or by host: a path that starts with one is complete.
+_TOP_LEVEL = frozenset(
+    (
+        "packages",
+        "checks",
+        "devShells",
+        "legacyPackages",
+        "hydraJobs",
+        "nixosConfigurations",
+        "darwinConfigurations",
+        "homeConfigurations",
+    )
+)
+#: A derivation's .drv path, or what else it is.
+_WHAT = """d: if d.type or null == "derivation" then d.drvPath
+  else { kind = builtins.typeOf d; names = if builtins.isAttrs d then builtins.attrNames d else []; }"""
+_WHAT_EACH = f"builtins.mapAttrs (name: {_WHAT})"
+#: Links that are followed to the store, and names of attributes that are shown.
+_LINKS, _SHOWN = 40, 5
+
+
+def _nobody(_text: str) -> None:
+    pass
+
+
+def evaluate(nix: Nix, installables: Sequence[str], cwd: Path, warn: Callable[[str], None] = _nobody) -> dict[str, str]:
+    """The .drv path of every installable, by attribute path (`packages.x86_64-linux.default`) or as it was named.
+
+    `all` means every package and check of this system in the flake of `cwd`; `warn` hears what of it is no derivation
+    and left out. Raises `UsageError` with Nix's own words, naming the installable.
+    """
+    found: dict[str, str] = {}
+    for installable in installables:
+        if installable == "all" or installable.endswith("#all"):
+            found |= _everything(nix, installable.removesuffix("all").removesuffix("#") or ".", cwd, warn=warn)
+        else:
+            name, drv_path = _one(nix, installable, cwd)
+            found[name] = drv_path
+    return found
+
+
+def _one(nix: Nix, installable: str, cwd: Path) -> tuple[str, str]:
+    # All outputs are looked at, whichever were named.
+    plain = installable.partition("^")[0]
+    plain = plain.partition("!")[0] if ".drv!" in plain else plain
+    plain = _in_store(nix, plain, cwd) or plain
+    if plain.startswith("/") and plain.endswith(".drv"):
+        if not Path(plain).is_file():
+            raise UsageError(f"{installable}: there is no such derivation")
+        return plain, plain
+    if plain.startswith(f"{nix.store_dir()}/") and "#" not in plain:
+        return plain, _deriver(nix, installable, plain)
+    flake, _, attr = plain.partition("#")
+    last = f"{installable}: "
+    for candidate in _candidates(attr, nix):
+        try:
+            what = _eval(nix, f"{flake or '.'}#{candidate}", _WHAT, cwd)
+        except NixError as error:
+            if "does not provide attribute" not in str(error):
+                raise _failed(installable, error, cwd) from None
+            last = f"{installable}: {_first_error(str(error))}"
+            continue
+        if not isinstance(what, str):
+            raise UsageError(f"{installable}: {candidate} is {_kind(what)}, not a derivation")
+        return candidate if flake in ("", ".") else f"{flake}#{candidate}", what
+    raise UsageError(last)
+
+
+def _in_store(nix: Nix, text: str, cwd: Path) -> str | None:
+    """The store path that is named, or that a link such as ./result leads to, as Nix takes it: never for a flake."""
+    if "/" not in text or "#" in text:
+        return None
+    store, path = f"{nix.store_dir()}/", os.path.join(cwd, text)
+    for _ in range(_LINKS):
+        if path.startswith(store):
+            return store + path.removeprefix(store).partition("/")[0]
+        if not os.path.islink(path):
+            return None
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return None
+
+
+def _kind(what: dict[str, Any]) -> str:
+    names = ", ".join(map(_quoted, what["names"][:_SHOWN])) + (", …" if len(what["names"]) > _SHOWN else "")
+    kind = what["kind"] if what["kind"] != "lambda" else "function"
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"a set ({names or 'empty'})" if kind == "set" else f"{article} {kind}"
+
+
+def _candidates(attr: str, nix: Nix) -> list[str]:
+    """The attribute paths that Nix itself tries, in its order. Asking one by one tells which it was."""
+    system = nix.settings()["system"]
+    attr = attr or "default"
+    if attr.split(".", 1)[0] in _TOP_LEVEL:
+        return [attr]
+    legacy = [f"defaultPackage.{system}"] if attr == "default" else []
+    return [f"packages.{system}.{attr}", *legacy, f"legacyPackages.{system}.{attr}", attr]
+
+
+def flake_checks(nix: Nix, cwd: Path) -> dict[str, str]:
+    """The .drv paths of the checks of this system in the flake of `cwd`. Raises `UsageError` when it has none."""
+    return _everything(nix, ".", cwd, ("checks",))
+
+
+def _everything(
+    nix: Nix,
+    flake: str,
+    cwd: Path,
+    kinds: Sequence[str] = ("packages", "checks"),
+    warn: Callable[[str], None] = _nobody,
+) -> dict[str, str]:
+    system = nix.settings()["system"]
+    found: dict[str, str] = {}
+    for output in (f"{kind}.{system}" for kind in kinds):
+        try:
+            attributes = _eval(nix, f"{flake}#{output}", _WHAT_EACH, cwd)
+        except NixError as error:
+            if "does not provide attribute" in str(error):
+                continue
+            raise _failed(f"{flake}#{output}", error, cwd) from None
+        prefix = "" if flake == "." else f"{flake}#"
+        for name, what in attributes.items():
+            path = f"{prefix}{output}.{_quoted(name)}"
+            if isinstance(what, str):
+                found[path] = what
+            else:
+                warn(f"{path} is {_kind(what)}, not a derivation, and left out of `all`")
+    if not found:
+        raise UsageError(f"{flake}: the flake has {' and '.join(f'no {kind}' for kind in kinds)} for {system}")
+    return found
+
+
+def _eval(nix: Nix, installable: str, apply: str, cwd: Path) -> Any:
+    return json.loads(nix.run("nix", "eval", "--json", "--no-write-lock-file", installable, "--apply", apply, cwd=cwd))
+
+
+def _failed(installable: str, error: NixError, cwd: Path) -> UsageError:
+    """Nix's own words, unless git's state explains them better: Nix then speaks of store paths, or of git's exit
+    code."""
+    reason = complaint(cwd) if installable.startswith((".", "git+file:")) else None
+    return UsageError(f"{installable}: {reason}" if reason else f"{installable}: evaluation failed\n{error}")
+
+
+def _deriver(nix: Nix, installable: str, path: str) -> str:
+    try:
+        deriver = nix.run("nix-store", "--query", "--deriver", path).strip()
+    except NixError as error:
+        raise UsageError(f"{installable}: {_first_error(str(error))}") from None
+    if deriver == "unknown-deriver" or not Path(deriver).is_file():
+        raise UsageError(
+            f"{installable}: the derivation that made it is not known here; name the installable or the .drv"
+        )
+    return deriver
+
+
+def _quoted(name: str) -> str:
+    """An attribute name as it is written in an attribute path."""
+    return name if name.replace("-", "a").replace("_", "a").isalnum() else json.dumps(name)
+
+
+def _first_error(text: str) -> str:
+    return next((line.removeprefix("error:").strip() for line in text.splitlines() if line.startswith("error:")), text)
+
+
+def add_roots(nix: Nix, drv_paths: Sequence[str], directory: Path) -> None:
+    """Keep the .drv files, and so everything that they refer to, from a garbage collector while `directory` exists."""
+    listing = " ".join(json.dumps(path).replace("$", "\\$") for path in drv_paths)
+    nix.run(
+        "nix-instantiate", "--add-root", str(directory / "drv"), "--indirect", "--expr", f"map import [ {listing} ]"
+    )

@@ -1,0 +1,142 @@
+"""Observations → verdicts. Pure: it decides, it does not look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import above
+from nix_repro.observations import Attempt, Observations, Seen
+from nix_repro.plan.scope import Plan
+from nix_repro.report import SEVERITY, Hash, Mark, Output, Verdict
+
+NOT_REBUILT = "not rebuilt"
+NOT_ISOLATED = "an input diverges, and whether this derivation does so by itself was not found out"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A derivation's verdict with its marks, its reason (never None when `unverified`), and its outputs'."""
+
+    verdict: Verdict
+    outputs: Mapping[str, Output]
+    marks: tuple[Mark, ...] = ()
+    reason: str | None = None
+
+
+def judge_all(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+    """The verdict on every target. `unfinished` is the reason for what was never rebuilt."""
+    whole = judge_whole_set(plan, seen, unfinished)
+    dependent = set(dependent_divergences(plan, whole))
+    return {
+        drv_path: _isolated(plan.derivations[drv_path], judged, seen) if drv_path in dependent else judged
+        for drv_path, judged in whole.items()
+    }
+
+
+def judge_whole_set(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+    """What the rebuilds of everything together say, before roots and victims are told apart."""
+    return {drv_path: _whole_set(plan.derivations[drv_path], seen, unfinished) for drv_path in plan.targets}
+
+
+def dependent_divergences(plan: Plan, judged: Mapping[str, Judged]) -> list[str]:
+    """The divergent targets that have a divergent one among their inputs, however far below: they may be victims.
+
+    Not only direct inputs: an input with equal content may refer to one that differs, and the builder can read that.
+    """
+    divergent = {drv_path for drv_path, verdict in judged.items() if verdict.verdict == "divergent"}
+    victims = divergent & above(plan.derivations, divergent)
+    return [drv_path for drv_path in plan.targets if drv_path in victims]
+
+
+def _whole_set(drv: Derivation, seen: Observations, unfinished: str) -> Judged:
+    first = seen.first(drv.drv_path)
+    if first is None:
+        return _all(drv, "unverified", unfinished)
+    if first.status == "failed":
+        return _all(drv, "build-failed", first.because)
+    if not first.outputs:
+        return _all(drv, "unverified", first.because or unfinished)
+    rebuilds = seen.rebuilds(drv.drv_path, isolated=False)
+    return _combine(drv, first, rebuilds, unfinished)
+
+
+def _isolated(drv: Derivation, judged: Judged, seen: Observations) -> Judged:
+    """Its inputs differed in the whole-set rebuild: what counts is the rebuild with the first build's inputs."""
+    first = seen.first(drv.drv_path)
+    alone = seen.rebuilds(drv.drv_path, isolated=True)
+    if first is None or not alone:
+        return _with_reason(judged, NOT_ISOLATED)
+    result = _combine(drv, first, alone, NOT_ISOLATED)
+    # The whole-set hashes stay visible: they are why the derivation was looked at twice.
+    outputs = {
+        name: Output(
+            path=out.path,
+            verdict=out.verdict,
+            reason=out.reason,
+            hashes=_unique((*judged.outputs[name].hashes, *out.hashes)),
+        )
+        for name, out in result.outputs.items()
+    }
+    marks: tuple[Mark, ...] = ("propagated",) if result.verdict == "reproducible" else result.marks
+    return Judged(result.verdict, outputs, marks, result.reason)
+
+
+def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfinished: str) -> Judged:
+    outputs: dict[str, Output] = {}
+    intermittent = False
+    for name in drv.outputs:
+        was = first.outputs[name]
+        again = [attempt.outputs[name] for attempt in rebuilds if name in attempt.outputs]
+        different = [one for one in again if one.nar_hash != was.nar_hash]
+        intermittent = intermittent or 0 < len(different) < len(again)
+        verdict, reason = _output_verdict(name, rebuilds, different, unfinished)
+        outputs[name] = Output(
+            path=was.path, verdict=verdict, reason=reason, hashes=_unique(_hash(one) for one in (was, *again))
+        )
+    worst = min((o.verdict for o in outputs.values()), key=SEVERITY.index)
+    reason = next((o.reason for o in outputs.values() if o.verdict == worst), None)
+    return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason)
+
+
+def _output_verdict(
+    name: str, rebuilds: Sequence[Attempt], different: Sequence[Seen], unfinished: str
+) -> tuple[Verdict, str | None]:
+    if different:
+        return "divergent", None
+    failed = next((a for a in rebuilds if a.status == "failed"), None)
+    if failed is not None:
+        return "rebuild-failed", failed.because
+    missing = next((a.missing.get(name, unfinished) for a in rebuilds if name not in a.outputs), None)
+    if missing is not None or not rebuilds:
+        return "unverified", missing or unfinished
+    return "reproducible", None
+
+
+def _hash(seen: Seen) -> Hash:
+    return Hash(nar_hash=seen.nar_hash, source=seen.source, origin=seen.origin)
+
+
+def _unique(hashes: Iterable[Hash]) -> tuple[Hash, ...]:
+    return tuple(dict.fromkeys(hashes))
+
+
+def _all(drv: Derivation, verdict: Verdict, reason: str | None) -> Judged:
+    outputs = {name: Output(path=output.path, verdict=verdict, reason=reason) for name, output in drv.outputs.items()}
+    return Judged(verdict, outputs, reason=reason)
+
+
+def _with_reason(judged: Judged, reason: str) -> Judged:
+    outputs = {
+        name: Output(path=out.path, verdict="unverified", reason=reason, hashes=out.hashes)
+        if out.verdict == "divergent"
+        else out
+        for name, out in judged.outputs.items()
+    }
+    return Judged("unverified", outputs, reason=reason)
+
+
+def not_rebuilt(drv: Derivation, seen: Observations, reason: str) -> Judged:
+    """The verdict on what was not to be looked at (fixed-output, out of scope), unless it could not even be built."""
+    return _all(drv, "unverified", reason) if seen.first(drv.drv_path) is None else _whole_set(drv, seen, reason)

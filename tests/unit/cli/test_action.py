@@ -1,0 +1,97 @@
+"""The action's entry where something around the check goes wrong: what a run ends with, and what it says all the
+same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nix_repro.cli import action
+from nix_repro.report import Report
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A runner's environment, with a checkout; actions-toolkit reads the process's own."""
+    for name in ("checkout", "temp"):
+        (tmp_path / name).mkdir()
+    for name in ("output", "summary"):
+        (tmp_path / name).touch()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "GITHUB_WORKSPACE": str(tmp_path / "checkout"),
+        "RUNNER_TEMP": str(tmp_path / "temp"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+        "INPUT_HISTORY": "false",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for name in ("GITHUB_REPOSITORY", "GITHUB_EVENT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return environ
+
+
+@pytest.fixture
+def diverged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check itself has taken place and found this."""
+    report = msgspec.json.decode((ROOT / "fixtures" / "reports" / "diverged.json").read_bytes(), type=Report)
+    monkeypatch.setattr(action, "_check", lambda *_: report)
+
+
+def outputs(job: dict[str, str]) -> str:
+    return Path(job["GITHUB_OUTPUT"]).read_text("utf-8")
+
+
+def test_the_exit_code_is_an_output_and_not_the_steps_end(job: dict[str, str], diverged: None) -> None:
+    assert action.run(job) == 0
+    assert "exit-code<<" in outputs(job)
+    assert "\n1\n" in outputs(job)
+
+
+def test_without_outputs_the_step_ends_with_the_verdict(
+    job: dict[str, str], diverged: None, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", job["RUNNER_TEMP"] + "/gone")
+    assert action.run(job) == 1
+    printed = capsys.readouterr().out
+    assert "::warning title=nix-repro::outputs not written" in printed
+    assert "::error title=divergent" in printed
+    assert "widgets-cli" in Path(job["GITHUB_STEP_SUMMARY"]).read_text("utf-8")
+
+
+def test_without_a_summary_everything_else_is_there(job: dict[str, str], diverged: None, capsys: Any) -> None:
+    job["GITHUB_STEP_SUMMARY"] = job["RUNNER_TEMP"]  # a directory
+    assert action.run(job) == 0
+    printed = capsys.readouterr().out
+    assert "::warning title=nix-repro::step summary not written" in printed
+    assert "::error title=divergent" in printed
+    assert "exit-code<<" in outputs(job)
+
+
+@pytest.mark.parametrize("directory", [".", "sub", "./sub/../sub"])
+def test_a_mistake_in_the_configuration_is_shown_where_it_is(
+    job: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any, directory: str
+) -> None:
+    flake = Path(job["GITHUB_WORKSPACE"]) / directory
+    (Path(job["GITHUB_WORKSPACE"]) / "sub").mkdir()
+    (flake / ".nix-repro.yml").write_text("installables: [.#a]\nrounds: one\n")
+    monkeypatch.setenv("INPUT_WORKING_DIRECTORY", directory)
+    assert action.run(job) == 0
+    file = os.path.normpath(f"{directory}/.nix-repro.yml")
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"::error title=nix-repro,file={file},line=2::")
+    assert job["GITHUB_WORKSPACE"] not in printed
+    assert "\n2\n" in outputs(job)
+
+
+def test_an_input_is_named_as_it_is_written(job: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("INPUT_NIX_OPTIONS", "sandbox")
+    assert action.run(job) == 0
+    assert "::error title=nix-repro::input nix-options: 'sandbox' is not" in capsys.readouterr().out

@@ -1,0 +1,137 @@
+"""The command line itself: what is said, and with which exit code, before any Nix runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ENV = {"PATH": "/nonexistent", "PYTHONPATH": ":".join(sys.path), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+
+
+def run(*args: str, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nix_repro", *args],
+        cwd=cwd,
+        env=env or ENV,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def usage_error(done: subprocess.CompletedProcess[str]) -> str:
+    """Exit code 2, nothing on standard output, no traceback. Returns what was said."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for word in ("check", "plan", "demo", "Exit codes", "130/143"):
+        assert word in done.stdout
+    assert done.stderr == ""
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Why it starts fast; docs/performance.md has the numbers."""
+    code = """
+import sys
+sys.argv = ["nix-repro", "--help"]
+from nix_repro.cli.app import main
+try:
+    main()
+except SystemExit:
+    pass
+heavy = {"rich", "jq", "yaml", "jinja2", "github", "requests", "actions_toolkit"} & set(sys.modules)
+sys.exit(f"loaded: {heavy}" if heavy else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_version(tmp_path: Path) -> None:
+    assert run("--version", cwd=tmp_path).stdout.startswith("nix-repro, version 1.")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["check", "--frobnicate"], "No such option"),
+        (["check", "--option", "one"], "requires 2 arguments"),
+        (["check", "--rounds", "1"], "nix-repro: --rounds: '1' is not a whole number from 2 to 20"),
+        (["check", "--scope", "all"], "nix-repro: --scope: 'all' is not one of installables, own, closure"),
+        (["check", "--rebuilder", "x"], "nix-repro: --rebuilder: 'x' is not one of"),
+        (["check", "--timeout", "x"], "nix-repro: --timeout: 'x' is not a duration"),
+        (["check", "--fail-on", "x"], "nix-repro: --fail-on: 'x' is not one of"),
+        (["check", "--option", "Bad Name", "1"], "nix-repro: --options: "),
+        (["check", "--config", "none.yml"], "nix-repro: none.yml: No such file or directory"),
+        (["check", "--", "--impure"], "'--impure' is not an installable"),
+        (["plan", "--cores", "-1"], "nix-repro: --cores: '-1' is not"),
+        (["check", "--report-json", "."], "nix-repro: --report-json: . is a directory"),
+        (["check"], "nix-repro: Nix was not found on PATH."),
+        (["plan"], "nix-repro: Nix was not found on PATH."),
+    ],
+)
+def test_usage_errors(tmp_path: Path, args: list[str], says: str) -> None:
+    assert says in usage_error(run(*args, cwd=tmp_path))
+
+
+def test_the_file_of_the_directory_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".nix-repro.yml").write_text("scope: own\nrounds: many\n")
+    assert (
+        usage_error(run("check", cwd=tmp_path))
+        == "nix-repro: .nix-repro.yml:2: rounds: 'many' is not a whole number from 2 to 20\n"
+    )
+    assert "Nix was not found" in usage_error(run("check", "--rounds", "2", cwd=tmp_path)), (
+        "a flag replaces the file's bad value"
+    )
+
+
+def test_a_hostile_value_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    assert "\x1b" not in usage_error(run("check", "--scope", "\x1b[2J", cwd=tmp_path))
+
+
+def test_a_report_that_could_not_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    """What can be known before the run is said before the run: nobody builds an hour for a report that cannot be
+    written."""
+    (tmp_path / "file").touch()
+    said = usage_error(run("check", "--report-json", "file/report.json", cwd=tmp_path))
+    assert said.startswith("nix-repro: --report-json: file")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_trees_of_an_earlier_run_are_seen_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "kept/x/out/a").mkdir(parents=True)
+    assert "--keep: kept is not empty" in usage_error(run("check", "--keep", "kept", cwd=tmp_path))
+
+
+def test_errors_are_text_on_a_terminal(tmp_path: Path) -> None:
+    assert "\x1b" not in usage_error(run("check", "--config", "\x1b]0;title\x07", cwd=tmp_path))
+
+
+def test_a_fault_of_ours_is_no_verdict(tmp_path: Path) -> None:
+    """Python ends with 1, which means divergence here. A click that is broken stands in for what nobody has thought
+    of."""
+    code = """
+import sys
+from nix_repro.cli import app as cli
+cli.cli.main = lambda **_: 1 / 0
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("nix-repro: an internal error, which says nothing about the builds\n")

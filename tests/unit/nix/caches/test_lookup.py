@@ -1,0 +1,204 @@
+"""Asking caches what they have: real servers on loopback, in every mood."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from nix_repro.nix.caches import lookup as upstream
+from nix_repro.nix.caches.kinds import normal
+from nix_repro.nix.caches.lookup import Caches
+from nix_repro.nix.command import Nix
+from nix_repro.nix.processes import Processes
+
+PATHS = [f"/nix/store/{number:032d}-package-{number}" for number in range(60)]
+HASHES = [path[11:43] for path in PATHS]
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@contextmanager
+def server(answer: Callable[[str], int]) -> Iterator[tuple[str, list[str]]]:
+    """A cache that answers with the status that `answer` gives for the hash. Yields its URL and what it was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_response(answer(self.path.strip("/").removesuffix(".narinfo")))
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{http.server_port}", asked
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+@pytest.fixture
+def nix(tmp_path: Path) -> Nix:
+    """For kinds of caches that only Nix can ask; this one has no such cache either."""
+    (tmp_path / "nix").write_text("#!/bin/sh\necho 'error: no credentials for the bucket' >&2\nexit 1\n")
+    (tmp_path / "nix").chmod(0o755)
+    return Nix(Processes(), {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+
+def test_what_it_has(nix: Nix) -> None:
+    with server(lambda asked: 200 if asked in HASHES[:40] else 404) as (url, asked):
+        caches = Caches(nix, [url])
+        assert caches.available(PATHS) == set(PATHS[:40])
+        assert caches.unreachable == {}
+        assert sorted(asked) == sorted(f"/{digest}.narinfo" for digest in HASHES)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_nix_takes_for_absent(nix: Nix, status: int) -> None:
+    with server(lambda _: status) as (url, _):
+        caches = Caches(nix, [url])
+        assert caches.available(PATHS) == set()
+        assert caches.unreachable == {}
+
+
+@pytest.mark.parametrize("status", [418, 429, 500, 503])
+@pytest.mark.parametrize("count", [1, 60])
+def test_an_error_is_no_answer(nix: Nix, status: int, count: int) -> None:
+    with server(lambda _: status) as (url, asked):
+        caches = Caches(nix, [url])
+        assert caches.available(PATHS[:count]) is None
+        assert caches.unreachable == {url: f"answered {status}"}
+        assert len(asked) == 1, "one question is enough to know"
+        assert caches.available(PATHS) is None
+        assert len(asked) == 1, "and it is not asked again"
+
+
+def test_an_error_in_the_middle_keeps_what_was_found(nix: Nix) -> None:
+    with server(lambda asked: 500 if asked == HASHES[30] else 200) as (url, _):
+        caches = Caches(nix, [url])
+        assert set(caches.where(PATHS)) == set(PATHS) - {PATHS[30]}
+        assert caches.unreachable == {url: "answered 500"}
+
+
+def test_a_dead_port(nix: Nix) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        caches = Caches(nix, [url])
+        assert caches.available(PATHS) is None
+        assert caches.unreachable == {url: "ConnectionError"}
+
+
+def test_a_server_that_never_answers(nix: Nix, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "TIMEOUT", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        caches = Caches(nix, [f"http://127.0.0.1:{silent.getsockname()[1]}"])
+        assert caches.available(PATHS) is None
+        assert set(caches.unreachable.values()) == {"ReadTimeout"}
+
+
+def test_a_slow_one_is_asked_as_long_as_the_budget_lasts(nix: Nix, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "BUDGET", 0.5)
+    monkeypatch.setattr(upstream, "WORKERS", 2)
+
+    def slowly(_asked: str) -> int:
+        time.sleep(0.1)
+        return 200
+
+    with server(slowly) as (url, asked):
+        caches = Caches(nix, [url])
+        assert caches.available(PATHS) is None
+        assert caches.unreachable == {url: "did not answer within its time limit"}
+        assert len(asked) < len(PATHS)
+
+
+def test_many_are_asked_at_once(nix: Nix) -> None:
+    """The server waits until several questions are open at the same time: one after the other would never do."""
+    several = threading.Barrier(8)
+
+    def together(asked: str) -> int:
+        if asked in HASHES[1:9]:
+            several.wait(timeout=20)
+        return 200
+
+    with server(together) as (url, _):
+        assert Caches(nix, [url]).available(PATHS[:9]) == set(PATHS[:9])
+
+
+def test_the_first_cache_that_has_it(nix: Nix) -> None:
+    with (
+        server(lambda asked: 200 if asked == HASHES[0] else 404) as (first, _),
+        server(lambda _: 200) as (second, asked),
+    ):
+        caches = Caches(nix, [f"{first}/?priority=10", second, f"{second}/"])
+        assert caches.urls == (first, second)
+        assert caches.where(PATHS[:2]) == {PATHS[0]: first, PATHS[1]: second}
+        assert asked == [f"/{HASHES[1]}.narinfo"]
+        caches.where(PATHS[:2])
+        assert len(asked) == 1, "what is known is not asked for again"
+
+
+def test_one_dead_cache_of_two_leaves_the_other(nix: Nix, tmp_path: Path) -> None:
+    with server(lambda _: 200) as (url, _):
+        caches = Caches(nix, [f"file://{tmp_path}/nowhere", url])
+        assert caches.available(PATHS) == set(PATHS)
+        assert caches.unreachable == {f"file://{tmp_path}/nowhere": "there is no such directory"}
+
+
+def test_a_directory(nix: Nix, tmp_path: Path) -> None:
+    directory = tmp_path / "a cache"
+    directory.mkdir()
+    (directory / f"{HASHES[3]}.narinfo").touch()
+    caches = Caches(nix, [f"file://{tmp_path}/a%20cache?compression=none"])
+    assert caches.available(PATHS) == {PATHS[3]}
+
+
+def test_other_kinds_are_asked_through_nix(nix: Nix) -> None:
+    caches = Caches(nix, ["s3://bucket?region=x"])
+    assert caches.available(PATHS) is None
+    assert caches.unreachable == {"s3://bucket": "error: no credentials for the bucket"}
+
+
+def test_without_caches_there_is_nothing_and_nothing_unreachable(nix: Nix) -> None:
+    assert Caches(nix, []).available(PATHS) == set()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cache.nixos.org",
+        "https://cache.nixos.org/",
+        "https://cache.nixos.org?priority=5",
+        "https://cache.nixos.org/?a=b&c",
+    ],
+)
+def test_one_cache_has_one_name(url: str) -> None:
+    assert normal(url) == "https://cache.nixos.org"
+
+
+def test_nobody_is_asked_any_more_when_the_run_is_told_to_stop(nix: Nix) -> None:
+    def first_answer(_path: str) -> int:
+        nix.processes.signum = 2
+        return 200
+
+    with server(first_answer) as (url, asked):
+        Caches(nix, [url]).available(PATHS)
+    assert len(asked) == 1

@@ -1,0 +1,227 @@
+"""What a whole run comes to, from logs that the three versions of Nix really wrote (recorded/record.py)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nix_repro.nix.log.recorder import LOG_LINES, LOG_WIDTH, MESSAGES, Recorder
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+EVERY = pytest.mark.parametrize("series", ["2.8", "2.26", "2.34"])
+
+
+class Clock:
+    """A second passes with every event that asks for the time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def replay(series: str, name: str) -> Recorder:
+    recorder = Recorder(clock=Clock())
+    for line in (RECORDED / series / f"{name}.log").read_bytes().splitlines():
+        recorder.feed(line)
+    return recorder
+
+
+def short(path: str) -> str:
+    return Path(path).name[33:].removesuffix(".drv")
+
+
+@EVERY
+def test_success(series: str) -> None:
+    recorder = replay(series, "success")
+    built = [short(activity.name) for activity in recorder.builds]
+    assert sorted(built) == ["a", "above", "b", "fixed", "floating", "top"]
+    assert built.index("a") < built.index("b") < built.index("top")
+    assert all(a.stopped is not None and a.stopped > a.started and a.origin == "" for a in recorder.builds)
+    assert (recorder.failures, recorder.mismatches, list(recorder.errors), recorder.full_disk) == ({}, {}, [], set())
+    assert recorder.log(path_of(recorder, "top")) == "building top"
+    assert recorder.log(path_of(recorder, "floating")) is None
+
+
+@EVERY
+def test_builds_above_content_addressed_ones_keep_the_name_they_were_asked_by(series: str) -> None:
+    """Nix builds a resolved derivation, whose path is another one."""
+    names = {drv["name"] if "name" in drv else short(path): path for path, drv in shown(series).items()}
+    recorder = replay(series, "success")
+    assert path_of(recorder, "above").endswith(names["above"].rsplit("/", 1)[-1])
+    assert path_of(recorder, "top").endswith(names["top"].rsplit("/", 1)[-1])
+
+
+@EVERY
+def test_failures(series: str) -> None:
+    recorder = replay(series, "failure")
+    failed = {short(path): status for path, status in recorder.failures.items()}
+    assert failed == {"breaks": "failed", "full": "failed", "victim": "dependency-failed"}
+    assert recorder.log(path_of(recorder, "breaks")) == "about to fail", (
+        "what a builder prints is a log line, never an event"
+    )
+    assert [short(path) for path in recorder.full_disk] == ["full"]
+    assert recorder.failure_of(path_of(recorder, "random")) is None
+    assert not recorder.unexplained
+
+
+@EVERY
+@pytest.mark.parametrize("name", ["timeout", "silent", "timeouts"])
+def test_timeouts(series: str, name: str) -> None:
+    """Nix 2.34 says that something timed out, and not what."""
+    recorder = replay(series, name)
+    assert recorder.failure_of(path_of(recorder, "slow")) == "timed-out"
+    if name == "timeouts":
+        assert recorder.failure_of(path_of(recorder, "breaks")) == "failed"
+        above = next(path for path in recorder.failures if short(path) == "above-slow")
+        assert recorder.failure_of(above) == "dependency-failed"
+
+
+def test_a_nameless_timeout_is_nobody_s_who_was_quicker() -> None:
+    now = 0.0
+    recorder = Recorder(clock=lambda: now)
+    for number, seconds in (("1", 2.0), ("2", 9.9)):
+        now = 0.0
+        recorder.feed(event(action="start", id=int(number), type=105, fields=[f"/nix/store/{number}.drv", "", 1, 1]))
+        now = seconds
+        recorder.feed(event(action="stop", id=int(number)))
+    recorder.feed(event(action="msg", level=0, msg="error: timed out after 10 seconds"))
+    recorder.feed(event(action="msg", level=0, msg="error: build of '/nix/store/1.drv', '/nix/store/2.drv' failed"))
+    assert recorder.failure_of("/nix/store/1.drv") == "failed"
+    assert recorder.failure_of("/nix/store/2.drv") == "timed-out"
+    assert recorder.failure_of("/nix/store/3.drv") is None
+
+
+@EVERY
+def test_wrong_hash(series: str) -> None:
+    recorder = replay(series, "wrong-hash")
+    assert {short(path): status for path, status in recorder.failures.items()} == {"wrong": "failed"}
+
+
+@EVERY
+def test_mismatch(series: str) -> None:
+    recorder = replay(series, "mismatch")
+    assert [short(a.name) for a in recorder.checks] == ["random", "b"]
+    assert recorder.builds == []
+    [(drv_path, (output, other))] = recorder.mismatches.items()
+    assert (short(drv_path), short(output), other) == ("random", "random-extra", f"{output}.check")
+    assert recorder.failures == {}
+    assert not recorder.unexplained
+
+
+@EVERY
+def test_substitution(series: str) -> None:
+    recorder = replay(series, "substitution")
+    assert recorder.builds == []
+    assert sorted(short(a.name) for a in recorder.substitutions) == ["a", "a-dev", "b"]
+    assert {a.origin for a in recorder.substitutions} == {"file:///box/cache"}
+    assert all(a.stopped is not None for a in recorder.substitutions)
+    assert sorted(short(a.name) for a in recorder.copies) == ["a", "a-dev", "b"]
+
+
+def test_a_path_that_the_first_cache_fails_to_deliver_is_two_substitutions() -> None:
+    recorder = Recorder(clock=Clock())
+    for number, cache in enumerate(("https://a", "https://b")):
+        recorder.feed(event(action="start", id=number, type=108, fields=["/nix/store/x-y", cache]))
+        recorder.feed(event(action="stop", id=number))
+    assert [a.origin for a in recorder.substitutions] == ["https://a", "https://b"]
+
+
+def test_logs_are_bounded() -> None:
+    recorder = Recorder(clock=Clock())
+    recorder.feed(event(action="start", id=1, type=105, fields=["/nix/store/x.drv", "", 1, 1]))
+    for number in range(LOG_LINES * 3):
+        recorder.feed(event(action="result", id=1, type=101, fields=[f"{number} " + "x" * LOG_WIDTH * 2]))
+    log = recorder.log("/nix/store/x.drv")
+    assert log is not None
+    lines = log.split("\n")
+    assert len(lines) == LOG_LINES
+    assert lines[-1].startswith(f"{LOG_LINES * 3 - 1} x")
+    assert {len(line) for line in lines} == {LOG_WIDTH}
+
+
+def test_messages_are_bounded() -> None:
+    recorder = Recorder()
+    for number in range(MESSAGES + 5):
+        recorder.feed(event(action="msg", level=0, msg=f"error: {number}"))
+        recorder.feed(event(action="msg", level=1, msg=f"warning: {number}"))
+    assert len(recorder.errors) == len(recorder.warnings) == len(recorder.unexplained) == MESSAGES
+    assert recorder.errors[-1] == f"error: {MESSAGES + 4}"
+
+
+def test_lines_of_unknown_activities_and_stops_of_unstarted_ones_do_nothing() -> None:
+    recorder = Recorder()
+    recorder.feed(event(action="result", id=5, type=101, fields=["whose?"]))
+    recorder.feed(event(action="stop", id=5))
+    assert recorder == Recorder(clock=recorder.clock)
+
+
+def test_the_watcher_hears_of_every_activity_once() -> None:
+    heard: list[tuple[str, str, str, float]] = []
+
+    class Watcher:
+        def started(self, kind: str, name: str, at: float) -> None:
+            heard.append(("started", kind, short(name), at))
+
+        def stopped(self, kind: str, name: str, at: float) -> None:
+            heard.append(("stopped", kind, short(name), at))
+
+    recorder = Recorder(watcher=Watcher())
+    for line in (RECORDED / "2.34/success.log").read_bytes().splitlines():
+        recorder.feed(line)
+    assert len(heard) == 12
+    assert len({(what, kind, name) for what, kind, name, _ in heard}) == 12
+    assert [at for *_, at in heard] == sorted(at for *_, at in heard)
+
+
+def test_a_million_lines_stay_under_100_mb() -> None:
+    """The whole process, interpreter and modules included, measured by the system."""
+    code = """
+import re
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.processes import bounded_lines
+recorder = Recorder()
+class Stream:  # as a pipe is read: line by line, never the whole
+    def __init__(self): self.lines = make()
+    def readline(self, limit): return next(self.lines, b"")
+def make():
+    for n in range(10_000):
+        drv = b'["/nix/store/%032d-package.drv","",1,1]' % n
+        yield b'@nix {"action":"start","id":%d,"text":"building","type":105,"fields":%s}\\n' % (n, drv)
+        for line in range(97):
+            said = b"checking for something or other... yes " * 4
+            yield b'@nix {"action":"result","id":%d,"type":101,"fields":["%s"]}\\n' % (n, said)
+        yield b'@nix {"action":"msg","level":0,"msg":"error: something went wrong with number %d"}\\n' % n
+        yield b'@nix {"action":"stop","id":%d}\\n' % n
+count = 0
+for line in bounded_lines(Stream()):
+    recorder.feed(line); count += 1
+# Not ru_maxrss: that counts the parent too, from before exec.
+print(count, len(recorder.builds), re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    lines, builds, kilobytes = map(int, done.stdout.split())
+    assert (lines, builds) == (1_000_000, 10_000)
+    assert kilobytes < 100_000
+
+
+def event(**fields: object) -> bytes:
+    return b"@nix " + json.dumps(fields).encode()
+
+
+def path_of(recorder: Recorder, name: str) -> str:
+    return next(a.name for a in recorder.builds if short(a.name) == name)
+
+
+def shown(series: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads((RECORDED / series / "derivations.json").read_text())
+    nested: dict[str, dict[str, str]] = found.get("derivations", found)  # type: ignore[assignment]
+    return nested

@@ -1,0 +1,260 @@
+"""What a person sees: on a terminal, in a job's log, and when a build tries to draw on it."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nix_repro.output.render import progress as progress_module
+from nix_repro.output.render.phrases import headline, short_hash
+from nix_repro.output.render.progress import Progress
+from nix_repro.output.render.terminal import ROWS, print_report
+from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped
+from nix_repro.text import store_name
+
+REPORTS = Path(__file__).parents[4] / "fixtures/reports"
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.exe\x9b31m[bold red]x[/] \ud800"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def report(*derivations: DerivationReport, **changes: object) -> Report:
+    base = Report(
+        tool="nix-repro 1",
+        started="now",
+        system="x86_64-linux",
+        commit=None,
+        nix_version="2.8",
+        environment={},
+        conclusion="fail",
+        exit_code=1,
+        fail_on=("divergence",),
+        scope="own",
+        rebuilder="shadow",
+        rounds=2,
+        derivations=derivations,
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+def divergent(name: str = "x", **changes: object) -> DerivationReport:
+    hashes = (
+        Hash(nar_hash=f"sha256-{'a' * 10}tail", source="built", origin="o"),
+        Hash(nar_hash=f"sha256-{'b' * 10}tail", source="rebuilt", origin="o"),
+    )
+    again = msgspec.structs.replace(hashes[0], source="rebuilt")
+    base = DerivationReport(
+        drv_path="/nix/store/x.drv",
+        name=name,
+        verdict="divergent",
+        attrs=("packages.x",),
+        outputs={
+            "out": Output(path="/nix/store/x", verdict="divergent", hashes=hashes),
+            "dev": Output(path="/nix/store/x-dev", verdict="reproducible", hashes=(hashes[0], again)),
+        },
+        builds=(Build(round=1, status="built", seconds=1.25), Build(round=2, status="built", seconds=None)),
+        reproduce="nix-repro check '.#x'",
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+def shown(what: Report, stream: io.StringIO | None = None) -> str:
+    stream = stream or io.StringIO()
+    print_report(what, stream)
+    return stream.getvalue()
+
+
+def test_a_divergence_says_what_where_and_how_to_repeat_it() -> None:
+    found = Finding(
+        output="out",
+        path="bin/x",
+        cause="timestamp",
+        confidence="proved",
+        because="both are dates",
+        fix="set it",
+        a="2020",
+        b="2021",
+    )
+    text = shown(report(divergent(findings=(found,))))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["✗", "The", "one", "derivation", "in", "scope", "diverges"] in lines
+    assert ["✗", "x", "divergent", "out", "aaaaaaaa", "bbbbbbbb", "1.2/–"] in lines
+    assert ["✓", "reproducible", "dev", "aaaaaaaa", "same"] in lines
+    assert ["out:bin/x", "timestamp", "(proved)"] in lines
+    assert ["-", "2020"] in lines
+    assert ["+", "2021"] in lines
+    assert "fix: set it" in text
+    assert "reproduce: nix-repro check '.#x'" in text
+
+
+def test_failures_come_first_and_roots_before_victims() -> None:
+    rows = [
+        divergent("fine", verdict="reproducible"),
+        divergent("victim", verdict="reproducible", marks=("propagated",)),
+        divergent("open", verdict="unverified", reason="timed out"),
+        divergent("broken", verdict="build-failed"),
+        divergent("again", verdict="rebuild-failed"),
+        divergent("root"),
+    ]
+    text = shown(report(*rows))
+    table = [line.split()[1] for line in text.splitlines() if line.startswith(("✓", "✗", "?")) and " out " in line]
+    assert table == ["root", "broken", "again", "open", "victim", "fine"]
+    assert "unverified: timed out" in text
+    assert "reproducible (propagated)" in text
+
+
+def test_the_end_of_a_failed_build_s_log() -> None:
+    log = "\n".join(f"line {n}" for n in range(100))
+    text = shown(report(divergent(verdict="build-failed", builds=(Build(round=1, status="failed", log=log),))))
+    assert "line 99" in text
+    assert "line 10\n" not in text
+    assert "the builder printed nothing" in shown(
+        report(divergent(verdict="build-failed", builds=(Build(round=1, status="failed"),)))
+    )
+
+
+def test_what_was_left_out_is_said() -> None:
+    many = [divergent(f"package-{n:03}") for n in range(ROWS + 7)]
+    text = shown(
+        report(*many, skipped=(Skipped(reason="fixed-output", count=12, examples=("/nix/store/abc-src.drv",)),))
+    )
+    assert "and 7 more: 7 divergent" in text
+    assert "not rebuilt: 12 fixed-output (abc-src, …)" in text
+    assert "rebuilder shadow, 2 builds each, varied: nothing" in text
+
+
+def test_a_log_gets_no_escape_sequences_and_no_broken_lines() -> None:
+    text = shown(report(divergent("a-package-with-a-rather-long-name-" + "x" * 60)))
+    assert "\x1b" not in text
+    assert "a-package-with-a-rather-long-name-" + "x" * 60 in text
+
+
+def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[1;31m" in shown(report(divergent()), Terminal())
+
+
+@pytest.mark.parametrize("make", [io.StringIO, Terminal])
+def test_hostile_names_are_shown_and_not_obeyed(make: Callable[[], io.StringIO]) -> None:
+    found = Finding(
+        output=HOSTILE,
+        path=HOSTILE,
+        cause="unknown",
+        confidence="low",
+        because=HOSTILE,
+        fix=HOSTILE,
+        a=HOSTILE,
+        b=HOSTILE,
+    )
+    bad = divergent(
+        HOSTILE, outputs={HOSTILE: divergent().outputs["out"]}, findings=(found,), reproduce=HOSTILE, reason=HOSTILE
+    )
+    failed = divergent(HOSTILE, verdict="build-failed", builds=(Build(round=1, status="failed", log=HOSTILE),))
+    vague = divergent(HOSTILE, verdict="unverified", reason=HOSTILE)
+    skipped = (Skipped(reason=HOSTILE, count=1, examples=(HOSTILE,)),)
+    text = shown(report(bad, failed, vague, skipped=skipped), make())
+    own = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "[bold red]x[/]" in own, "markup of a library is text"
+    assert not [char for char in own if not char.isprintable() and char != "\n"]
+    assert "owned" in own
+
+
+def test_markup_in_a_terminal_does_not_colour() -> None:
+    text = shown(report(divergent("[bold green]all fine[/]")), Terminal())
+    assert "[bold green]all fine[/]" in re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@pytest.mark.parametrize("name", ["clean", "diverged"])
+def test_recorded_reports(name: str) -> None:
+    recorded = msgspec.json.decode((REPORTS / f"{name}.json").read_bytes(), type=Report)
+    text = shown(recorded)
+    assert text.strip().splitlines()[0].endswith(headline(recorded).sentence)
+    assert all(d.name in text for d in recorded.derivations if d.verdict == "divergent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"conclusion": "pass"}, "✓ No difference found in 1 derivation (2 outputs)"),
+        ({"conclusion": "inconclusive"}, "? No difference found in 1 derivation (2 outputs)"),
+        ({"conclusion": "inconclusive", "derivations": ()}, "? Nothing in scope to verify"),
+        (
+            {"conclusion": "pass", "derivations": (divergent(verdict="unverified", reason="fixed-output"),)},
+            "✓ Nothing in scope to verify",
+        ),
+        (
+            {"conclusion": "fail", "derivations": (divergent(), divergent(verdict="reproducible"))},
+            "✗ 1 of 2 derivations diverges",
+        ),
+    ],
+)
+def test_the_verdict_in_one_line(changes: dict[str, object], line: str) -> None:
+    assert shown(report(divergent(verdict="reproducible"), **changes)).strip().splitlines()[0] == line
+
+
+def test_a_line_per_phase_where_nobody_watches() -> None:
+    stream = io.StringIO()
+    with Progress(stream) as progress:
+        progress.phase("building [3] derivations")
+        progress.warn(f"look {HOSTILE}")
+        progress.started("build", "/nix/store/x.drv", time.time())
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "nix-repro: building [3] derivations"
+    assert lines[1].startswith("warning: look ␛[2J")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_heartbeat_says_what_takes_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "HEARTBEAT", 0.01)
+    stream = io.StringIO()
+    with Progress(stream) as progress:
+        progress.phase("building")
+        progress.started("build", "/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-slow.drv", time.time() - 61)
+        progress.started("build", "/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-quick.drv", time.time())
+        deadline = time.monotonic() + 20
+        while "running" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    beat = next(line for line in stream.getvalue().splitlines() if "running" in line)
+    assert re.fullmatch(r"nix-repro: building: 0 built, [12] running, longest: slow 6\d s", beat)
+
+
+def test_a_live_display_where_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with Progress(stream) as progress:
+        progress.phase("building")
+        for number in range(12):
+            progress.started("build", f"/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-p{number}.drv", time.time())
+        progress.stopped("build", "/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-p0.drv", time.time())
+        deadline = time.monotonic() + 20
+        while "1 built" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    text = stream.getvalue()
+    assert "build p1  " in text
+    assert "and 3 more" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-hello-2.12.drv", "hello-2.12"),
+        ("/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-hello", "hello"),
+        ("hello", "hello"),
+        ("", ""),
+    ],
+)
+def test_store_names(path: str, name: str) -> None:
+    assert store_name(path) == name
+
+
+def test_hashes_are_short_enough_to_tell_apart() -> None:
+    assert short_hash("sha256-knb9U7Sdy/YWj4gjrvFIevLuTiMEt+5kEtunmYK5CoY=") == "knb9U7Sd"

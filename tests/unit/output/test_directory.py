@@ -1,0 +1,124 @@
+"""--keep: both sides of what differs, as plain trees."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nix_repro.build.rebuild.copying import copy_tree
+from nix_repro.errors import UsageError
+from nix_repro.observations import Tree
+from nix_repro.output.directory import fill_directory, keep_trees, read_report, write_report
+from nix_repro.output.tree_names import named_trees
+from nix_repro.report import DerivationReport, Report, Verdict
+
+
+def report_on(*rows: DerivationReport) -> Report:
+    return Report(
+        tool="t",
+        started="s",
+        system="x",
+        commit=None,
+        nix_version="2",
+        environment={},
+        conclusion="fail",
+        exit_code=1,
+        fail_on=(),
+        scope="own",
+        rebuilder=None,
+        rounds=2,
+        derivations=rows,
+    )
+
+
+def differing(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> dict[str, Tree]:
+    """The trees by name of derivations by .drv path, name and verdict; each has one that differs."""
+    kept: dict[tuple[str, str], Tree] = {}
+    rows = []
+    for drv_path, name, verdict in derivations:
+        rows.append(DerivationReport(drv_path=drv_path, name=name, verdict=verdict))
+        trees = tmp_path / "trees" / Path(drv_path).name
+        for side in "ab":
+            (trees / side).mkdir(parents=True)
+            (trees / side / "file").write_text(side)
+        kept[drv_path, "out"] = Tree(trees / "a", trees / "b", round=2)
+    return named_trees(report_on(*rows), kept)
+
+
+def test_what_diverges_is_kept_by_name_and_output(tmp_path: Path) -> None:
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"), ("/s/bbbbbbbbbb-y.drv", "y", "reproducible"))
+    keep_trees(found, tmp_path / "kept")
+    files = sorted(str(p.relative_to(tmp_path / "kept")) for p in (tmp_path / "kept").rglob("*") if p.is_file())
+    assert files == ["x/out/a/file", "x/out/b/file"]
+    assert (tmp_path / "kept/x/out/b/file").read_text() == "b"
+
+
+def test_two_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"), ("/s/bbbbbbbbbb-x.drv", "x", "divergent"))
+    keep_trees(found, tmp_path / "kept")
+    assert sorted(os.listdir(tmp_path / "kept")) == ["x-aaaaaaaa", "x-bbbbbbbb"]
+
+
+def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
+    keep_trees(found, tmp_path / "kept")
+    with pytest.raises(UsageError, match="x/out/a is already there"):
+        keep_trees(found, tmp_path / "kept")
+
+
+def test_a_report_directory_holds_no_trees_of_an_earlier_run(tmp_path: Path) -> None:
+    fill_directory(report_on(), differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent")), tmp_path, "never")
+    assert (tmp_path / "trees.tar.gz").is_file()
+    fill_directory(report_on(), {}, tmp_path, "never")
+    assert not (tmp_path / "trees.tar.gz").exists()
+
+
+def test_a_report_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    write_report(report_on(), file)
+    assert read_report(file, file.stat().st_size) == report_on()
+    with pytest.raises(UsageError, match="too large"):
+        read_report(file, file.stat().st_size - 1)
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"--keep: .*Not a directory"):
+        keep_trees(found, tmp_path / "file")
+
+
+def test_a_copy_is_the_same_but_ours(tmp_path: Path) -> None:
+    """As the store has it: read-only, with links that lead nowhere, executables and names that are no text."""
+    source = tmp_path / "source"
+    (source / "bin").mkdir(parents=True)
+    (source / "bin/run").write_bytes(b"#!/bin/sh\n")
+    (source / "bin/run").chmod(0o555)
+    (source / "data").write_bytes(b"\x00")
+    (source / "data").chmod(0o444)
+    (source / "empty").mkdir()
+    (source / "dangling").symlink_to("/nowhere")
+    (source / "loop").symlink_to(".")
+    hostile = os.fsencode(source) + b"/\xff\n\x1b[31m"
+    Path(os.fsdecode(hostile)).write_text("x")
+    for directory in (source / "bin", source / "empty", source):
+        directory.chmod(0o555)
+    copy_tree(source, tmp_path / "deep/er/copy")
+    copy = tmp_path / "deep/er/copy"
+    assert sorted(os.listdir(os.fsencode(copy))) == sorted(os.listdir(os.fsencode(source)))
+    assert os.readlink(copy / "dangling") == "/nowhere"
+    assert os.readlink(copy / "loop") == "."
+    assert (copy / "bin/run").stat().st_mode & 0o777 == 0o755
+    assert (copy / "data").stat().st_mode & 0o777 == 0o644
+    assert (copy / "empty").stat().st_mode & 0o700 == 0o700
+
+
+def test_a_single_file_and_a_link_are_trees_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("file")
+    copy_tree(tmp_path / "file", tmp_path / "copied-file")
+    copy_tree(tmp_path / "link", tmp_path / "copied-link")
+    assert (tmp_path / "copied-file").read_text() == "x"
+    assert os.readlink(tmp_path / "copied-link") == "file"

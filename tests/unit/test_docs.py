@@ -1,0 +1,37 @@
+"""What the documents name is there, and what is there is named."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/nix_repro"
+DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+THEIRS = (".nix-repro.yml", "flake.lock", "flake.nix")
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[document.name for document in DOCUMENTS])
+def test_files_that_are_named_exist(document: Path) -> None:
+    named = re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|nix|json|yml|md|lock))`", document.read_text())
+    places = (ROOT, SOURCE, SOURCE / "explain", ROOT / "tests", ROOT / "tests/unit/nix/recorded")
+    # What is in a user's repository is not in ours, and a name without a directory may be anywhere in the sources.
+    missing = [name for name in named if not any((place / name).exists() for place in places) and name not in THEIRS]
+    assert not missing
+
+
+def test_links_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_dependency_has_its_reason() -> None:
+    table = ARCHITECTURE.partition("## Dependencies")[2]
+    for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
+        name = re.split(r"[<>=]", requirement)[0]
+        assert f"| {name} |" in table, name

@@ -1,0 +1,103 @@
+"""Policy: conclusion and exit code."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from nix_repro.plan.scope import FIXED_OUTPUT, IMPURE, UNREACHABLE, UPSTREAM
+from nix_repro.report import SEVERITY, DerivationReport, Target, Verdict
+from nix_repro.verdict.conclusion import DEFAULT_FAIL_ON, FAIL_ON, judge
+
+OVERRUN = Target(name="build", limit=1, actual=2, ok=False)
+MET = Target(name="build", limit=3, actual=2, ok=True)
+UNMEASURED = Target(name="build", limit=3, actual=None, ok=None)
+
+
+def found(*verdicts: Verdict, reason: str = "timed out") -> list[DerivationReport]:
+    return [
+        DerivationReport(drv_path=f"/{n}", name="x", verdict=v, reason=reason if v == "unverified" else None)
+        for n, v in enumerate(verdicts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "targets", "expected"),
+    [
+        (["reproducible"], [], ("pass", 0)),
+        (["reproducible"], [MET, UNMEASURED], ("pass", 0)),
+        (["reproducible"], [MET, OVERRUN], ("fail", 3)),
+        (["reproducible", "divergent"], [], ("fail", 1)),
+        (["reproducible", "divergent", "build-failed", "unverified"], [OVERRUN], ("fail", 1)),
+        (["reproducible", "build-failed"], [OVERRUN], ("fail", 4)),
+        (["reproducible", "rebuild-failed"], [], ("fail", 4)),
+        (["reproducible", "unverified"], [], ("inconclusive", 5)),
+        (["build-failed"], [], ("fail", 4)),
+        (["unverified"], [], ("inconclusive", 5)),
+        ([], [], ("inconclusive", 5)),
+    ],
+)
+def test_by_default(verdicts: list[Verdict], targets: list[Target], expected: tuple[str, int]) -> None:
+    assert judge(found(*verdicts), targets, DEFAULT_FAIL_ON) == expected
+
+
+@pytest.mark.parametrize("reason", [FIXED_OUTPUT, IMPURE, UPSTREAM])
+def test_what_was_never_to_be_verified_leaves_nothing_open(reason: str) -> None:
+    assert judge(found("reproducible", "unverified", reason=reason), [], DEFAULT_FAIL_ON) == ("pass", 0)
+
+
+@pytest.mark.parametrize("reason", [FIXED_OUTPUT, UPSTREAM])
+def test_but_nothing_else_is_no_evidence(reason: str) -> None:
+    assert judge(found("unverified", reason=reason), [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
+
+
+@pytest.mark.parametrize("reason", [UNREACHABLE, "timed out", "only first output seen", "cancelled"])
+def test_open_questions_are_inconclusive_and_fail_on_demand(reason: str) -> None:
+    derivations = found("reproducible", "unverified", reason=reason)
+    assert judge(derivations, [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
+    assert judge(derivations, [], ["unverified"]) == ("fail", 5)
+    assert judge(derivations, [], []) == ("inconclusive", 5), "never a pass, whatever is asked for"
+
+
+def test_what_is_not_in_fail_on_does_not_fail() -> None:
+    everything = found("reproducible", "divergent", "build-failed", "rebuild-failed")
+    assert judge(everything, [OVERRUN], []) == ("pass", 0)
+    assert judge(everything, [OVERRUN], ["overrun"]) == ("fail", 3)
+    assert judge(everything, [OVERRUN], ["overrun", "build-failure"]) == ("fail", 4)
+
+
+@pytest.mark.parametrize("signum", [2, 15])
+def test_interrupted_goes_before_everything(signum: int) -> None:
+    assert judge(found("reproducible"), [], DEFAULT_FAIL_ON, signum=signum) == ("inconclusive", 128 + signum)
+    assert judge(found("divergent"), [], DEFAULT_FAIL_ON, signum=signum) == ("fail", 128 + signum)
+
+
+def test_precedence_in_every_combination() -> None:
+    """Divergence, build failure, unverified, overrun: the first that is there and listed decides."""
+    for size in range(1, len(SEVERITY) + 1):
+        for verdicts in itertools.combinations(SEVERITY, size):
+            for length in range(len(FAIL_ON) + 1):
+                for fail_on in itertools.combinations(FAIL_ON, length):
+                    for targets in ([], [OVERRUN]):
+                        conclusion, code = judge(found(*verdicts), targets, fail_on)
+                        failed = {"divergent", "reproducible"}.isdisjoint(verdicts)
+                        is_open = "unverified" in verdicts or failed
+                        expected = (
+                            1
+                            if "divergent" in verdicts and "divergence" in fail_on
+                            else 4
+                            if {"build-failed", "rebuild-failed"} & set(verdicts) and "build-failure" in fail_on
+                            else 5
+                            if is_open and "unverified" in fail_on
+                            else 3
+                            if targets and "overrun" in fail_on
+                            else None
+                        )
+                        if expected is not None:
+                            assert (conclusion, code) == ("fail", expected), (verdicts, fail_on)
+                        else:
+                            assert (conclusion, code) == (("inconclusive", 5) if is_open else ("pass", 0)), (
+                                verdicts,
+                                fail_on,
+                            )

@@ -1,0 +1,301 @@
+"""Every way in which observations become a verdict, with its marks and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from nix_repro.build.outcome import CANCELLED, DISK_FULL, TIMED_OUT
+from nix_repro.build.rebuild.attempts import NO_EVENT
+from nix_repro.build.rebuild.inputs import INPUT_REBUILT
+from nix_repro.build.rebuild.nix_check import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, PATH_REWRITING
+from nix_repro.nix.derivation import Derivation, DrvOutput
+from nix_repro.observations import Attempt, Observations, Seen
+from nix_repro.plan.scope import Plan, make_plan
+from nix_repro.report import Hash, Mark, Source, Status, Verdict
+from nix_repro.verdict.verdict import (
+    NOT_ISOLATED,
+    NOT_REBUILT,
+    Judged,
+    dependent_divergences,
+    judge_all,
+    judge_whole_set,
+    not_rebuilt,
+)
+
+A, B, C = "/s/a.drv", "/s/b.drv", "/s/c.drv"
+
+
+def drv(path: str, *inputs: str, outputs: tuple[str, ...] = ("out",)) -> Derivation:
+    name = path[3:-4]
+    made = {o: DrvOutput(f"/s/{name}-{o}") for o in outputs}
+    return Derivation(path, name, "s", "b", (), {}, made, dict.fromkeys(inputs, ("out",)), ())
+
+
+def plan_of(*drvs: Derivation) -> Plan:
+    graph = {d.drv_path: d for d in drvs}
+    return make_plan({"top": drvs[-1].drv_path}, "closure", lambda *_: graph, None)
+
+
+def attempt(
+    path: str,
+    round_number: int,
+    hashes: Mapping[str, str] | str | None,
+    *,
+    status: Status = "built",
+    why: str | None = None,
+    missing: Mapping[str, str] | None = None,
+    source: Source | None = None,
+    isolated: bool = False,
+) -> Attempt:
+    by_output = {"out": hashes} if isinstance(hashes, str) else hashes or {}
+    how: Source = source or ("built" if round_number == 1 else "rebuilt")
+    seen = {o: Seen(f"{path[:-4]}-{o}", f"sha256-{h}", how, f"round {round_number}") for o, h in by_output.items()}
+    return Attempt(path, round_number, status, seen, missing or {}, why, isolated=isolated)
+
+
+def judged(plan: Plan, *attempts: Attempt, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+    seen = Observations()
+    seen.add(attempts)
+    return judge_all(plan, seen, unfinished)
+
+
+ONE = plan_of(drv(A))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "verdict", "marks", "reason"),
+    [
+        ([attempt(A, 1, "x"), attempt(A, 2, "x")], "reproducible", (), None),
+        ([attempt(A, 1, "x"), attempt(A, 2, "y")], "divergent", (), None),
+        ([attempt(A, 1, "x", source="substituted", status="substituted"), attempt(A, 2, "y")], "divergent", (), None),
+        ([attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(A, 3, "x")], "reproducible", (), None),
+        ([attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(A, 3, "y")], "divergent", ("intermittent",), None),
+        ([attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(A, 3, "z")], "divergent", (), None),
+        # A difference that was seen stays seen, whatever the other rounds came to.
+        (
+            [attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(A, 3, None, status="failed", why="no")],
+            "divergent",
+            (),
+            None,
+        ),
+        (
+            [attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(A, 3, None, status="failed", why="no")],
+            "rebuild-failed",
+            (),
+            "no",
+        ),
+        ([attempt(A, 1, "x"), attempt(A, 2, None, status="failed", why="no")], "rebuild-failed", (), "no"),
+        ([attempt(A, 1, None, status="failed", why="the builder failed")], "build-failed", (), "the builder failed"),
+        ([], "unverified", (), NOT_REBUILT),
+        ([attempt(A, 1, "x")], "unverified", (), NOT_REBUILT),
+        ([attempt(A, 1, None, status="dependency-failed", why="a dependency")], "unverified", (), "a dependency"),
+        ([attempt(A, 1, None, status="timed-out", why=TIMED_OUT)], "unverified", (), TIMED_OUT),
+        ([attempt(A, 1, None, status="disk-full", why=DISK_FULL)], "unverified", (), DISK_FULL),
+        ([attempt(A, 1, None, status="not-built")], "unverified", (), NOT_REBUILT),
+    ],
+)
+def test_one_output(attempts: list[Attempt], verdict: Verdict, marks: tuple[Mark, ...], reason: str | None) -> None:
+    found = judged(ONE, *attempts)[A]
+    assert (found.verdict, found.marks, found.reason) == (verdict, marks, reason)
+    assert {o.verdict for o in found.outputs.values()} == {verdict}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        TIMED_OUT,
+        DISK_FULL,
+        CANCELLED,
+        NO_EVENT,
+        INPUT_REBUILT,
+        PATH_REWRITING,
+        CONTENT_ADDRESSED,
+        "a dependency failed to build",
+    ],
+)
+@pytest.mark.parametrize("rounds_before", [0, 1])
+def test_a_rebuild_that_shows_nothing_leaves_its_reason(reason: str, rounds_before: int) -> None:
+    equal = [attempt(A, 2 + n, "x") for n in range(rounds_before)]
+    found = judged(
+        ONE, attempt(A, 1, "x"), *equal, attempt(A, 5, None, status="not-built", missing={"out": reason}, why=reason)
+    )[A]
+    assert (found.verdict, found.reason, found.outputs["out"].reason) == ("unverified", reason, reason)
+
+
+def test_the_run_was_cancelled() -> None:
+    found = judged(
+        plan_of(drv(A), drv(B, A)), attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(B, 1, "y"), unfinished=CANCELLED
+    )
+    assert found[A].verdict == "reproducible"
+    assert (found[B].verdict, found[B].reason) == ("unverified", CANCELLED)
+
+
+THREE = plan_of(drv(A, outputs=("out", "dev", "doc")))
+
+
+def test_every_output_has_its_own_verdict() -> None:
+    found = judged(
+        THREE, attempt(A, 1, {"out": "1", "dev": "2", "doc": "3"}), attempt(A, 2, {"out": "1", "dev": "x", "doc": "y"})
+    )[A]
+    assert {name: o.verdict for name, o in found.outputs.items()} == {
+        "out": "reproducible",
+        "dev": "divergent",
+        "doc": "divergent",
+    }
+    assert found.verdict == "divergent"
+    assert found.outputs["dev"].hashes == (
+        Hash(nar_hash="sha256-2", source="built", origin="round 1"),
+        Hash(nar_hash="sha256-x", source="rebuilt", origin="round 2"),
+    )
+
+
+def test_outputs_that_were_not_seen_are_unverified_beside_one_that_diverges() -> None:
+    missing = {"out": FIRST_OUTPUT_ONLY, "doc": FIRST_OUTPUT_ONLY}
+    found = judged(
+        THREE, attempt(A, 1, {"out": "1", "dev": "2", "doc": "3"}), attempt(A, 2, {"dev": "x"}, missing=missing)
+    )[A]
+    assert {name: (o.verdict, o.reason) for name, o in found.outputs.items()} == {
+        "out": ("unverified", FIRST_OUTPUT_ONLY),
+        "dev": ("divergent", None),
+        "doc": ("unverified", FIRST_OUTPUT_ONLY),
+    }
+    assert (found.verdict, found.reason) == ("divergent", None)
+
+
+def test_an_output_that_was_not_seen_keeps_its_derivation_from_being_reproducible() -> None:
+    found = judged(
+        THREE,
+        attempt(A, 1, {"out": "1", "dev": "2", "doc": "3"}),
+        attempt(A, 2, {"out": "1", "dev": "2"}, missing={"doc": FIRST_OUTPUT_ONLY}),
+    )[A]
+    assert (found.verdict, found.reason) == ("unverified", FIRST_OUTPUT_ONLY)
+    assert found.outputs["out"].verdict == "reproducible"
+
+
+def test_intermittent_is_counted_per_output() -> None:
+    """In each round another output differs: each of them is the same in one round of two."""
+    two = plan_of(drv(A, outputs=("out", "dev")))
+    found = judged(
+        two,
+        attempt(A, 1, {"out": "1", "dev": "2"}),
+        attempt(A, 2, {"out": "x", "dev": "2"}),
+        attempt(A, 3, {"out": "1", "dev": "y"}),
+    )[A]
+    assert (found.verdict, found.marks) == ("divergent", ("intermittent",))
+
+
+def test_a_hash_seen_twice_from_the_same_source_is_listed_once() -> None:
+    same = attempt(A, 2, "x")
+    assert len(judged(ONE, attempt(A, 1, "x"), same, same)[A].outputs["out"].hashes) == 2
+
+
+CHAIN = plan_of(drv(A), drv(B, A), drv(C, B))
+WHOLE = [
+    attempt(A, 1, "a"),
+    attempt(B, 1, "b"),
+    attempt(C, 1, "c"),
+    attempt(A, 2, "x"),
+    attempt(B, 2, "y"),
+    attempt(C, 2, "z"),
+]
+
+
+def test_below_a_divergent_root_the_victims_are_marked() -> None:
+    found = judged(CHAIN, *WHOLE, attempt(B, 2, "b", isolated=True), attempt(C, 2, "c", isolated=True))
+    assert {path: (j.verdict, j.marks) for path, j in found.items()} == {
+        A: ("divergent", ()),
+        B: ("reproducible", ("propagated",)),
+        C: ("reproducible", ("propagated",)),
+    }
+    hashes = [h.nar_hash for h in found[B].outputs["out"].hashes]
+    assert hashes == ["sha256-b", "sha256-y", "sha256-b"], "why it was looked at twice stays visible"
+
+
+def test_a_victim_that_diverges_by_itself_too_is_a_root() -> None:
+    found = judged(CHAIN, *WHOLE, attempt(B, 2, "other", isolated=True), attempt(C, 2, "c", isolated=True))
+    assert (found[B].verdict, found[B].marks) == ("divergent", ())
+    assert (found[C].verdict, found[C].marks) == ("reproducible", ("propagated",))
+
+
+def test_without_an_isolated_rebuild_nobody_knows() -> None:
+    found = judged(CHAIN, *WHOLE)
+    assert found[A].verdict == "divergent"
+    assert (found[B].verdict, found[B].reason) == ("unverified", NOT_ISOLATED)
+    assert (found[B].outputs["out"].verdict, found[B].outputs["out"].reason) == ("unverified", NOT_ISOLATED)
+    assert len(found[B].outputs["out"].hashes) == 2
+
+
+@pytest.mark.parametrize(
+    ("isolated", "verdict", "reason"),
+    [
+        (attempt(B, 2, None, status="failed", why="no", isolated=True), "rebuild-failed", "no"),
+        (
+            attempt(B, 2, None, status="timed-out", missing={"out": TIMED_OUT}, why=TIMED_OUT, isolated=True),
+            "unverified",
+            TIMED_OUT,
+        ),
+        (attempt(B, 2, None, status="not-built", isolated=True), "unverified", NOT_ISOLATED),
+    ],
+)
+def test_an_isolated_rebuild_that_shows_nothing(isolated: Attempt, verdict: Verdict, reason: str) -> None:
+    found = judged(CHAIN, *WHOLE, isolated)[B]
+    assert (found.verdict, found.marks, found.reason) == (verdict, (), reason)
+
+
+def test_two_rounds_both_isolated_of_which_one_differs() -> None:
+    found = judged(CHAIN, *WHOLE, attempt(B, 2, "b", isolated=True), attempt(B, 3, "q", isolated=True))[B]
+    assert (found.verdict, found.marks) == ("divergent", ("intermittent",))
+
+
+def test_who_may_be_a_victim() -> None:
+    """Through an input that is the same, too: a builder can read what its inputs refer to."""
+    seen = Observations()
+    seen.add(
+        [
+            attempt(A, 1, "a"),
+            attempt(B, 1, "b"),
+            attempt(C, 1, "c"),
+            attempt(A, 2, "x"),
+            attempt(B, 2, "b"),
+            attempt(C, 2, "z"),
+        ]
+    )
+    whole = judge_whole_set(CHAIN, seen)
+    assert dependent_divergences(CHAIN, whole) == [C]
+    assert whole[B].verdict == "reproducible"
+    assert whole[C].verdict == "divergent"
+
+
+def test_a_derivation_beside_a_divergent_one_is_a_root_of_its_own() -> None:
+    beside = plan_of(drv(A), drv(B), drv(C, A, B))
+    found = judged(beside, *WHOLE, attempt(C, 2, "c", isolated=True))
+    assert [found[path].verdict for path in (A, B, C)] == ["divergent", "divergent", "reproducible"]
+
+
+def test_what_was_not_looked_at() -> None:
+    found = not_rebuilt(drv(A, outputs=("out", "dev")), Observations(), "fixed-output")
+    assert (found.verdict, found.reason) == ("unverified", "fixed-output")
+    assert {o.reason for o in found.outputs.values()} == {"fixed-output"}
+    assert found.outputs["dev"].path == "/s/a-dev"
+
+
+def test_what_is_not_rebuilt_has_to_be_built_all_the_same() -> None:
+    seen = Observations()
+    seen.add([attempt(A, 1, None, status="failed")])
+    assert not_rebuilt(drv(A), seen, "fixed-output").verdict == "build-failed"
+
+
+def test_the_reason_is_never_missing() -> None:
+    """The contract of the report: `unverified` says why."""
+    for attempts in (
+        [],
+        [attempt(A, 1, "x")],
+        [attempt(A, 1, None, status="not-built")],
+        [attempt(A, 1, "x"), attempt(A, 2, None)],
+    ):
+        found = judged(ONE, *attempts)[A]
+        assert found.verdict == "unverified"
+        assert found.reason
+        assert all(o.reason for o in found.outputs.values())
