@@ -17,7 +17,6 @@ from nix_repro.build.outcome import CANCELLED, UNSUPPORTED, observe_build, prese
 from nix_repro.build.rebuild.choose import choose
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
-from nix_repro.build.rebuild.store import Store
 from nix_repro.build.suite import run_checks, run_command
 from nix_repro.build.variations import TIME_GAP
 from nix_repro.config import Config
@@ -224,7 +223,7 @@ def _release_roots(run: Run) -> None:
 def _rebuild(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     first = run.seen.built()
     good = [path for path in plan.targets if path in first]
-    if not isinstance(rebuilder, Store):
+    if not rebuilder.elsewhere:
         elsewhere = _only_elsewhere(run.nix.settings(), [plan.derivations[path] for path in good])
         run.seen.add(elsewhere)
         good = [path for path in good if path not in {attempt.drv_path for attempt in elsewhere}]

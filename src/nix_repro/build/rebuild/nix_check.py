@@ -34,6 +34,8 @@ class NixCheck:
 
     name = "nix-check"
     isolates = False
+    elsewhere = False
+    varies = False
     variations: tuple[Variation, ...] = ()
 
     def __init__(self, nix: Nix) -> None:

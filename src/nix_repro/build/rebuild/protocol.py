@@ -50,12 +50,17 @@ class Answer:
 
 
 class Rebuilder(Protocol):
-    """An independent repetition of builds. `isolates` says whether a repetition with the first build's inputs can be
-    had."""
+    """An independent repetition of builds.
+
+    `isolates`: a repetition with the first build's inputs can be had. `elsewhere`: it builds in another store, which
+    may be on a machine for other systems. `varies`: it can hold more different than the time.
+    """
 
     name: str
     variations: tuple[Variation, ...]
     isolates: bool
+    elsewhere: bool
+    varies: bool
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
         """Raises `NixError` when the repetition as a whole cannot be had."""

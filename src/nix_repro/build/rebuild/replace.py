@@ -34,6 +34,8 @@ class Replace:
 
     name = "replace"
     isolates = True
+    elsewhere = False
+    varies = False
     variations: tuple[Variation, ...] = ()
 
     def __init__(

@@ -38,6 +38,8 @@ class Shadow:
 
     name = "shadow"
     isolates = True
+    elsewhere = False
+    varies = True
 
     def __init__(self, nix: Nix, *, sudo: bool = False) -> None:
         self._nix = nix

@@ -21,6 +21,8 @@ class Store:
 
     name = "store"
     isolates = True
+    elsewhere = True
+    varies = False
     variations: tuple[Variation, ...] = ()
 
     def __init__(self, nix: Nix, url: str) -> None:

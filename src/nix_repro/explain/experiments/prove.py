@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from nix_repro.build.rebuild.shadow import Shadow
 from nix_repro.explain.causes.fixes import fix_for
 from nix_repro.explain.experiments.inquiry import (
     HOLDS,
@@ -36,7 +35,7 @@ _SHAPES: tuple[Cause, ...] = ("archive-metadata", "permissions")
 def experiment(run: Run, plan: Plan, roots: Sequence[str], steady: Sequence[str]) -> None:
     """Experiment on the divergent roots, then on the named derivations in `steady`, which are the same so far, while
     the budget lasts."""
-    if not isinstance(run.rebuilder, Shadow):
+    if run.rebuilder is None or not run.rebuilder.varies:
         run.warn(
             "no experiments: they need the shadow rebuilder, and this run used "
             f"{run.rebuilder.name if run.rebuilder else 'none'}"
