@@ -7,7 +7,6 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from nix_repro.nix.graph import levels
 from nix_repro.nix.log.intervals import covered
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.processes import Processes
-from nix_repro.observations import Attempt, Observations
+from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.installables import add_roots, evaluate
 from nix_repro.plan.scope import UNCHANGED, Plan, built_here, make_plan
 from nix_repro.plan.systems import _refuse_other_systems, _systems
@@ -44,24 +43,16 @@ from nix_repro.verdict.fail_when import check_syntax
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The report, and the two sides of what differs as long as the run's directory exists."""
-
-    report: Report
-    seen: Observations
-
-
 def check(
     config: Config,
     processes: Processes,
     environ: Mapping[str, str],
     cwd: Path,
     display: Display,
-    use: Callable[[Outcome], Report],
+    keep: Callable[[Report, Mapping[tuple[str, str], Tree]], Report],
 ) -> Report:
-    """Run the check and hand its outcome to `use` while the differing trees are still there; it returns the report,
-    with what it has to add to it.
+    """Run the check, and hand the report and the differing trees (by .drv path and output) to `keep` while these are
+    still there; it returns the report, with what it has to add to it.
 
     Raises `UsageError` for what the user can mend. An interruption is no error: the report says what was not finished.
     """
@@ -85,7 +76,7 @@ def check(
             run.unfinished = str(error).splitlines()[-1].removeprefix("error: ")
         with processes.shielded():
             report = finish(assemble(run, signum), config, environ, cwd, run.warn)
-            return use(Outcome(report, run.seen))
+            return keep(report, run.seen.trees)
 
 
 def plan_only(

@@ -33,7 +33,6 @@ PENDING = {
     "metrics.measure",
     "output.render.doctor",
     "plan.systems",
-    "cli/app.py",
     "doctor.py",
     "explain/causes/evidence.py",
 }

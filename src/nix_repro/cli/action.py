@@ -22,6 +22,7 @@ import msgspec
 from nix_repro.errors import INTERNAL_ERROR, INTERRUPTED, USAGE, Interrupted, UsageError
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.checkout import has_commit
+from nix_repro.output.formats import JSON, SUMMARY
 from nix_repro.output.github import outputs, runner
 from nix_repro.output.github.api import CommentMode, StatusesMode, publish
 from nix_repro.output.github.event import destination, pull_request_base
@@ -30,7 +31,6 @@ from nix_repro.report import Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nix_repro.check import Outcome
     from nix_repro.config import Config
 
 #: How action.yml names its artifacts: this and the id.
@@ -172,27 +172,14 @@ def _base_here(environ: Mapping[str, str], directory: Path) -> str | None:
 
 
 def _check(inputs: Inputs, environ: MutableMapping[str, str], directory: Path) -> Report:
-    from nix_repro.check import check
-    from nix_repro.nix.processes import Processes
-    from nix_repro.output.directory import fill_directory
-    from nix_repro.output.render.progress import Progress
-    from nix_repro.output.render.terminal import print_report
-    from nix_repro.output.tree_names import named_trees
-
-    processes = Processes()
-
-    def use(outcome: Outcome) -> Report:
-        trees = named_trees(outcome.report, outcome.seen.trees)
-        return fill_directory(outcome.report, trees, directory, inputs.config.diffoscope, processes.stopped)
+    from nix_repro.cli.check import run_check
+    from nix_repro.output.directory import Results
 
     # rich: a job's log is no terminal, whatever the runner made it look like.
     environ["TTY_COMPATIBLE"] = "0"
     # Names and messages in this output are the flake's. It all goes to one stream, so that the order holds.
-    with runner.commands_stopped(), processes.handling_signals():
-        with Progress(sys.stdout) as display:
-            report = check(inputs.config, processes, environ, inputs.directory, display, use)
-        print_report(report)
-    return report
+    with runner.commands_stopped():
+        return run_check(inputs.config, environ, inputs.directory, Results(directory=directory), stream=sys.stdout)
 
 
 def _with_broken_caches(report: Report, environ: Mapping[str, str]) -> Report:
@@ -208,14 +195,14 @@ def _with_broken_caches(report: Report, environ: Mapping[str, str]) -> Report:
 
 
 def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory: Path) -> None:
-    from nix_repro.output.directory import REPORT, write_renderings
+    from nix_repro.output.directory import Results
 
-    summary = directory / "summary.md"
-    values = outputs.outputs(report, report_json=directory / REPORT, summary_file=summary)
+    summary = directory / SUMMARY.file
+    values = outputs.outputs(report, report_json=directory / JSON.file, summary_file=summary)
     with _going_on("outputs"):
         outputs.write_outputs(values | {"report-directory": str(directory)})
     with _going_on("report"):
-        write_renderings(report, directory)
+        Results(directory=directory).write(report)
     with _going_on("step summary"):
         runner.write_summary(summary.read_text("utf-8"), environ)
     with _going_on("logs and annotations"):
@@ -272,9 +259,9 @@ def _stored(reports: Path) -> list[Path]:
 
 
 def _read_stored(directory: Path) -> Report:
-    from nix_repro.output.directory import REPORT, read_report
+    from nix_repro.output.directory import read_report
 
-    file = directory / REPORT
+    file = directory / JSON.file
     if file.is_symlink() or not file.is_file():
         raise UsageError(f"{directory.name}: holds no report")
     return read_report(file, _STORED_BYTES)

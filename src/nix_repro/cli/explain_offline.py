@@ -15,8 +15,9 @@ from nix_repro.explain.context import Context, Input, Side
 from nix_repro.explain.engine import explain_output
 from nix_repro.observations import Tree
 from nix_repro.output import archive
-from nix_repro.output.directory import REPORT, read_report
-from nix_repro.output.tree_names import named_trees, tree_names
+from nix_repro.output.directory import read_report
+from nix_repro.output.formats import JSON
+from nix_repro.output.tree_names import tree_names
 from nix_repro.report import Build, DerivationReport, Finding, Report
 
 #: The report's start is written to the second.
@@ -24,18 +25,16 @@ RESOLUTION = 1.0
 #: Epoch seconds that no build has started after, in this century or the next.
 LATEST = 2.0**33
 
-
 Trees = Mapping[tuple[str, str], Tree]
 
 
-def explain_directory(
-    directory: Path, use: Callable[[Report, Mapping[str, Tree]], Report] = lambda report, _: report
-) -> Report:
-    """The report with fresh findings, as `use` returns it; that gets the trees by name, while they are there.
+def explain_directory(directory: Path, keep: Callable[[Report, Trees], Report] = lambda report, _: report) -> Report:
+    """The report with fresh findings, as `keep` returns it, which gets the trees (by .drv path and output) while they
+    are there.
 
     Raises `UsageError` when there is no report, or there are no trees beside it.
     """
-    report = read_report(directory / REPORT)
+    report = read_report(directory / JSON.file)
     file = directory / archive.NAME
     if not file.is_file():
         raise UsageError(
@@ -50,7 +49,7 @@ def explain_directory(
             if (tree := unpacked.get(f"{names.get(derivation.drv_path)}/{output}")) is not None
         }
         derivations = tuple(_explain(derivation, report, trees) for derivation in report.derivations)
-        return use(msgspec.structs.replace(report, derivations=derivations), named_trees(report, trees))
+        return keep(msgspec.structs.replace(report, derivations=derivations), trees)
 
 
 def _explain(derivation: DerivationReport, report: Report, trees: Trees) -> DerivationReport:

@@ -13,7 +13,9 @@ from nix_repro.cli.explain_offline import explain_directory
 from nix_repro.errors import UsageError
 from nix_repro.observations import Tree
 from nix_repro.output.archive import write_trees
-from nix_repro.output.directory import keep_trees, write_report
+from nix_repro.output.directory import keep_trees
+from nix_repro.output.formats import JSON
+from nix_repro.output.tree_names import named_trees
 from nix_repro.report import Build, DerivationReport, Finding, Output, Report
 
 DRV = "/nix/store/00000000000000000000000000000000-demo.drv"
@@ -53,7 +55,7 @@ def report(**more: Any) -> Report:
 
 def directory(where: Path, what: Report, a: str, b: str, name: str = "demo/out") -> Path:
     where.mkdir()
-    write_report(what, where / "report.json")
+    (where / "report.json").write_bytes(JSON.render(what))
     for side, text in (("a", a), ("b", b)):
         (where.parent / side).mkdir()
         (where.parent / side / "file").write_text(text)
@@ -128,12 +130,12 @@ def test_two_derivations_of_the_same_name_are_told_apart(tmp_path: Path) -> None
 
 
 def test_the_trees_can_be_had_too(tmp_path: Path) -> None:
-    def use(what: Report, trees: Mapping[str, Tree]) -> Report:
-        keep_trees(trees, tmp_path / "kept")
+    def keep(what: Report, trees: Mapping[tuple[str, str], Tree]) -> Report:
+        keep_trees(named_trees(what, trees), tmp_path / "kept")
         return replace(what, warnings=("used",))
 
     where = directory(tmp_path / "d", report(), "1\n", "2\n")
-    assert explain_directory(where, use).warnings == ("used",)
+    assert explain_directory(where, keep).warnings == ("used",)
     assert (tmp_path / "kept/demo/out/b/file").read_text() == "2\n"
 
 
@@ -147,7 +149,7 @@ def test_what_was_left_out_of_the_archive_keeps_its_findings(tmp_path: Path) -> 
 def test_a_directory_without_a_report_or_without_trees(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"report\.json: No such file"):
         explain_directory(tmp_path)
-    write_report(report(), tmp_path / "report.json")
+    (tmp_path / "report.json").write_bytes(JSON.render(report()))
     with pytest.raises(UsageError, match="nothing differed, or nothing was kept"):
         explain_directory(tmp_path)
 

@@ -1,0 +1,73 @@
+"""`nix-repro check`, and the check itself as every command and the action run it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from nix_repro.cli.options import configuration, with_results, with_settings
+
+if TYPE_CHECKING:
+    from nix_repro.config import Config
+    from nix_repro.output.directory import Results
+    from nix_repro.report import Report
+
+
+@click.command()
+@click.argument("installables", nargs=-1)
+@with_settings
+@with_results
+def check(installables: tuple[str, ...], results: Results, **flags: Any) -> None:
+    """Build, build again, and compare every output.
+
+    INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check for this system.
+    """
+    sys.exit(check_here(configuration(installables, flags), Path.cwd(), results))
+
+
+def check_here(config: Config, cwd: Path, results: Results) -> int:
+    """Check the flake in `cwd` and write what was asked for. Returns the verdict's exit code."""
+    results.prepare()
+    return run_check(config, os.environ, cwd, results, write=results.write).exit_code
+
+
+def run_check(
+    config: Config,
+    environ: Mapping[str, str],
+    cwd: Path,
+    results: Results,
+    *,
+    stream: TextIO | None = None,
+    write: Callable[[Report], None] = lambda _: None,
+) -> Report:
+    """One check: what it does is shown on `stream` (default: standard error), what differs is kept in `results`, and
+    the report is handed to `write` before it is printed. A signal meanwhile stops the builds, not the report."""
+    from nix_repro.check import check
+    from nix_repro.nix.processes import Processes
+    from nix_repro.output.render.progress import Progress
+    from nix_repro.output.render.terminal import print_report
+
+    processes = Processes()
+    with processes.handling_signals():
+        with Progress(stream) as display:
+            report = check(
+                config,
+                processes,
+                environ,
+                cwd,
+                display,
+                lambda report, trees: results.keep_trees(report, trees, config.diffoscope, processes.stopped),
+            )
+        try:
+            write(report)
+        finally:
+            try:
+                print_report(report)
+            except SystemExit:
+                pass  # rich exits when nobody reads its output; the exit code is still the verdict's
+    return report

@@ -1,0 +1,119 @@
+"""The options that commands share, and the configuration they make."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from nix_repro.output.formats import FORMATS
+
+if TYPE_CHECKING:
+    from nix_repro.config import Config
+
+_PATH = click.Path(path_type=Path)
+
+
+class _Option(NamedTuple):
+    """One option. `key` is what the configuration calls it, where that is not the option's own name."""
+
+    name: str
+    help: str
+    metavar: str | None = None
+    key: str | None = None
+    multiple: bool = False
+    nargs: int = 1
+    type: click.Path | None = None
+
+
+_SETTINGS = (
+    _Option("--config", "Configuration file [default: .nix-repro.yml]", key="config_file", type=_PATH),
+    _Option(
+        "--scope", "What to compare: installables | own (default: also inputs that no upstream cache has) | closure"
+    ),
+    _Option("--rounds", "How often to build in total [default: 2]; more rounds find intermittent differences"),
+    _Option("--rebuilder", "auto (default) | shadow | replace | nix-check | a store URL"),
+    _Option("--jobs", "How many builds run at once (Nix's max-jobs)"),
+    _Option("--cores", "Cores for one build (NIX_BUILD_CORES)"),
+    _Option("--timeout", "Time limit for one build, such as 90s or 7m"),
+    _Option("--option", "A Nix setting; may be repeated", "NAME VALUE", key="options", multiple=True, nargs=2),
+    _Option("--explain", "off | rules (default) | experiments (prove causes) | variations (also on what is the same)"),
+    _Option("--explain-budget", "Time for all experiments [default: 10m]"),
+    _Option(
+        "--fail-on",
+        "What fails the run: divergence, overrun, build-failure (default: these three), unverified; or none",
+    ),
+    _Option(
+        "--target",
+        "A limit, such as build=7m, total=90s or hit-rate=95%; may be repeated",
+        "NAME=LIMIT",
+        key="targets",
+        multiple=True,
+    ),
+    _Option("--scenario", "Which default targets apply: auto | cold | warm | first-time | cached"),
+    _Option("--fail-when", "Fail when this jq expression over the report is true", "JQ", multiple=True),
+    _Option(
+        "--base",
+        "Git revision to compare with, to tell why something was built and what a cache should have had",
+        "REF",
+    ),
+    _Option("--base-report", "JSON report of an earlier run to compare with, instead of --base", "FILE"),
+    _Option("--since", "Check only derivations that differ from this Git revision", "REF"),
+    _Option("--test", "What to run after the build: checks (of the flake) | none (default) | a command"),
+    _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE"),
+    _Option("--diffoscope", "auto (default: if it is installed) | never | its path", "PROGRAM"),
+    _Option(
+        "--upstream-caches",
+        "Caches whose contents are not the repository's own; or none [default: https://cache.nixos.org]",
+    ),
+)
+_DIRECTORY = _Option("--report-dir", "Write the report in every form, and what differs, to this directory", type=_PATH)
+_KEEP = _Option("--keep", "Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}", type=_PATH)
+
+
+def _with(command: Any, options: list[_Option]) -> Any:
+    for option in reversed(options):
+        names = [option.name] if option.key is None else [option.name, option.key]
+        command = click.option(
+            *names,
+            help=option.help,
+            metavar=option.metavar,
+            multiple=option.multiple,
+            nargs=option.nargs,
+            type=option.type,
+        )(command)
+    return command
+
+
+def with_settings(command: Any) -> Any:
+    """The options that stand for configuration keys, for a command that takes them as keywords."""
+    return _with(command, [*_SETTINGS])
+
+
+def with_results(command: Any) -> Any:
+    """The options that say where results go, for a command that takes them together as `results`."""
+    single = {form: _Option(form.option, form.help, type=_PATH) for form in FORMATS if form.option is not None}
+
+    @functools.wraps(command)
+    def collected(*, report_dir: Path | None, keep: Path | None, **others: Any) -> None:
+        from nix_repro.output.directory import Results
+
+        given = {form: others.pop(option.name[2:].replace("-", "_")) for form, option in single.items()}
+        files = {form: file for form, file in given.items() if file is not None}
+        command(results=Results(files, report_dir, keep), **others)
+
+    return _with(collected, [*reversed(single.values()), _DIRECTORY, _KEEP])
+
+
+def configuration(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: bool = True) -> Config:
+    """What the file and the flags say. Without `defaults`, the file of the current directory is not read. Raises
+    `UsageError` that names the option, or the line."""
+    from nix_repro.config import FILE_NAME, layer, load, read_file
+
+    file = flags.pop("config_file")
+    given = layer({"installables": installables, **flags}, "--{}")
+    if file is None and defaults and Path(FILE_NAME).is_file():
+        file = Path(FILE_NAME)
+    return load([read_file(file) if file is not None else {}, given])
