@@ -18,8 +18,9 @@ from nix_repro.metrics import history
 from nix_repro.metrics.measure import Parts
 from nix_repro.nix.checkout import Checkout, flake_ref, on_default_branch, read_checkout, reproduce_line
 from nix_repro.nix.machine import describe_environment
-from nix_repro.plan.scope import FIXED_OUTPUT, IMPURE, UPSTREAM, Plan
-from nix_repro.report import Build, DerivationReport, Phase, Report, Skipped, Variation
+from nix_repro.plan.scope import Plan
+from nix_repro.reasons import FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
+from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, Variation
 from nix_repro.run import Run
 from nix_repro.verdict import fail_when as policy
 from nix_repro.verdict import verdict
@@ -121,8 +122,11 @@ def _derivation(
         attrs=plan.attrs(drv_path),
         verdict=judged.verdict,
         marks=judged.marks,
-        reason=judged.reason,
-        outputs=dict(judged.outputs),
+        reason=_text(judged.reason),
+        outputs={
+            name: Output(path=out.path, verdict=out.verdict, reason=_text(out.reason), hashes=out.hashes)
+            for name, out in judged.outputs.items()
+        },
         builds=builds,
         findings=run.findings.get(drv_path, ()),
         reproduce=reproduce_line(ref, plan.top_of(drv_path))
@@ -132,11 +136,17 @@ def _derivation(
     )
 
 
+def _text(reason: Reason | None) -> str | None:
+    return reason.text if reason is not None else None
+
+
 def _skipped(plan: Plan) -> tuple[Skipped, ...]:
     counts = Counter(plan.skipped.values())
     return tuple(
         Skipped(
-            reason=reason, count=count, examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5]
+            reason=reason.text,
+            count=count,
+            examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5],
         )
         for reason, count in counts.most_common()
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from nix_repro.assemble import assemble, finish
 from nix_repro.build.first import build
-from nix_repro.build.outcome import CANCELLED, UNSUPPORTED, observe_build, present_outputs
+from nix_repro.build.outcome import observe_build, present_outputs
 from nix_repro.build.rebuild.choose import choose
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
@@ -32,8 +32,9 @@ from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.processes import Processes
 from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.installables import add_roots, evaluate
-from nix_repro.plan.scope import UNCHANGED, Plan, built_here, make_plan
+from nix_repro.plan.scope import Plan, built_here, make_plan
 from nix_repro.plan.systems import _refuse_other_systems, _systems
+from nix_repro.reasons import CANCELLED, UNCHANGED, UNSUPPORTED, Reason, said
 from nix_repro.report import Phase, PhaseName, Report, SuiteRun
 from nix_repro.run import Display, Run
 from nix_repro.text import plural
@@ -73,7 +74,7 @@ def check(
                 raise UsageError(str(error)) from None
             # What was found so far is worth a report.
             run.warn(f"Nix failed: {error}")
-            run.unfinished = str(error).splitlines()[-1].removeprefix("error: ")
+            run.unfinished = said(str(error).splitlines()[-1].removeprefix("error: "))
         with processes.shielded():
             report = finish(assemble(run, signum), config, environ, cwd, run.warn)
             return keep(report, run.seen.trees)
@@ -249,7 +250,7 @@ def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivatio
 
 
 def _not_built(
-    derivations: Iterable[Derivation], round_number: int, because: str, *, isolated: bool = False
+    derivations: Iterable[Derivation], round_number: int, because: Reason, *, isolated: bool = False
 ) -> list[Attempt]:
     return [
         Attempt(
@@ -279,7 +280,7 @@ def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_nu
         answer = rebuilder.rebuild(request, recorder)
     except NixError as error:
         run.warn(f"the rebuild could not be done: {error}")
-        because = str(error).strip().splitlines()[-1].strip().removeprefix("error: ")
+        because = said(str(error).strip().splitlines()[-1].strip().removeprefix("error: "))
         # A round that did not take place is no evidence, whatever the others say.
         run.seen.add(_not_built(targets, round_number, because, isolated=isolated))
         return

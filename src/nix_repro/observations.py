@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nix_repro.reasons import Reason
 from nix_repro.report import Source, Status
 
 
@@ -31,8 +32,8 @@ class Attempt:
     round: int
     status: Status
     outputs: Mapping[str, Seen] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    because: str | None = None
+    missing: Mapping[str, Reason] = field(default_factory=dict)
+    because: Reason | None = None
     started: float | None = None
     seconds: float | None = None
     log: str | None = None

@@ -17,8 +17,8 @@ from nix_repro.nix.command import Nix
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.observations import Observations
 from nix_repro.plan.scope import Plan
+from nix_repro.reasons import NOT_REBUILT, Reason
 from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
-from nix_repro.verdict import verdict
 
 
 class Display(Watcher, Protocol):
@@ -45,7 +45,7 @@ class Run:
     findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     recorder: Recorder = field(default_factory=Recorder)
-    unfinished: str = verdict.NOT_REBUILT
+    unfinished: Reason = NOT_REBUILT
     work: Path = Path()
     test: SuiteRun | None = None
     books: Books = field(init=False)

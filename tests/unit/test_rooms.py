@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "src" / "nix_repro"
 #: From the bottom to the top. A module may import from its own room and from those before it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "text", "files", "report", "observations"),
+    ("errors", "text", "files", "reasons", "report", "observations"),
     ("nix",),
     ("plan",),
     ("build",),

@@ -10,22 +10,20 @@ from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.events import disk_full
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen
+from nix_repro.reasons import (
+    BUILDER_FAILED,
+    CANCELLED,
+    DEPENDENCY_FAILED,
+    DISK_FULL,
+    TIMED_OUT,
+    UNSUPPORTED,
+    Reason,
+    said,
+)
 from nix_repro.report import Source, Status
-
-DISK_FULL = "disk full"
-
 
 #: Lines of a builder's log in which it says what it died of.
 LAST_WORDS = 20
-
-
-TIMED_OUT = "timed out"
-
-
-CANCELLED = "cancelled"
-
-
-UNSUPPORTED = "it is for a system, or needs a feature, that this machine does not have"
 
 
 def present_outputs(nix: Nix, derivations: Sequence[Derivation]) -> set[str]:
@@ -84,15 +82,19 @@ def observe_build(
                 source, origin = "built", activity.origin or "round 1"
             seen[name] = Seen(path, hashes[path], source, origin)
         complete = len(seen) == len(drv.outputs)
-        status, because = _status(seen) if complete else why_not(drv, recorder, cancelled=cancelled)
+        because: Reason | None = None
+        if complete:
+            status = _status(seen)
+        else:
+            status, because = why_not(drv, recorder, cancelled=cancelled)
         attempts.append(
             Attempt(
                 drv.drv_path,
                 1,
                 status,
                 outputs=seen if complete else {},
-                missing={} if complete else dict.fromkeys(drv.outputs, because),
-                because=None if complete else because,
+                missing=dict.fromkeys(drv.outputs, because) if because is not None else {},
+                because=because,
                 started=activity.started if activity else None,
                 seconds=_seconds(activity.started, activity.stopped) if activity else None,
                 log=None if complete else recorder.log(drv.drv_path),
@@ -101,11 +103,11 @@ def observe_build(
     return attempts
 
 
-def _status(seen: Mapping[str, Seen]) -> tuple[Status, str]:
+def _status(seen: Mapping[str, Seen]) -> Status:
     sources = {s.source for s in seen.values()}
     if "built" in sources:
-        return "built", ""
-    return ("substituted", "") if "substituted" in sources else ("present", "")
+        return "built"
+    return "substituted" if "substituted" in sources else "present"
 
 
 def rejection(drv: Derivation, recorder: Recorder) -> str | None:
@@ -132,34 +134,34 @@ def _disk_was_full(drv_path: str, recorder: Recorder) -> bool:
     return any(name == "" or died_of_it(name) for name in recorder.full_disk)
 
 
-def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[Status, str]:
+def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[Status, Reason]:
     """Why a derivation has no outputs after a command that should have made them."""
-    said = recorder.failure_of(drv.drv_path)
+    failure = recorder.failure_of(drv.drv_path)
     # One builder says "No space left", the next one fails for the same reason in other words.
-    if said in (None, "failed") and _disk_was_full(drv.drv_path, recorder):
+    if failure in (None, "failed") and _disk_was_full(drv.drv_path, recorder):
         return "disk-full", DISK_FULL
-    if said in (None, "failed") and (words := rejection(drv, recorder)) is not None:
-        return "failed", words
-    match said:
+    if failure in (None, "failed") and (words := rejection(drv, recorder)) is not None:
+        return "failed", said(words)
+    match failure:
         case "failed":
-            return "failed", "the builder failed"
+            return "failed", BUILDER_FAILED
         case "timed-out":
             return "timed-out", TIMED_OUT
         case "dependency-failed":
-            return "dependency-failed", "a dependency failed to build"
+            return "dependency-failed", DEPENDENCY_FAILED
         case "unsupported":
             return "failed", UNSUPPORTED
     if cancelled:
         return "cancelled", CANCELLED
     if recorder.failures:
-        return "dependency-failed", "a dependency failed to build"
-    return "not-built", last_words(recorder) or "Nix ended without building it and without saying why"
+        return "dependency-failed", DEPENDENCY_FAILED
+    return "not-built", said(last_words(recorder))
 
 
 def last_words(recorder: Recorder) -> str:
     """The last error in one line, or "": of a long one, whose first line is empty, the last line says most."""
-    said = (*recorder.errors, *recorder.unexplained)[-1:]
-    lines = [line.strip().removeprefix("error:").strip() for line in (said[0] if said else "").splitlines()]
+    last = (*recorder.errors, *recorder.unexplained)[-1:]
+    lines = [line.strip().removeprefix("error:").strip() for line in (last[0] if last else "").splitlines()]
     return next((line for line in (*lines[:1], *reversed(lines)) if line), "")
 
 

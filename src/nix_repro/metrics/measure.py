@@ -25,7 +25,8 @@ from nix_repro.observations import Observations
 from nix_repro.plan import compare as why
 from nix_repro.plan.base import Base, at_revision, from_report
 from nix_repro.plan.changed import differing_files
-from nix_repro.plan.scope import UPSTREAM, Plan, since
+from nix_repro.plan.scope import Plan, since
+from nix_repro.reasons import UPSTREAM
 from nix_repro.report import (
     BuiltBecause,
     Caches,

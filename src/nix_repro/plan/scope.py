@@ -8,14 +8,8 @@ from functools import cached_property
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import in_order
+from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNCHANGED, UNREACHABLE, UPSTREAM, Reason
 from nix_repro.report import Scope
-
-FIXED_OUTPUT = "fixed-output"
-UPSTREAM = "out of scope: an upstream cache has it"
-UNREACHABLE = "upstream unreachable"
-NOT_NAMED = "out of scope: not named"
-UNCHANGED = "unchanged since the revision that was named"
-IMPURE = "impure: it is not meant to give the same output twice"
 
 
 @dataclass(frozen=True)
@@ -27,7 +21,7 @@ class Plan:
     installables: Mapping[str, str]
     derivations: Mapping[str, Derivation]
     targets: tuple[str, ...]
-    skipped: Mapping[str, str]
+    skipped: Mapping[str, Reason]
     upstream_unreachable: bool = False
 
     def attrs(self, drv_path: str) -> tuple[str, ...]:
@@ -95,7 +89,7 @@ def _own(installables: Mapping[str, str], roots: Sequence[str], show: Show, avai
     """Level by level from the top, so that only the repository's part of a large graph is ever read."""
     wanted: dict[str, set[str]] = {root: set() for root in roots}
     seen: dict[str, Derivation] = {}
-    skipped: dict[str, str] = {}
+    skipped: dict[str, Reason] = {}
     level = list(roots)
     while level:
         shown = {path: drv for path, drv in show(level, False).items() if path not in seen}
@@ -151,7 +145,9 @@ def _wanted_paths(drv: Derivation, outputs: Iterable[str]) -> list[str]:
     return [path for path in found if path is not None] if None not in found else []
 
 
-def _finish(installables: Mapping[str, str], derivations: Mapping[str, Derivation], skipped: Mapping[str, str]) -> Plan:
+def _finish(
+    installables: Mapping[str, str], derivations: Mapping[str, Derivation], skipped: Mapping[str, Reason]
+) -> Plan:
     reasons = dict(skipped)
     for drv_path, drv in derivations.items():
         if drv_path not in reasons and (drv.fixed_output or drv.impure):

@@ -6,20 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 from nix_repro.errors import BUILD_FAILED, DIVERGENCE, INTERRUPTED, OVERRUN, PASS, UNVERIFIED, USAGE, interrupted
-from nix_repro.plan.scope import FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM
+from nix_repro.reasons import UNCHANGED, recall
 from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Target
 
 FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
 
-#: Reasons that leave nothing open: such a derivation is not expected to be verified.
-_SETTLED = (FIXED_OUTPUT, IMPURE, UNCHANGED, UPSTREAM, "budget")
-
 
 def settled(derivation: DerivationReport) -> bool:
     """Whether it is unverified for a reason that leaves nothing open, such as a fixed output."""
-    return derivation.verdict == "unverified" and derivation.reason in _SETTLED
+    return derivation.verdict == "unverified" and recall(derivation.reason).settled
 
 
 def judge(
@@ -39,7 +36,7 @@ def judge(
     verdicts = {derivation.verdict for derivation in derivations}
     open_questions = any(d.verdict == "unverified" and not settled(d) for d in derivations)
     # Nothing at all was compared: that is no evidence either.
-    answered = any(d.verdict in ("reproducible", "divergent") or d.reason == UNCHANGED for d in derivations)
+    answered = any(d.verdict in ("reproducible", "divergent") or recall(d.reason) == UNCHANGED for d in derivations)
     open_questions = open_questions or not answered
     failures = [
         ("divergence", "divergent" in verdicts, DIVERGENCE),

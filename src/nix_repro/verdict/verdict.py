@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above
 from nix_repro.observations import Attempt, Observations, Seen
 from nix_repro.plan.scope import Plan
-from nix_repro.report import SEVERITY, Hash, Mark, Output, Verdict
+from nix_repro.reasons import NOT_ISOLATED, NOT_REBUILT, Reason
+from nix_repro.report import SEVERITY, Hash, Mark, Verdict
 
-NOT_REBUILT = "not rebuilt"
-NOT_ISOLATED = "an input diverges, and whether this derivation does so by itself was not found out"
+
+@dataclass(frozen=True)
+class JudgedOutput:
+    """One output's verdict with its reason (never None when `unverified`), and the contents that were seen of it."""
+
+    path: str | None
+    verdict: Verdict
+    reason: Reason | None = None
+    hashes: tuple[Hash, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -20,12 +28,12 @@ class Judged:
     """A derivation's verdict with its marks, its reason (never None when `unverified`), and its outputs'."""
 
     verdict: Verdict
-    outputs: Mapping[str, Output]
+    outputs: Mapping[str, JudgedOutput]
     marks: tuple[Mark, ...] = ()
-    reason: str | None = None
+    reason: Reason | None = None
 
 
-def judge_all(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+def judge_all(plan: Plan, seen: Observations, unfinished: Reason = NOT_REBUILT) -> dict[str, Judged]:
     """The verdict on every target. `unfinished` is the reason for what was never rebuilt."""
     whole = judge_whole_set(plan, seen, unfinished)
     dependent = set(dependent_divergences(plan, whole))
@@ -35,7 +43,7 @@ def judge_all(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> 
     }
 
 
-def judge_whole_set(plan: Plan, seen: Observations, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+def judge_whole_set(plan: Plan, seen: Observations, unfinished: Reason = NOT_REBUILT) -> dict[str, Judged]:
     """What the rebuilds of everything together say, before roots and victims are told apart."""
     return {drv_path: _whole_set(plan.derivations[drv_path], seen, unfinished) for drv_path in plan.targets}
 
@@ -50,7 +58,7 @@ def dependent_divergences(plan: Plan, judged: Mapping[str, Judged]) -> list[str]
     return [drv_path for drv_path in plan.targets if drv_path in victims]
 
 
-def _whole_set(drv: Derivation, seen: Observations, unfinished: str) -> Judged:
+def _whole_set(drv: Derivation, seen: Observations, unfinished: Reason) -> Judged:
     first = seen.first(drv.drv_path)
     if first is None:
         return _all(drv, "unverified", unfinished)
@@ -71,20 +79,15 @@ def _isolated(drv: Derivation, judged: Judged, seen: Observations) -> Judged:
     result = _combine(drv, first, alone, NOT_ISOLATED)
     # The whole-set hashes stay visible: they are why the derivation was looked at twice.
     outputs = {
-        name: Output(
-            path=out.path,
-            verdict=out.verdict,
-            reason=out.reason,
-            hashes=_unique((*judged.outputs[name].hashes, *out.hashes)),
-        )
+        name: replace(out, hashes=_unique((*judged.outputs[name].hashes, *out.hashes)))
         for name, out in result.outputs.items()
     }
     marks: tuple[Mark, ...] = ("propagated",) if result.verdict == "reproducible" else result.marks
     return Judged(result.verdict, outputs, marks, result.reason)
 
 
-def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfinished: str) -> Judged:
-    outputs: dict[str, Output] = {}
+def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfinished: Reason) -> Judged:
+    outputs: dict[str, JudgedOutput] = {}
     intermittent = False
     for name in drv.outputs:
         was = first.outputs[name]
@@ -92,17 +95,15 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
         different = [one for one in again if one.nar_hash != was.nar_hash]
         intermittent = intermittent or 0 < len(different) < len(again)
         verdict, reason = _output_verdict(name, rebuilds, different, unfinished)
-        outputs[name] = Output(
-            path=was.path, verdict=verdict, reason=reason, hashes=_unique(_hash(one) for one in (was, *again))
-        )
+        outputs[name] = JudgedOutput(was.path, verdict, reason, _unique(_hash(one) for one in (was, *again)))
     worst = min((o.verdict for o in outputs.values()), key=SEVERITY.index)
     reason = next((o.reason for o in outputs.values() if o.verdict == worst), None)
     return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason)
 
 
 def _output_verdict(
-    name: str, rebuilds: Sequence[Attempt], different: Sequence[Seen], unfinished: str
-) -> tuple[Verdict, str | None]:
+    name: str, rebuilds: Sequence[Attempt], different: Sequence[Seen], unfinished: Reason
+) -> tuple[Verdict, Reason | None]:
     if different:
         return "divergent", None
     failed = next((a for a in rebuilds if a.status == "failed"), None)
@@ -122,21 +123,19 @@ def _unique(hashes: Iterable[Hash]) -> tuple[Hash, ...]:
     return tuple(dict.fromkeys(hashes))
 
 
-def _all(drv: Derivation, verdict: Verdict, reason: str | None) -> Judged:
-    outputs = {name: Output(path=output.path, verdict=verdict, reason=reason) for name, output in drv.outputs.items()}
+def _all(drv: Derivation, verdict: Verdict, reason: Reason | None) -> Judged:
+    outputs = {name: JudgedOutput(output.path, verdict, reason) for name, output in drv.outputs.items()}
     return Judged(verdict, outputs, reason=reason)
 
 
-def _with_reason(judged: Judged, reason: str) -> Judged:
+def _with_reason(judged: Judged, reason: Reason) -> Judged:
     outputs = {
-        name: Output(path=out.path, verdict="unverified", reason=reason, hashes=out.hashes)
-        if out.verdict == "divergent"
-        else out
+        name: replace(out, verdict="unverified", reason=reason) if out.verdict == "divergent" else out
         for name, out in judged.outputs.items()
     }
     return Judged("unverified", outputs, reason=reason)
 
 
-def not_rebuilt(drv: Derivation, seen: Observations, reason: str) -> Judged:
+def not_rebuilt(drv: Derivation, seen: Observations, reason: Reason) -> Judged:
     """The verdict on what was not to be looked at (fixed-output, out of scope), unless it could not even be built."""
     return _all(drv, "unverified", reason) if seen.first(drv.drv_path) is None else _whole_set(drv, seen, reason)

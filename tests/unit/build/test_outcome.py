@@ -7,6 +7,7 @@ import json
 from nix_repro.build.outcome import why_not
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.reasons import BUILDER_FAILED, DISK_FULL
 
 FULL = "cp: error writing 'x': No space left on device"
 
@@ -42,26 +43,26 @@ def recorded(*said: tuple[Derivation, list[str], bool], errors: tuple[str, ...] 
 
 def test_a_builder_that_ran_out_of_space_and_what_fails_beside_it() -> None:
     recorder = recorded((A, ["first", FULL], True), (B, ["cannot make a file"], True))
-    assert why_not(A, recorder, cancelled=False) == ("disk-full", "disk full")
-    assert why_not(B, recorder, cancelled=False) == ("disk-full", "disk full")
+    assert why_not(A, recorder, cancelled=False) == ("disk-full", DISK_FULL)
+    assert why_not(B, recorder, cancelled=False) == ("disk-full", DISK_FULL)
 
 
 def test_a_builder_that_speaks_of_full_disks_and_goes_on() -> None:
     """Test suites do, on /dev/full."""
     assert why_not(B, recorded((A, [FULL], False), (B, ["wrong"], True)), cancelled=False) == (
         "failed",
-        "the builder failed",
+        BUILDER_FAILED,
     )
     chatty = [FULL, *(f"test {n}: ok" for n in range(30)), "test 31: failed"]
-    assert why_not(B, recorded((B, chatty, True)), cancelled=False) == ("failed", "the builder failed")
+    assert why_not(B, recorded((B, chatty, True)), cancelled=False) == ("failed", BUILDER_FAILED)
 
 
 def test_nix_that_ran_out_of_space() -> None:
     recorder = recorded((A, [], False), errors=("error: writing to file: No space left on device",))
-    assert why_not(A, recorder, cancelled=False) == ("disk-full", "disk full")
+    assert why_not(A, recorder, cancelled=False) == ("disk-full", DISK_FULL)
 
 
 def test_an_error_without_words() -> None:
     """A builder can say that in Nix's name."""
     status, because = why_not(A, recorded(errors=("",)), cancelled=False)
-    assert (status, bool(because)) == ("not-built", True)
+    assert (status, bool(because.text)) == ("not-built", True)

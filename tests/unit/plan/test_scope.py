@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.graph import in_order, levels
-from nix_repro.plan.scope import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNREACHABLE, UPSTREAM, Plan, built_here, make_plan
+from nix_repro.plan.scope import Plan, built_here, make_plan
+from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNREACHABLE, UPSTREAM
 from nix_repro.report import Scope
 
 

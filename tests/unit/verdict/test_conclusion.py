@@ -6,7 +6,16 @@ import itertools
 
 import pytest
 
-from nix_repro.plan.scope import FIXED_OUTPUT, IMPURE, UNREACHABLE, UPSTREAM
+from nix_repro.reasons import (
+    CANCELLED,
+    FIRST_OUTPUT_ONLY,
+    FIXED_OUTPUT,
+    IMPURE,
+    TIMED_OUT,
+    UNREACHABLE,
+    UPSTREAM,
+    Reason,
+)
 from nix_repro.report import SEVERITY, DerivationReport, Target, Verdict
 from nix_repro.verdict.conclusion import DEFAULT_FAIL_ON, FAIL_ON, judge
 
@@ -43,18 +52,18 @@ def test_by_default(verdicts: list[Verdict], targets: list[Target], expected: tu
 
 
 @pytest.mark.parametrize("reason", [FIXED_OUTPUT, IMPURE, UPSTREAM])
-def test_what_was_never_to_be_verified_leaves_nothing_open(reason: str) -> None:
-    assert judge(found("reproducible", "unverified", reason=reason), [], DEFAULT_FAIL_ON) == ("pass", 0)
+def test_what_was_never_to_be_verified_leaves_nothing_open(reason: Reason) -> None:
+    assert judge(found("reproducible", "unverified", reason=reason.text), [], DEFAULT_FAIL_ON) == ("pass", 0)
 
 
 @pytest.mark.parametrize("reason", [FIXED_OUTPUT, UPSTREAM])
-def test_but_nothing_else_is_no_evidence(reason: str) -> None:
-    assert judge(found("unverified", reason=reason), [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
+def test_but_nothing_else_is_no_evidence(reason: Reason) -> None:
+    assert judge(found("unverified", reason=reason.text), [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
 
 
-@pytest.mark.parametrize("reason", [UNREACHABLE, "timed out", "only first output seen", "cancelled"])
-def test_open_questions_are_inconclusive_and_fail_on_demand(reason: str) -> None:
-    derivations = found("reproducible", "unverified", reason=reason)
+@pytest.mark.parametrize("reason", [UNREACHABLE, TIMED_OUT, FIRST_OUTPUT_ONLY, CANCELLED])
+def test_open_questions_are_inconclusive_and_fail_on_demand(reason: Reason) -> None:
+    derivations = found("reproducible", "unverified", reason=reason.text)
     assert judge(derivations, [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
     assert judge(derivations, [], ["unverified"]) == ("fail", 5)
     assert judge(derivations, [], []) == ("inconclusive", 5), "never a pass, whatever is asked for"

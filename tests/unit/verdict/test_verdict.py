@@ -6,17 +6,28 @@ from collections.abc import Mapping
 
 import pytest
 
-from nix_repro.build.outcome import CANCELLED, DISK_FULL, TIMED_OUT
-from nix_repro.build.rebuild.attempts import NO_EVENT
-from nix_repro.build.rebuild.inputs import INPUT_REBUILT
-from nix_repro.build.rebuild.nix_check import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, PATH_REWRITING
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.observations import Attempt, Observations, Seen
 from nix_repro.plan.scope import Plan, make_plan
-from nix_repro.report import Hash, Mark, Source, Status, Verdict
-from nix_repro.verdict.verdict import (
+from nix_repro.reasons import (
+    BUILDER_FAILED,
+    CANCELLED,
+    CONTENT_ADDRESSED,
+    DEPENDENCY_FAILED,
+    DISK_FULL,
+    FIRST_OUTPUT_ONLY,
+    FIXED_OUTPUT,
+    INPUT_REBUILT,
+    NO_EVENT,
     NOT_ISOLATED,
     NOT_REBUILT,
+    PATH_REWRITING,
+    TIMED_OUT,
+    Reason,
+    said,
+)
+from nix_repro.report import Hash, Mark, Source, Status, Verdict
+from nix_repro.verdict.verdict import (
     Judged,
     dependent_divergences,
     judge_all,
@@ -25,6 +36,7 @@ from nix_repro.verdict.verdict import (
 )
 
 A, B, C = "/s/a.drv", "/s/b.drv", "/s/c.drv"
+NO = said("no")
 
 
 def drv(path: str, *inputs: str, outputs: tuple[str, ...] = ("out",)) -> Derivation:
@@ -44,8 +56,8 @@ def attempt(
     hashes: Mapping[str, str] | str | None,
     *,
     status: Status = "built",
-    why: str | None = None,
-    missing: Mapping[str, str] | None = None,
+    why: Reason | None = None,
+    missing: Mapping[str, Reason] | None = None,
     source: Source | None = None,
     isolated: bool = False,
 ) -> Attempt:
@@ -55,7 +67,7 @@ def attempt(
     return Attempt(path, round_number, status, seen, missing or {}, why, isolated=isolated)
 
 
-def judged(plan: Plan, *attempts: Attempt, unfinished: str = NOT_REBUILT) -> dict[str, Judged]:
+def judged(plan: Plan, *attempts: Attempt, unfinished: Reason = NOT_REBUILT) -> dict[str, Judged]:
     seen = Observations()
     seen.add(attempts)
     return judge_all(plan, seen, unfinished)
@@ -75,28 +87,28 @@ ONE = plan_of(drv(A))
         ([attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(A, 3, "z")], "divergent", (), None),
         # A difference that was seen stays seen, whatever the other rounds came to.
         (
-            [attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(A, 3, None, status="failed", why="no")],
+            [attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(A, 3, None, status="failed", why=NO)],
             "divergent",
             (),
             None,
         ),
         (
-            [attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(A, 3, None, status="failed", why="no")],
+            [attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(A, 3, None, status="failed", why=NO)],
             "rebuild-failed",
             (),
-            "no",
+            NO,
         ),
-        ([attempt(A, 1, "x"), attempt(A, 2, None, status="failed", why="no")], "rebuild-failed", (), "no"),
-        ([attempt(A, 1, None, status="failed", why="the builder failed")], "build-failed", (), "the builder failed"),
+        ([attempt(A, 1, "x"), attempt(A, 2, None, status="failed", why=NO)], "rebuild-failed", (), NO),
+        ([attempt(A, 1, None, status="failed", why=BUILDER_FAILED)], "build-failed", (), BUILDER_FAILED),
         ([], "unverified", (), NOT_REBUILT),
         ([attempt(A, 1, "x")], "unverified", (), NOT_REBUILT),
-        ([attempt(A, 1, None, status="dependency-failed", why="a dependency")], "unverified", (), "a dependency"),
+        ([attempt(A, 1, None, status="dependency-failed", why=DEPENDENCY_FAILED)], "unverified", (), DEPENDENCY_FAILED),
         ([attempt(A, 1, None, status="timed-out", why=TIMED_OUT)], "unverified", (), TIMED_OUT),
         ([attempt(A, 1, None, status="disk-full", why=DISK_FULL)], "unverified", (), DISK_FULL),
         ([attempt(A, 1, None, status="not-built")], "unverified", (), NOT_REBUILT),
     ],
 )
-def test_one_output(attempts: list[Attempt], verdict: Verdict, marks: tuple[Mark, ...], reason: str | None) -> None:
+def test_one_output(attempts: list[Attempt], verdict: Verdict, marks: tuple[Mark, ...], reason: Reason | None) -> None:
     found = judged(ONE, *attempts)[A]
     assert (found.verdict, found.marks, found.reason) == (verdict, marks, reason)
     assert {o.verdict for o in found.outputs.values()} == {verdict}
@@ -116,7 +128,7 @@ def test_one_output(attempts: list[Attempt], verdict: Verdict, marks: tuple[Mark
     ],
 )
 @pytest.mark.parametrize("rounds_before", [0, 1])
-def test_a_rebuild_that_shows_nothing_leaves_its_reason(reason: str, rounds_before: int) -> None:
+def test_a_rebuild_that_shows_nothing_leaves_its_reason(reason: Reason, rounds_before: int) -> None:
     equal = [attempt(A, 2 + n, "x") for n in range(rounds_before)]
     found = judged(
         ONE, attempt(A, 1, "x"), *equal, attempt(A, 5, None, status="not-built", missing={"out": reason}, why=reason)
@@ -230,7 +242,7 @@ def test_without_an_isolated_rebuild_nobody_knows() -> None:
 @pytest.mark.parametrize(
     ("isolated", "verdict", "reason"),
     [
-        (attempt(B, 2, None, status="failed", why="no", isolated=True), "rebuild-failed", "no"),
+        (attempt(B, 2, None, status="failed", why=NO, isolated=True), "rebuild-failed", NO),
         (
             attempt(B, 2, None, status="timed-out", missing={"out": TIMED_OUT}, why=TIMED_OUT, isolated=True),
             "unverified",
@@ -239,7 +251,7 @@ def test_without_an_isolated_rebuild_nobody_knows() -> None:
         (attempt(B, 2, None, status="not-built", isolated=True), "unverified", NOT_ISOLATED),
     ],
 )
-def test_an_isolated_rebuild_that_shows_nothing(isolated: Attempt, verdict: Verdict, reason: str) -> None:
+def test_an_isolated_rebuild_that_shows_nothing(isolated: Attempt, verdict: Verdict, reason: Reason) -> None:
     found = judged(CHAIN, *WHOLE, isolated)[B]
     assert (found.verdict, found.marks, found.reason) == (verdict, (), reason)
 
@@ -275,16 +287,16 @@ def test_a_derivation_beside_a_divergent_one_is_a_root_of_its_own() -> None:
 
 
 def test_what_was_not_looked_at() -> None:
-    found = not_rebuilt(drv(A, outputs=("out", "dev")), Observations(), "fixed-output")
-    assert (found.verdict, found.reason) == ("unverified", "fixed-output")
-    assert {o.reason for o in found.outputs.values()} == {"fixed-output"}
+    found = not_rebuilt(drv(A, outputs=("out", "dev")), Observations(), FIXED_OUTPUT)
+    assert (found.verdict, found.reason) == ("unverified", FIXED_OUTPUT)
+    assert {o.reason for o in found.outputs.values()} == {FIXED_OUTPUT}
     assert found.outputs["dev"].path == "/s/a-dev"
 
 
 def test_what_is_not_rebuilt_has_to_be_built_all_the_same() -> None:
     seen = Observations()
     seen.add([attempt(A, 1, None, status="failed")])
-    assert not_rebuilt(drv(A), seen, "fixed-output").verdict == "build-failed"
+    assert not_rebuilt(drv(A), seen, FIXED_OUTPUT).verdict == "build-failed"
 
 
 def test_the_reason_is_never_missing() -> None:

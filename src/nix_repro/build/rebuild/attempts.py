@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nix_repro.build.outcome import why_not
-from nix_repro.build.rebuild.inputs import INPUT_REBUILT, on_rebuilt_inputs
+from nix_repro.build.rebuild.inputs import on_rebuilt_inputs
 from nix_repro.build.rebuild.protocol import Request
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen
+from nix_repro.reasons import INPUT_REBUILT, NO_EVENT, Reason
 from nix_repro.report import Status
-
-NO_EVENT = "no build was observed"
 
 
 def attempts_of(
@@ -26,7 +25,7 @@ def attempts_of(
     *,
     cancelled: bool,
     touched: Mapping[str, float | None] = {},
-    reasons: Mapping[str, str] = {},
+    reasons: Mapping[str, Reason] = {},
 ) -> list[Attempt]:
     """What a rebuild of the request's targets came to. `paths` are their outputs by .drv path and output name, `hashes`
     the narHashes of those that are there, `touched` when the outputs were last changed, `reasons` what speaks

@@ -12,8 +12,6 @@ from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Tree
 
-INPUT_REBUILT = "an input outside the comparison had to be built again"
-
 
 def input_installables(targets: Sequence[Derivation]) -> list[str]:
     """The outputs of other derivations that the targets are built from, as `DRV!out,dev`."""

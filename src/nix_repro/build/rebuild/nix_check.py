@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from nix_repro.build.outcome import why_not
-from nix_repro.build.rebuild.attempts import NO_EVENT, keep_directory
+from nix_repro.build.rebuild.attempts import keep_directory
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import realise_inputs
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
@@ -21,12 +21,8 @@ from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen, Tree
+from nix_repro.reasons import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, NO_EVENT, NOT_KEPT, PATH_REWRITING, Reason
 from nix_repro.report import Variation
-
-FIRST_OUTPUT_ONLY = "only first output seen"
-PATH_REWRITING = "path rewriting"
-NOT_KEPT = "differs, but the other side was not kept"
-CONTENT_ADDRESSED = "content-addressed: nix --check compares nothing"
 
 
 class NixCheck:
@@ -73,7 +69,7 @@ class NixCheck:
         seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
         started = activity.started if activity else None
 
-        def attempt(seen: dict[str, Seen], missing: dict[str, str]) -> Attempt:
+        def attempt(seen: dict[str, Seen], missing: dict[str, Reason]) -> Attempt:
             return Attempt(
                 drv.drv_path,
                 request.round,
@@ -85,7 +81,7 @@ class NixCheck:
                 isolated=request.isolated,
             )
 
-        def failed(because: str) -> Attempt:
+        def failed(because: Reason) -> Attempt:
             missing = dict.fromkeys(drv.outputs, because)
             return Attempt(
                 drv.drv_path, request.round, "not-built", {}, missing, because=because, started=started, seconds=seconds
@@ -119,7 +115,7 @@ class NixCheck:
         mismatch: tuple[str, str | None],
         origin: str,
         trees: dict[tuple[str, str], Tree],
-    ) -> tuple[dict[str, Seen], dict[str, str]]:
+    ) -> tuple[dict[str, Seen], dict[str, Reason]]:
         path, other = mismatch
         name = next((name for name, seen in first.outputs.items() if seen.path == path), None)
         missing = {output: FIRST_OUTPUT_ONLY for output in drv.outputs if output != name}

@@ -11,9 +11,8 @@ from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Tree
+from nix_repro.reasons import ALREADY_THERE
 from nix_repro.report import Variation
-
-ALREADY_THERE = "already in the other store, and not to be deleted there"
 
 
 class Store:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from actions_toolkit.command import issue_command
 
 from nix_repro.output.render import escape, phrases
+from nix_repro.reasons import recall
 from nix_repro.verdict.conclusion import settled
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | No
 def _message(derivation: DerivationReport) -> str:
     parts = []
     if derivation.reason:
-        hint = phrases.HINTS.get(derivation.reason)
+        hint = recall(derivation.reason).hint
         parts.append(f"{derivation.reason}: {hint}" if hint else derivation.reason)
     parts += [
         f"{phrases.place(f)}: {f.cause}: {f.because}" + (f"\nFix: {f.fix}" if f.fix else "")

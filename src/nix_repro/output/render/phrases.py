@@ -18,15 +18,6 @@ SYMBOLS: dict[Verdict, str] = {
 }
 
 
-#: What to do about reasons that leave a reader at a loss.
-HINTS = {
-    "path rewriting": (
-        "the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to it. "
-        "Use the rebuilder shadow or replace, or set sandbox = true."
-    )
-}
-
-
 def place(finding: Finding) -> str:
     """`out/share/x`; `out` where the output itself is a file."""
     return f"{finding.output}/{finding.path}" if finding.path else finding.output

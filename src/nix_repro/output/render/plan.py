@@ -40,7 +40,7 @@ def print_plan(plan: Plan, present: set[str], where: Mapping[str, str]) -> None:
     for reason, count in Counter(plan.skipped.values()).most_common():
         _section(
             console,
-            f"would not be rebuilt: {reason}",
+            f"would not be rebuilt: {reason.text}",
             [path for path, why in plan.skipped.items() if why == reason],
             count,
         )

@@ -12,6 +12,7 @@ from nix_repro import text as wording
 from nix_repro.output.render import phrases
 from nix_repro.output.render.markdown import render
 from nix_repro.output.render.timeline import timeline
+from nix_repro.reasons import recall
 
 if TYPE_CHECKING:
     from nix_repro.report import DerivationReport, Report
@@ -61,9 +62,9 @@ def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
         rows=ordered[:shown],
         rebuilt=any(build.round > 1 for d in ordered for build in d.builds),
         hints=[
-            (reason, phrases.HINTS[reason])
-            for reason in dict.fromkeys(d.reason for d in ordered[:shown])
-            if reason in phrases.HINTS
+            (reason.text, reason.hint)
+            for reason in dict.fromkeys(recall(d.reason) for d in ordered[:shown])
+            if reason.hint is not None
         ],
         more_urgent=max(urgent - shown, 0),
     )

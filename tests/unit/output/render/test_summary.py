@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from nix_repro.build.rebuild.nix_check import PATH_REWRITING
 from nix_repro.output.render import phrases
 from nix_repro.output.render.summary import LEFT_OUT_FIRST, SUMMARY_LIMIT, render_summary
 from nix_repro.output.render.timeline import LONGEST, MERMAID_LIMIT, timeline
+from nix_repro.reasons import PATH_REWRITING
 from nix_repro.report import (
     Build,
     BuiltBecause,
@@ -391,10 +391,10 @@ def test_what_was_never_built_again_is_not_said_to_be(clean: Report, named: Any,
 
 
 def test_a_reason_that_explains_little_is_explained(clean: Report, named: Any, github: Any) -> None:
-    assert PATH_REWRITING in phrases.HINTS
-    derivations = tuple(named(name, verdict="unverified", reason=PATH_REWRITING) for name in "ab")
+    assert PATH_REWRITING.hint is not None
+    derivations = tuple(named(name, verdict="unverified", reason=PATH_REWRITING.text) for name in "ab")
     page = github(render_summary(replace(clean, derivations=derivations, conclusion="inconclusive", exit_code=5)))
-    assert page.text.count(phrases.HINTS[PATH_REWRITING]) == 1
+    assert page.text.count(PATH_REWRITING.hint) == 1
     assert "path rewriting: " not in github(render_summary(clean)).text
 
 

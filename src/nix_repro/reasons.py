@@ -1,0 +1,69 @@
+"""Why something is as it is: a derivation is left out, was not built, or stays unverified.
+
+The report has a reason's text, and who reads the report finds the reason again by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason in words. `settled`: it leaves no question open, so nobody expects such a derivation to be verified.
+    `hint` says what to do about it, where the text alone leaves a reader at a loss."""
+
+    text: str
+    settled: bool = False
+    hint: str | None = None
+
+
+# Why a derivation is not among the targets.
+FIXED_OUTPUT = Reason("fixed-output", settled=True)
+IMPURE = Reason("impure: it is not meant to give the same output twice", settled=True)
+UPSTREAM = Reason("out of scope: an upstream cache has it", settled=True)
+UNCHANGED = Reason("unchanged since the revision that was named", settled=True)
+NOT_NAMED = Reason("out of scope: not named")
+UNREACHABLE = Reason("upstream unreachable")
+
+# Why a build left no outputs.
+BUILDER_FAILED = Reason("the builder failed")
+DEPENDENCY_FAILED = Reason("a dependency failed to build")
+DISK_FULL = Reason("disk full")
+TIMED_OUT = Reason("timed out")
+CANCELLED = Reason("cancelled")
+UNSUPPORTED = Reason("it is for a system, or needs a feature, that this machine does not have")
+WITHOUT_A_WORD = Reason("Nix ended without building it and without saying why")
+
+# Why a rebuild says nothing about an output.
+NO_EVENT = Reason("no build was observed")
+INPUT_REBUILT = Reason("an input outside the comparison had to be built again")
+ALREADY_THERE = Reason("already in the other store, and not to be deleted there")
+FIRST_OUTPUT_ONLY = Reason("only first output seen")
+NOT_KEPT = Reason("differs, but the other side was not kept")
+CONTENT_ADDRESSED = Reason("content-addressed: nix --check compares nothing")
+PATH_REWRITING = Reason(
+    "path rewriting",
+    hint="the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to "
+    "it. Use the rebuilder shadow or replace, or set sandbox = true.",
+)
+
+# Why there is no verdict.
+NOT_REBUILT = Reason("not rebuilt")
+NOT_ISOLATED = Reason("an input diverges, and whether this derivation does so by itself was not found out")
+
+_DECLARED = {value.text: value for value in tuple(globals().values()) if isinstance(value, Reason)}
+
+
+def said(words: str) -> Reason:
+    """What Nix said, if anything. That is always an open question: a builder can speak in Nix's name, and must not
+    settle one by saying what settles it here."""
+    if not words:
+        return WITHOUT_A_WORD
+    return Reason(f"Nix: {words}" if recall(words).settled else words)
+
+
+def recall(text: str | None) -> Reason:
+    """The reason with this text, as a report has it. One that is not declared here (or null) is open, without a
+    hint."""
+    return _DECLARED.get(text or "", Reason(text or ""))

@@ -1,0 +1,63 @@
+"""Reasons are values, and found again by the text that the report has."""
+
+from __future__ import annotations
+
+import pytest
+
+from nix_repro import reasons
+from nix_repro.reasons import (
+    FIXED_OUTPUT,
+    IMPURE,
+    PATH_REWRITING,
+    UNCHANGED,
+    UPSTREAM,
+    WITHOUT_A_WORD,
+    Reason,
+    recall,
+    said,
+)
+
+DECLARED = {name: value for name, value in vars(reasons).items() if isinstance(value, Reason)}
+
+
+def test_no_two_reasons_have_the_same_text() -> None:
+    assert len({reason.text for reason in DECLARED.values()}) == len(DECLARED)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_declared_reason_is_found_again_by_its_text(name: str) -> None:
+    assert recall(DECLARED[name].text) is DECLARED[name]
+
+
+def test_few_reasons_leave_nothing_open() -> None:
+    """Each lets a derivation pass unverified, so this list grows by decision only."""
+    assert {reason for reason in DECLARED.values() if reason.settled} == {FIXED_OUTPUT, IMPURE, UPSTREAM, UNCHANGED}
+
+
+def test_a_reason_that_explains_little_says_what_to_do() -> None:
+    assert "sandbox = true" in (PATH_REWRITING.hint or "")
+
+
+@pytest.mark.parametrize("text", ["", None, "a part of fixed-output", "Fixed-output", "fixed-output ", "no such thing"])
+def test_any_other_text_is_open_and_without_a_hint(text: str | None) -> None:
+    assert recall(text) == Reason(text or "")
+    assert not recall(text).settled
+
+
+def test_the_words_of_nix_are_taken_as_they_are() -> None:
+    assert said("getting status of '/nix/store/x': No such file") == Reason(
+        "getting status of '/nix/store/x': No such file"
+    )
+
+
+def test_that_nix_said_nothing_is_a_reason_too() -> None:
+    assert said("") is WITHOUT_A_WORD
+
+
+@pytest.mark.parametrize("reason", [FIXED_OUTPUT, IMPURE, UPSTREAM, UNCHANGED])
+def test_nobody_settles_a_question_by_saying_so(reason: Reason) -> None:
+    """A builder can speak in Nix's name, and a report has the text only."""
+    words = said(reason.text)
+    assert words.text.endswith(reason.text)
+    assert not words.settled
+    assert not recall(words.text).settled
