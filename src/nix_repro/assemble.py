@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from nix_repro import __version__
-from nix_repro.build.variations import TIME_GAP
+from nix_repro.build.variations import TIME
 from nix_repro.config import Config
 from nix_repro.errors import interrupted
 from nix_repro.metrics import history
@@ -48,7 +48,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         scope=run.config.scope,
         rebuilder=run.rebuilder.name if run.rebuilder else None,
         rounds=run.config.rounds,
-        variations=_variations(run),
+        variations=(Variation(name=TIME.name, applied=True, reason=TIME.what),),
         derivations=tuple(derivations),
         skipped=_skipped(run.plan) if run.plan else (),
         phases=phases,
@@ -150,8 +150,3 @@ def _skipped(plan: Plan) -> tuple[Skipped, ...]:
         )
         for reason, count in counts.most_common()
     )
-
-
-def _variations(run: Run) -> tuple[Variation, ...]:
-    time_gap = Variation(name="time", applied=True, reason=f"at least {TIME_GAP:g} s between a build and its rebuild")
-    return (time_gap, *(run.rebuilder.variations if run.rebuilder else ()))

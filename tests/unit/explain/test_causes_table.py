@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from nix_repro.build.variations import LATER
 from nix_repro.config import Config
 from nix_repro.explain import roots
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.experiments.inquiry import CHANCE, FEW, MANY, REBUILDS
-from nix_repro.explain.experiments.laboratory import LATER, PATIENCE
+from nix_repro.explain.experiments.laboratory import PATIENCE
 from nix_repro.output import archive, diffoscope
 from nix_repro.report import Cause
 from tools import tool

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nix_repro.build.outcome import why_not
 from nix_repro.build.rebuild.inputs import on_rebuilt_inputs
-from nix_repro.build.rebuild.protocol import Request
+from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen
@@ -76,6 +76,32 @@ def _attempt_of(
         log=recorder.log(drv.drv_path),
         isolated=request.isolated,
     )
+
+
+def not_built(
+    derivations: Iterable[Derivation], round_number: int, because: Reason, *, isolated: bool = False
+) -> list[Attempt]:
+    """Attempts that were none, all for the same reason."""
+    return [
+        Attempt(
+            drv.drv_path,
+            round_number,
+            "not-built",
+            missing=dict.fromkeys(drv.outputs, because),
+            because=because,
+            isolated=isolated,
+        )
+        for drv in derivations
+    ]
+
+
+def refused_answer(rebuilder: Rebuilder, request: Request) -> Answer | None:
+    """What comes of a request under a condition that the rebuilder cannot bring about, or None if it can: a rebuild
+    without it would answer another question."""
+    if (because := refusal(rebuilder, request.condition)) is None:
+        return None
+    attempts = not_built(request.targets, request.round, Reason(because), isolated=request.isolated)
+    return Answer(tuple(attempts), {})
 
 
 def differing(request: Request, attempts: Iterable[Attempt]) -> Iterator[tuple[tuple[str, str], Seen, Seen]]:

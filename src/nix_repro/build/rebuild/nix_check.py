@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from nix_repro.build.outcome import why_not
-from nix_repro.build.rebuild.attempts import keep_directory
+from nix_repro.build.rebuild.attempts import keep_directory, refused_answer
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import realise_inputs
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
@@ -22,7 +22,6 @@ from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen, Tree
 from nix_repro.reasons import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, NO_EVENT, NOT_KEPT, PATH_REWRITING, Reason
-from nix_repro.report import Variation
 
 
 class NixCheck:
@@ -31,14 +30,15 @@ class NixCheck:
     name = "nix-check"
     isolates = False
     elsewhere = False
-    varies = False
-    variations: tuple[Variation, ...] = ()
+    varies: frozenset[str] = frozenset()
 
     def __init__(self, nix: Nix) -> None:
         self._nix = nix
         self._alone = nix.with_options(ISOLATION)
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        if (refused := refused_answer(self, request)) is not None:
+            return refused
         nix = self._nix
         checkable = {drv.drv_path: drv for drv in request.targets if not drv.floating}
         realise_inputs(nix, list(checkable.values()), Recorder(watcher=recorder.watcher))

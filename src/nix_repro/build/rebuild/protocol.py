@@ -1,4 +1,4 @@
-"""What all rebuilders share: the question, the answer, and the inputs that the second build stands on."""
+"""What all rebuilders share: the question, the answer, and what each says of itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from nix_repro.build.limits import Limits
-from nix_repro.build.variations import UNCHANGED, Change
+from nix_repro.build.variations import TIME, Condition
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Tree
-from nix_repro.report import Variation
 
 #: Options for every rebuild: nothing may be fetched or published, nothing may silently leave the sandbox.
 ISOLATION: tuple[tuple[str, str], ...] = (
@@ -26,7 +25,8 @@ ISOLATION: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Request:
-    """Build these again. `first` are the first builds of everything, `keep` is a directory for trees that differ.
+    """Build these again, under a condition. `first` are the first builds of everything, `keep` is a directory for trees
+    that differ.
 
     Inputs that are not targets themselves are taken as the first build left them: that is what makes a request for a
     single derivation an isolated one.
@@ -38,7 +38,7 @@ class Request:
     limits: Limits
     keep: Path
     isolated: bool = False
-    change: Change = UNCHANGED
+    condition: Condition = TIME
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,21 @@ class Rebuilder(Protocol):
     """An independent repetition of builds.
 
     `isolates`: a repetition with the first build's inputs can be had. `elsewhere`: it builds in another store, which
-    may be on a machine for other systems. `varies`: it can hold more different than the time.
+    may be on a machine for other systems. `varies`: the names of the conditions that it can rebuild under.
     """
 
     name: str
-    variations: tuple[Variation, ...]
     isolates: bool
     elsewhere: bool
-    varies: bool
+    varies: frozenset[str]
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
         """Raises `NixError` when the repetition as a whole cannot be had."""
         ...
+
+
+def refusal(rebuilder: Rebuilder, condition: Condition) -> str | None:
+    """Why a rebuilder cannot rebuild under the condition, or None."""
+    if condition.name in {TIME.name, *rebuilder.varies}:
+        return None
+    return f"the {rebuilder.name} rebuilder cannot build with {condition.what}"

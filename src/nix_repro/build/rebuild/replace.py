@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nix_repro.build.outcome import last_touched, output_paths
-from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Rebuilder, Request
@@ -22,7 +22,6 @@ from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Tree
-from nix_repro.report import Variation
 from nix_repro.text import plural, some
 
 _ALIVE = re.compile(r"[Cc]annot delete path '([^']+)'")
@@ -35,8 +34,7 @@ class Replace:
     name = "replace"
     isolates = True
     elsewhere = False
-    varies = False
-    variations: tuple[Variation, ...] = ()
+    varies: frozenset[str] = frozenset()
 
     def __init__(
         self, nix: Nix, release: Callable[[], None], otherwise: Rebuilder, warn: Callable[[str], None]
@@ -48,6 +46,8 @@ class Replace:
         self._warn = warn
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        if (refused := refused_answer(self, request)) is not None:
+            return refused
         self._release()
         return by_groups(self._nix, request, recorder, lambda part, _: self._rebuild(part, recorder))
 

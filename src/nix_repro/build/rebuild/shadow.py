@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
+from nix_repro.build.variations import TABLE
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.hashes import nix32, sri
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Tree
-from nix_repro.report import Variation
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -39,18 +39,19 @@ class Shadow:
     name = "shadow"
     isolates = True
     elsewhere = False
-    varies = True
+    varies = frozenset(condition.name for condition in TABLE)
 
     def __init__(self, nix: Nix, *, sudo: bool = False) -> None:
         self._nix = nix
         self._sudo = sudo
-        self.variations: tuple[Variation, ...] = ()
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        if (refused := refused_answer(self, request)) is not None:
+            return refused
         return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
 
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
-        nix = self._nix
+        nix, condition = self._nix, request.condition
         paths = list(dict.fromkeys([*nix.requisites(drv.drv_path for drv in request.targets), *closure]))
         keep = keep_directory(request)
         keep.mkdir(parents=True, exist_ok=True)
@@ -62,10 +63,10 @@ class Shadow:
             "base": str(Path(nix.store_dir()).parent / "var" / "nix-repro"),
             # What the first build went by: the helper runs with root's home.
             "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
-            "options": [*nix.options, *ISOLATION, ("substituters", ""), *request.change.options],
-            "args": [*request.limits.args(), *request.change.args],
-            "under": request.change.under,
-            "memory_build_dir": request.change.memory_build_dir,
+            "options": [*nix.options, *ISOLATION, ("substituters", ""), *condition.options],
+            "args": [*request.limits.args(), *condition.args],
+            "under": condition.under,
+            "memory_build_dir": condition.memory_build_dir,
             # Every output at a known path, or an empty list: the helper then asks Nix where they are.
             "targets": {
                 drv.drv_path: known[drv.drv_path] if len(known[drv.drv_path]) == len(drv.outputs) else []

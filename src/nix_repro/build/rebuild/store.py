@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from nix_repro.build.outcome import output_paths
-from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Tree
 from nix_repro.reasons import ALREADY_THERE
-from nix_repro.report import Variation
 
 
 class Store:
@@ -21,8 +20,7 @@ class Store:
     name = "store"
     isolates = True
     elsewhere = True
-    varies = False
-    variations: tuple[Variation, ...] = ()
+    varies: frozenset[str] = frozenset()
 
     def __init__(self, nix: Nix, url: str) -> None:
         self._nix = nix
@@ -31,6 +29,8 @@ class Store:
         self._alone = self._there.with_options(ISOLATION)
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
+        if (refused := refused_answer(self, request)) is not None:
+            return refused
         return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
 
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:

@@ -1,4 +1,4 @@
-"""Proof by experiment: rebuild under one controlled change at a time and see whether the difference comes or goes.
+"""Proof by experiment: rebuild under one controlled condition at a time and see whether the difference comes or goes.
 Pure: what to try in which order, and what the outcome proves; the rebuilding is passed in.
 
 Two kinds. *Hold*: the output differs by itself; rebuilds with one thing held still are the same, so that thing is the
@@ -15,6 +15,17 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nix_repro.build.variations import (
+    BUILD_PATH,
+    CLOCK_FROZEN,
+    CLOCK_SHIFTED,
+    CORES,
+    DIRECTORY_ORDER,
+    KERNEL,
+    ONE_CPU,
+    ZONE,
+    Condition,
+)
 from nix_repro.report import Cause, Finding
 
 #: Equal rebuilds that prove a hold: of a difference that was another one every time, and at least of one that was not.
@@ -30,32 +41,41 @@ Hashes = Mapping[str, str] | None
 
 @dataclass(frozen=True)
 class Experiment:
-    """`holds` says which of the two kinds it is; `what` completes "with …"."""
+    """A rebuild under one condition, and the cause that its outcome can prove. `holds` says which of the two kinds it
+    is.
 
-    name: str
+    With `own_time` nothing is changed, and what differs by nothing but each build's own time counts as the same. That
+    complements the condition, and means nothing where it cannot be had.
+    """
+
+    condition: Condition
     cause: Cause
     holds: bool
-    what: str
+    own_time: bool = False
+
+    @property
+    def name(self) -> str:
+        return "own-time" if self.own_time else self.condition.name
+
+    @property
+    def what(self) -> str:
+        """Completes "with …"."""
+        return "each build's own time taken out" if self.own_time else self.condition.what
 
 
 HOLDS = (
-    Experiment("clock-frozen", "timestamp", True, "the clock frozen"),
+    Experiment(CLOCK_FROZEN, "timestamp", holds=True),
     # The fake clock does not reach everything: not a file's time, which the kernel sets, nor a static program.
-    Experiment("own-time", "timestamp", True, "each build's own time taken out"),
-    Experiment("one-cpu", "parallelism", True, "one core"),
+    Experiment(CLOCK_FROZEN, "timestamp", holds=True, own_time=True),
+    Experiment(ONE_CPU, "parallelism", holds=True),
 )
 VARIES = (
-    Experiment("clock-shifted", "timestamp", False, "the clock 400 days ahead"),
-    Experiment("cores", "parallelism", False, "another number of cores"),
-    Experiment(
-        "directory-order",
-        "ordering",
-        False,
-        "the build directory in memory, where directories are listed in another order",
-    ),
-    Experiment("build-path", "build-path", False, "another build directory"),
-    Experiment("kernel", "host", False, "another kernel release"),
-    Experiment("zone", "locale", False, "another time zone"),
+    Experiment(CLOCK_SHIFTED, "timestamp", holds=False),
+    Experiment(CORES, "parallelism", holds=False),
+    Experiment(DIRECTORY_ORDER, "ordering", holds=False),
+    Experiment(BUILD_PATH, "build-path", holds=False),
+    Experiment(KERNEL, "host", holds=False),
+    Experiment(ZONE, "locale", holds=False),
 )
 
 
@@ -68,10 +88,10 @@ class Proof:
     because: str
 
 
-#: Asks for a rebuild under an experiment's change (None: nothing changed), is sent the hashes, ends with what it
+#: Asks for a rebuild under an experiment's condition (None: nothing changed), is sent the hashes, ends with what it
 #: proved.
 Inquiry = Generator[Experiment | None, Hashes, list[Proof]]
-#: Rebuild these derivations under one change and give each one's hashes.
+#: Rebuild these derivations under one condition and give each one's hashes.
 Rebuild = Callable[[Experiment | None, Sequence[str]], Mapping[str, Hashes]]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from nix_repro.build.variations import CLOCK_FROZEN
 from nix_repro.explain.causes.fixes import fix_for
 from nix_repro.explain.experiments.inquiry import (
     HOLDS,
@@ -67,7 +68,7 @@ def _hold(run: Run, laboratory: Laboratory, roots: Sequence[str]) -> list[str]:
     for path, found in proofs.items():
         if path in run.findings:
             run.findings[path] = proved(run.findings[path], found)
-        if ("clock-frozen", path) in laboratory.answered:
+        if (CLOCK_FROZEN.name, path) in laboratory.answered:
             run.findings[path] = _unfrozen(run.findings.get(path, ()))
     return late
 
@@ -116,7 +117,7 @@ def _conduct(
 
 
 def _possible(laboratory: Laboratory, experiments: Sequence[Experiment]) -> list[Experiment]:
-    return [e for e in experiments if laboratory.change(e) is not None]
+    return [e for e in experiments if laboratory.condition(e) is not None]
 
 
 def proved(findings: Sequence[Finding], proofs: Sequence[Proof]) -> tuple[Finding, ...]:

@@ -1,0 +1,99 @@
+"""One table says what can be held different; whoever needs a part of it goes by the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from nix_repro.build.rebuild import shadow_helper
+from nix_repro.build.variations import (
+    BUILD_PATH,
+    CLOCK_FROZEN,
+    CLOCK_SHIFTED,
+    CORES,
+    DIRECTORY_ORDER,
+    KERNEL,
+    ONE_CPU,
+    TABLE,
+    TIME,
+    TIME_GAP,
+    ZONE,
+    Condition,
+    Machine,
+    Need,
+    files,
+    on_machine,
+)
+from nix_repro.explain.experiments.inquiry import HOLDS, VARIES
+
+HERE = Machine(cores=4, libfaketime=Path("/lib/faketime/libfaketime.so.1"))
+DIRECTORY = Path("/run/d")
+
+
+def test_the_helper_knows_every_word_of_the_table_and_no_other() -> None:
+    """It is started by its path, as root, and imports nothing of ours."""
+    assert {condition.under for condition in TABLE} - {""} == shadow_helper._UNDER.keys()
+
+
+def test_every_condition_is_experimented_with() -> None:
+    assert {experiment.condition for experiment in (*HOLDS, *VARIES)} == set(TABLE)
+    assert len({condition.name for condition in (*TABLE, TIME)}) == len(TABLE) + 1
+
+
+def test_the_time_is_held_different_by_nothing_but_waiting() -> None:
+    assert Condition("time", TIME.what) == TIME
+    assert TIME.what == f"at least {TIME_GAP:g} s between a build and its rebuild"
+
+
+@pytest.mark.parametrize("need", get_args(Need))
+def test_what_a_machine_lacks_is_said_of_what_needs_it_only(need: Need) -> None:
+    lacking = Machine(cores=1, lacks={need: "why"})
+    assert {c.name for c in TABLE if lacking.lacking(c)} == {c.name for c in TABLE if need in c.needs} != set()
+    assert {lacking.lacking(c) for c in TABLE} == {"why", None}
+
+
+def test_of_several_things_that_are_lacking_the_first_need_is_named() -> None:
+    machine = Machine(cores=1, lacks={"libfaketime": "no library", "sandbox": "no sandbox"})
+    assert machine.lacking(CLOCK_FROZEN) == "no sandbox"
+
+
+@pytest.mark.parametrize("condition", [DIRECTORY_ORDER, KERNEL, ONE_CPU, BUILD_PATH, TIME], ids=lambda c: c.name)
+def test_most_are_the_same_on_every_machine(condition: Condition) -> None:
+    assert on_machine(condition, HERE, DIRECTORY) == condition
+    assert files(condition, HERE, DIRECTORY) == {}
+
+
+def test_another_number_of_cores_is_one_or_one_more() -> None:
+    fewer, more = (on_machine(CORES, Machine(cores=cores), DIRECTORY) for cores in (4, 1))
+    assert (fewer.args, fewer.under, fewer.cores, fewer.cpus) == (ONE_CPU.args, ONE_CPU.under, 1, 1)
+    assert (more.args, more.under, more.cores, more.cpus) == (("--cores", "2"), "", 2, None)
+    assert {fewer.name, more.name} == {"cores"}
+    assert {fewer.what, more.what} == {"another number of cores"}
+
+
+def test_another_build_directory_is_the_one_that_a_build_sees() -> None:
+    assert BUILD_PATH.options == (("sandbox-build-dir", BUILD_PATH.build_dir),)
+
+
+def test_the_zone_is_shown_in_the_sandbox() -> None:
+    options = on_machine(ZONE, HERE, DIRECTORY).options
+    assert options == (("extra-sandbox-paths", "/etc/localtime=/usr/share/zoneinfo/Asia/Tokyo"),)
+
+
+@pytest.mark.parametrize("condition", [CLOCK_FROZEN, CLOCK_SHIFTED], ids=lambda c: c.name)
+def test_the_clock_needs_files_and_is_told_where_they_are(condition: Condition) -> None:
+    ((name, paths),) = on_machine(condition, HERE, DIRECTORY).options
+    assert name == "extra-sandbox-paths"
+    shown = dict(path.split("=") for path in paths.split())
+    written = files(condition, HERE, DIRECTORY)
+    assert shown["/nix-repro-clock"] == "/lib/faketime"
+    assert written[Path(shown["/etc/ld.so.preload"])] == "/nix-repro-clock/libfaketime.so.1\n"
+    assert written[Path(shown["/etc/faketimerc"])] == f"{condition.clock}\n"
+    assert {path.parent for path in written} == {DIRECTORY}
+
+
+def test_a_shifted_clock_says_by_how_much() -> None:
+    assert (CLOCK_SHIFTED.clock, CLOCK_SHIFTED.clock_shift) == ("+400d", 400 * 24 * 60 * 60)
+    assert "400 days" in CLOCK_SHIFTED.what
