@@ -1,0 +1,136 @@
+"""Why the content of a file differs: as a whole if one thing explains it, else line by line or stretch by stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+
+from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes import Explained, erased, explain_pair, settled
+from nix_repro.explain.causes.code import instruction_set
+from nix_repro.explain.causes.evidence import MARGIN, Evidence, evidence_of
+from nix_repro.explain.causes.locales import line_width
+from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.causes.ordering import judge, ordering
+from nix_repro.explain.causes.randomness import random_bytes
+from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
+from nix_repro.explain.compare.blob import Blob
+from nix_repro.explain.compare.content import align, region, stretches
+from nix_repro.explain.compare.difference import Difference
+from nix_repro.explain.context import Context
+
+#: Where code is, and bytes of it that are read.
+CODE = ("section .text",)
+CODE_READ = 4 << 20
+BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
+
+
+def from_content(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
+    """Evidence for each cause at work in the content, and one of unknown cause for what is left unexplained."""
+    assert difference.blobs is not None
+    a, b = difference.blobs
+    if difference.inside.endswith(BUILD_ID):
+        left, right = a.read(0, 64)[-20:], b.read(0, 64)[-20:]
+        yield _build_id(left, right, context)
+        return
+    part = region(a, b, difference.first, budget)
+    whole = Pair(part.a, part.b, part.offset, part.text)
+    if (at_once := _at_once(difference, whole, context, rules)) is not None:
+        yield from at_once
+        return
+    if part.text or a.size != b.size:
+        lines = align(part)
+        moved = lines.common
+        if part.text and moved[0] != moved[1] and len(moved[0]) >= len(lines.pairs) + lines.alone:
+            yield evidence_of(Explained(judge(*moved, "lines", whole, context), whole))
+        pairs = lines.pairs
+        unexplained = lines.alone
+        if not part.text and (
+            match := binary_timestamp(head := Pair(part.a[:128], part.b[:128], part.offset, text=False), context)
+        ):
+            yield evidence_of(Explained(match, head))
+        if not pairs and not unexplained and moved[0] == moved[1]:
+            unexplained = 1
+    else:
+        pairs, unexplained = list(stretches(a, b, difference.first, budget)), 0
+    first = whole
+    for pair in pairs:
+        if budget.expired():
+            break
+        found, complete = explain_pair(pair, context, rules)
+        if not complete and pair.text and not part.text and a.size == b.size:
+            # A number's bytes may all be printable, by chance.
+            as_bytes = explain_pair(_as_bytes(pair, a, b), context, rules)
+            found, complete = max((found, complete), as_bytes, key=itemgetter(1))
+        yield from map(evidence_of, found)
+        if not complete:
+            first = pair if not unexplained else first
+            unexplained += 1
+    if unexplained:
+        yield _unexplained(first, unexplained)
+
+
+def _unexplained(first: Pair, places: int) -> Evidence:
+    (start, end), (_, end_b) = first.changed()
+    begin = max(0, start - MARGIN)
+    words = (
+        f"{places} differing places have no cause that can be told from the two sides"
+        if places > 1
+        else "no cause can be told from the two sides"
+    )
+    a, b = first.a[begin : end + MARGIN], first.b[begin : end_b + MARGIN]
+    return Evidence("unknown", "low", words, a, b, first.offset + begin, first.text)
+
+
+def _at_once(difference: Difference, whole: Pair, context: Context, rules: Sequence[Rule]) -> list[Evidence] | None:
+    """All that differs in the content, when one thing explains it."""
+    assert difference.blobs is not None
+    a, b = difference.blobs
+    if (
+        difference.inside.endswith(CODE)
+        and (used := instruction_set(a.read(0, CODE_READ), b.read(0, CODE_READ))) is not None
+    ):
+        words = f"only one side's code uses {used} instructions, as when it is built for the processor at hand"
+        return [Evidence("cpu", "low", words, text=False)]
+    # The rule about inputs comes first: an order or a time that was copied is not made here.
+    if (copied := rules[0](whole, context)) is not None and settled(erased(whole, copied)):
+        return [evidence_of(Explained(copied, whole))]
+    if (shuffled := _shuffled(whole, context)) is not None:
+        return [evidence_of(item) for item in shuffled]
+    match = line_width(whole, context)
+    if match is None and not whole.text and a.size != b.size:
+        match = random_bytes(whole, context)
+    return [evidence_of(Explained(match, whole))] if match else None
+
+
+def _as_bytes(pair: Pair, a: Blob, b: Blob) -> Pair:
+    start = max(0, pair.offset - 16)
+    length = pair.offset - start + len(pair.a) + 16
+    return Pair(a.read(start, length), b.read(start, length), start, text=False)
+
+
+def _build_id(left: bytes, right: bytes, context: Context) -> Evidence:
+    """When nothing else differs in the file, what it digested was stripped: debug information, which holds paths."""
+    words = "a build-id is a digest of the file as it was linked"
+    if context.a.build_dir != context.b.build_dir:
+        words += "; if nothing else differs, then of debug information since stripped, with the build directory in it"
+        return Evidence("build-path", "low", words, left, right, text=False, derived=True)
+    return Evidence("unknown", "low", words, left, right, text=False, derived=True)
+
+
+def _shuffled(whole: Pair, context: Context) -> list[Explained] | None:
+    """The piece as a whole, when it is explained by order alone, or by order and times."""
+    found: list[Explained] = []
+    rest = whole
+    for _ in range(8):
+        match = ordering(rest, context)
+        if match is not None:
+            return [*found, Explained(match, whole)]
+        match = text_timestamp(rest, context) if len(rest.a) < 1 << 18 else None
+        if match is None:
+            return None
+        found.append(Explained(match, whole))
+        rest = erased(rest, match)
+        if settled(rest):
+            break
+    return None

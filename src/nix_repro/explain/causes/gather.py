@@ -1,0 +1,99 @@
+"""From a difference to evidence: which causes are at work in it, and on which bytes that rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes.evidence import Evidence, from_pair
+from nix_repro.explain.causes.file_content import from_content
+from nix_repro.explain.causes.header_fields import from_field
+from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.compare.difference import Difference
+from nix_repro.explain.context import Context
+
+#: The form of parts as many as cores.
+PARTS = "parts"
+
+
+def gather(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
+    """Evidence for each cause that is at work in one difference: at least one, if only of unknown cause."""
+    for evidence in _evidence(difference, context, rules, budget):
+        yield _located(evidence, difference.inside)
+
+
+def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterable[Evidence]:
+    a, b = difference.a, difference.b
+    match difference.kind:
+        case "content":
+            return from_content(difference, context, rules, budget)
+        case "field":
+            return from_field(difference, context, rules)
+        case "wrapper":
+            return [_wrapper(difference, budget)]
+        case "order":
+            words = "both archives have the same members in another order"
+            return [Evidence("ordering", "high", words, a, b, form="archive")]
+        case "name":
+            return list(from_pair(Pair(a, b, 0), context, rules)) or [_name(difference)]
+        case "missing" | "extra":
+            return [_presence(difference, context)]
+        case "executable":
+            return [Evidence("permissions", "high", "only the executable bit differs", a, b, form="mode")]
+        case "target":
+            return _target(from_pair(Pair(a, b, 0), context, rules)) or [
+                Evidence("permissions", "high", "a symbolic link points elsewhere", a, b, form="link")
+            ]
+        case "kind":
+            return [Evidence("unknown", "low", "one side has a file system object of another kind", a, b)]
+        case _:
+            return [Evidence("unknown", "low", f"the comparison could not read it: {a.decode('latin-1')}")]
+
+
+def _target(found: Iterable[Evidence]) -> list[Evidence]:
+    """Where a link points is short: what is but likely there may be chance."""
+    telling = ("randomness", "timestamp")
+    return [
+        item
+        for item in found
+        if item.confidence == "high" or (item.cause in telling and item.form not in ("number", "duration"))
+    ]
+
+
+def _located(evidence: Evidence, inside: str) -> Evidence:
+    """The evidence with the part of the file it is in; a time in a section of a binary is the compiler's."""
+    if not inside:
+        return evidence
+    form = "compiled" if evidence.cause == "timestamp" and "section " in inside else evidence.form
+    return replace(evidence, because=f"{evidence.because} ({inside})", form=form)
+
+
+def _wrapper(difference: Difference, budget: Budget) -> Evidence:
+    if budget.cut:
+        return Evidence("unknown", "low", "the content is equal as far as it was unpacked")
+    if difference.format == "elf":
+        return Evidence("unknown", "low", "every section is equal; what differs is the ELF file's layout")
+    words = (
+        f"the content is equal; only the {difference.format} packing differs: another level, version or number of "
+        "threads of the packer"
+    )
+    return Evidence("archive-metadata", "high", words, form=difference.format)
+
+
+def _presence(difference: Difference, context: Context) -> Evidence:
+    side = "build" if difference.kind == "missing" else "rebuild"
+    counts = difference.a, difference.b
+    if counts == tuple(str(side.cores).encode() for side in (context.a, context.b)):
+        words = (
+            f"there are as many entries of this name as the build had cores: {difference.a.decode()} and "
+            f"{difference.b.decode()}"
+        )
+        return Evidence("parallelism", "high", words, *counts, form=PARTS)
+    return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
+
+
+def _name(difference: Difference) -> Evidence:
+    return Evidence(
+        "unknown", "low", "its name differs, and no cause can be told from the two names", difference.a, difference.b
+    )
