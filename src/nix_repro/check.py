@@ -19,7 +19,7 @@ from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
 from nix_repro.build.suite import run_checks, run_command
 from nix_repro.build.variations import TIME_GAP
 from nix_repro.config import Config
-from nix_repro.doctor import urgent
+from nix_repro.doctor.diagnose import urgent
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.metrics.phases import NOTED, job_phases
 from nix_repro.nix.caches.kinds import normal
@@ -33,7 +33,7 @@ from nix_repro.nix.processes import Processes
 from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.installables import add_roots, evaluate
 from nix_repro.plan.scope import Plan, built_here, make_plan
-from nix_repro.plan.systems import _refuse_other_systems, _systems
+from nix_repro.plan.systems import refuse_other_systems, systems
 from nix_repro.reasons import CANCELLED, UNCHANGED, UNSUPPORTED, Reason, said
 from nix_repro.report import Phase, PhaseName, Report, SuiteRun
 from nix_repro.run import Display, Run
@@ -125,7 +125,7 @@ def _plan(run: Run) -> Plan:
         )
         run.books.expect(urls, caches.unreachable)
         plan = run.plan = run.books.compare(plan)
-    _refuse_other_systems(run, plan)
+    refuse_other_systems(plan, run.nix.settings())
     for finding in urgent(run.nix, run.environ, run.cwd):
         run.warn(finding)
     for url, why in caches.unreachable.items():
@@ -242,10 +242,8 @@ def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
 
 def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:
     """No rebuild of what another machine has built, or a cache had, and this one cannot: Nix would give up on all."""
-    systems, features = _systems(settings), set(settings.get("system-features", []))
-    elsewhere = [
-        drv for drv in derivations if drv.system not in systems or not features.issuperset(drv.required_features)
-    ]
+    here, features = systems(settings), set(settings.get("system-features", []))
+    elsewhere = [drv for drv in derivations if drv.system not in here or not features.issuperset(drv.required_features)]
     return _not_built(elsewhere, 2, UNSUPPORTED)
 
 

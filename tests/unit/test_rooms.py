@@ -18,8 +18,9 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("verdict",),
     ("metrics",),
     ("explain",),
+    ("doctor",),
     ("output",),
-    ("settings", "config", "doctor"),
+    ("settings", "config"),
     ("run", "assemble", "check"),
     ("cli",),
 )
@@ -31,10 +32,6 @@ PENDING = {
     "explain.experiments.laboratory",
     "explain.experiments.prove",
     "metrics.measure",
-    "output.render.doctor",
-    "plan.systems",
-    "doctor.py",
-    "explain/causes/evidence.py",
 }
 
 

@@ -17,7 +17,7 @@ def doctor(installables: tuple[str, ...], as_json: bool) -> None:
 
     Changes nothing. The exit code is 1 if there are problems.
     """
-    from nix_repro.doctor import diagnose
+    from nix_repro.doctor.diagnose import diagnose
     from nix_repro.nix.command import Nix
     from nix_repro.nix.processes import Processes
     from nix_repro.output.render.doctor import print_findings

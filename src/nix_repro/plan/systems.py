@@ -8,20 +8,20 @@ from typing import Any
 
 from nix_repro.errors import UsageError
 from nix_repro.plan.scope import Plan
-from nix_repro.run import Run
 
 
-def _refuse_other_systems(run: Run, plan: Plan) -> None:
-    """An installable for another system cannot be built twice here: said before anything is built."""
-    settings = run.nix.settings()
-    here = _systems(settings)
+def refuse_other_systems(plan: Plan, settings: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for an installable of another system, which cannot be built twice here, before anything is
+    built. `settings` are Nix's."""
+    here = systems(settings)
     for attr, drv_path in plan.installables.items():
         system = plan.derivations[drv_path].system
         if system not in here and not _has_builders(str(settings.get("builders", ""))):
             raise UsageError(f"{attr}: it is for {system}, and this machine builds for {settings['system']}")
 
 
-def _systems(settings: Mapping[str, Any]) -> set[str]:
+def systems(settings: Mapping[str, Any]) -> set[str]:
+    """What Nix with these settings builds for by itself; `builtin` is what it builds without a builder."""
     return {settings["system"], *settings.get("extra-platforms", []), "builtin"}
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from nix_repro.doctor import Finding, State
+from nix_repro.doctor.model import Diagnosis, State
 from nix_repro.output.render.escape import visible
 from nix_repro.text import plural
 
@@ -17,7 +17,7 @@ _ORDER: tuple[State, ...] = ("problem", "note", "ok")
 _SIGN: dict[State, tuple[str, str]] = {"problem": ("✗", "bold red"), "note": ("!", "yellow"), "ok": ("✓", "green")}
 
 
-def print_findings(findings: Sequence[Finding], stream: TextIO | None = None) -> None:
+def print_findings(findings: Sequence[Diagnosis], stream: TextIO | None = None) -> None:
     """One line a check, its remedy below it, and the count at the end."""
     console = Console(file=stream or sys.stdout, highlight=False)
     for finding in sorted(findings, key=lambda finding: _ORDER.index(finding.state)):

@@ -1,0 +1,101 @@
+"""The flake and its checkout: the lock, the work tree, the depth of the clone."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nix_repro.doctor.model import Diagnosis, note, ok, problem
+from nix_repro.nix.checkout import git
+from nix_repro.nix.machine import in_ci
+from nix_repro.text import plural, some
+
+#: Days after which a locked input is worth a word.
+OLD_LOCK = 90
+#: Files that evaluation and builds read, so that an untracked one is missed.
+_DATA = (".nix", ".toml", ".lock", ".json", ".yml", ".yaml", ".cabal", ".mod", ".sum")
+_MATTERS = (*_DATA, ".py", ".rs", ".go", ".c", ".h", ".hs", ".sh")
+_COMMENT = re.compile(r"#[^\n]*|/\*.*?\*/", re.DOTALL)
+_INPUTS = re.compile(r"\binputs\s*(?:=|\.)")
+
+
+def lock(cwd: Path) -> list[Diagnosis]:
+    """Whether every input is pinned, committed and recent."""
+    if not (cwd / "flake.nix").is_file():
+        return []
+    lock = cwd / "flake.lock"
+    try:
+        nodes = json.loads(lock.read_text(encoding="utf-8")).get("nodes", {})
+        dates = {
+            name: node["locked"]["lastModified"]
+            for name, node in nodes.items()
+            if "lastModified" in node.get("locked", {})
+        }
+    except FileNotFoundError:
+        text = _COMMENT.sub("", (cwd / "flake.nix").read_text(encoding="utf-8", errors="replace"))
+        if not _INPUTS.search(text):
+            return [ok("flake.lock", "none, and the flake has no inputs")]
+        fix = "nix flake lock, and commit it: without it every run may build something else"
+        return [problem("flake.lock", "it is missing", fix)]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        return [problem("flake.lock", f"it cannot be read: {error}", "restore it from git")]
+    tracked = (
+        git(cwd, "rev-parse", "--git-dir") is None or git(cwd, "ls-files", "--error-unmatch", "flake.lock") is not None
+    )
+    if not tracked:
+        return [problem("flake.lock", "it is not committed", "git add flake.lock && git commit")]
+    now = time.time()
+    old = {
+        name: (now - at) / 86400 for name, at in dates.items() if isinstance(at, int) and now - at > OLD_LOCK * 86400
+    }
+    if old:
+        worst = ", ".join(
+            f"{name} {days:.0f} days" for name, days in sorted(old.items(), key=lambda item: -item[1])[:3]
+        )
+        return [
+            note(
+                "flake.lock",
+                f"old inputs: {worst}",
+                "nix flake update NAME, in a commit of its own: it rebuilds everything once",
+            )
+        ]
+    newest = max((at for at in dates.values() if isinstance(at, int)), default=None)
+    said = "" if newest is None else f", newest input of {datetime.fromtimestamp(newest, UTC).date()}"
+    return [ok("flake.lock", f"committed{said}")]
+
+
+def tree(cwd: Path) -> list[Diagnosis]:
+    """Whether Nix sees the files that are here, and whether they are the commit's."""
+    status = git(cwd, "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+    if status is None:
+        return []
+    rows = [row for row in status.split("\0") if len(row) > 3 or row[:2].strip()]
+    untracked = [row[3:] for row in rows if row.startswith("??") and row.endswith(_MATTERS)]
+    dirty = [row for row in rows if not row.startswith("??")]
+    found: list[Diagnosis] = []
+    if untracked:
+        fix = "git add them (a commit is not needed), or list them in .gitignore"
+        found.append(problem("untracked files", f"Nix does not see {some(untracked)}", fix))
+    if dirty:
+        found.append(
+            note(
+                "work tree",
+                f"{plural(len(dirty), 'file differs', 'files differ')} from the commit: what is built is no commit's",
+                "commit or stash",
+            )
+        )
+    return found or [ok("work tree", "clean")]
+
+
+def depth(cwd: Path, environ: Mapping[str, str]) -> list[Diagnosis]:
+    """Whether the history is there that a comparison needs."""
+    if git(cwd, "rev-parse", "--is-shallow-repository") != "true":
+        return []
+    fix = "actions/checkout with `fetch-depth: 0`: --base and --since need the history"
+    return (
+        [note("fetch-depth", "the clone is shallow", fix)] if in_ci(environ) else [ok("fetch-depth", "a shallow clone")]
+    )
