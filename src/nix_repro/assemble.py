@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from nix_repro.build.variations import TIME
 from nix_repro.config import Config
 from nix_repro.errors import interrupted
 from nix_repro.metrics import history
-from nix_repro.metrics.measure import Parts
+from nix_repro.metrics.built import Asked
+from nix_repro.metrics.measure import Facts, Measurements, measure
 from nix_repro.nix.checkout import Checkout, flake_ref, on_default_branch, read_checkout, reproduce_line
-from nix_repro.nix.machine import describe_environment
+from nix_repro.nix.machine import describe_environment, in_ci
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
 from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, Variation
@@ -33,8 +34,10 @@ def assemble(run: Run, signum: int | None) -> Report:
     derivations = _derivations(run, checkout)
     total = round(time.time() - run.began, 3)
     phases = (*run.phases, Phase(name="total", seconds=total))
-    parts = run.books.parts(run.plan, run.recorder, phases) if run.plan is not None else Parts()
-    conclusion, exit_code = judge(derivations, parts.targets, run.config.fail_on, signum=signum, test=run.test)
+    found = measure(_facts(run, run.plan, phases)) if run.plan is not None else Measurements()
+    for warning in found.warnings:
+        run.warn(warning)
+    conclusion, exit_code = judge(derivations, found.targets, run.config.fail_on, signum=signum, test=run.test)
     return Report(
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
@@ -52,11 +55,31 @@ def assemble(run: Run, signum: int | None) -> Report:
         derivations=tuple(derivations),
         skipped=_skipped(run.plan) if run.plan else (),
         phases=phases,
-        scenario=parts.scenario,
-        targets=parts.targets,
-        caches=parts.caches,
+        scenario=found.scenario,
+        targets=found.targets,
+        caches=found.caches,
         test=run.test,
         warnings=tuple(run.warnings),
+    )
+
+
+def _facts(run: Run, plan: Plan, phases: Sequence[Phase]) -> Facts:
+    """What is measured, as far as the run came."""
+    config, realiser = run.config, run.realiser
+    return Facts(
+        plan=plan,
+        needs=run.needs,
+        against=run.against,
+        builds=run.recorder.builds,
+        fetches=run.recorder.substitutions,
+        phases=phases,
+        asked=Asked(realiser.configured(), realiser.dropped, realiser.upstream),
+        incidents=realiser.incidents(),
+        ci=in_ci(run.environ),
+        tested=config.test != "none",
+        chosen=config.scenario,
+        limits=config.targets,
+        jobs=config.jobs or str(run.nix.settings().get("max-jobs", "")),
     )
 
 
@@ -89,7 +112,7 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
     plan = run.plan
     if plan is None:
         return []
-    judged = verdict.judge_all(plan, run.seen, run.unfinished)
+    judged = dict(run.verdicts)
     named = set(plan.installables.values())
     for drv_path, reason in plan.skipped.items():
         tried = run.seen.first(drv_path) is not None

@@ -60,6 +60,12 @@ class Observations:
         for attempt in attempts:
             self.attempts.setdefault(attempt.drv_path, []).append(attempt)
 
+    def with_more(self, attempts: Iterable[Attempt], trees: Mapping[tuple[str, str], Tree]) -> Observations:
+        """These observations and further ones, as a value of its own."""
+        whole = Observations({path: list(known) for path, known in self.attempts.items()}, {**self.trees, **trees})
+        whole.add(attempts)
+        return whole
+
     def first(self, drv_path: str) -> Attempt | None:
         """The first build, if it came to that."""
         return next((a for a in self.attempts.get(drv_path, ()) if a.round == 1), None)

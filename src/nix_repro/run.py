@@ -12,13 +12,16 @@ from typing import Protocol
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.config import Config
-from nix_repro.metrics.measure import Books
+from nix_repro.metrics.needed import Needs
+from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.observations import Observations
+from nix_repro.plan.against import Against
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import NOT_REBUILT, Reason
 from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
+from nix_repro.verdict import verdict
 
 
 class Display(Watcher, Protocol):
@@ -30,7 +33,11 @@ class Display(Watcher, Protocol):
 
 @dataclass
 class Run:
-    """What the run has come to know; the report is made from it at any point, also after an interruption."""
+    """What the run has come to know; the report is made from it at any point, also after an interruption.
+
+    `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
+    `unfinished` is the reason for what was never rebuilt. `realiser` runs every build that may use caches.
+    """
 
     config: Config
     nix: Nix
@@ -48,15 +55,28 @@ class Run:
     unfinished: Reason = NOT_REBUILT
     work: Path = Path()
     test: SuiteRun | None = None
-    books: Books = field(init=False)
+    against: Against | None = None
+    needs: Needs = field(default_factory=Needs)
+    verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
+    realiser: Realiser = field(init=False)
 
     def __post_init__(self) -> None:
-        self.books = Books(self.config, self.nix, self.environ, self.cwd, self.warn)
+        self.realiser = Realiser(self.nix)
 
     @property
     def limits(self) -> Limits:
         """What the configuration allows every command of Nix that builds."""
         return Limits(self.config.jobs, self.config.cores, self.config.timeout)
+
+    def judge(self) -> None:
+        """Judge what was observed so far: after the rebuilds, after what observed more, when the run ends early."""
+        if self.plan is not None:
+            self.verdicts = verdict.judge_all(self.plan, self.seen, self.unfinished)
+
+    def end_early(self, because: Reason) -> None:
+        """Say of what was never rebuilt why it was not."""
+        self.unfinished = because
+        self.judge()
 
     def warn(self, text: str) -> None:
         """Something the user should know that changes no verdict: once, in the report and now."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nix_repro.build.limits import Limits
 from nix_repro.build.outcome import last_words, output_paths, rejection
-from nix_repro.nix.caches.resilient import Robust
+from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above, in_order
@@ -14,7 +14,11 @@ from nix_repro.nix.log.recorder import Recorder
 
 
 def build(
-    robust: Robust, targets: Sequence[str], derivations: Mapping[str, Derivation], limits: Limits, recorder: Recorder
+    realiser: Realiser,
+    targets: Sequence[str],
+    derivations: Mapping[str, Derivation],
+    limits: Limits,
+    recorder: Recorder,
 ) -> None:
     """Realise every output of the targets; a failure takes its dependants out, the others go on.
 
@@ -25,7 +29,7 @@ def build(
     failed: set[str] = set()
     left = list(targets)
     while left:
-        robust.realise(["--keep-going", *limits.args(), *left], recorder)
+        realiser.realise(["--keep-going", *limits.args(), *left], recorder)
         known, failed = (
             failed,
             {path for path, drv in derivations.items() if recorder.failure_of(path) or rejection(drv, recorder)},
@@ -33,15 +37,19 @@ def build(
         if failed == known and not recorder.unexplained:
             return
         out = failed | above(derivations, failed)
-        left = _incomplete(robust.nix, [derivations[path] for path in left if path not in out])
+        left = _incomplete(realiser.nix, [derivations[path] for path in left if path not in out])
         if failed == known:
             if len(left) > 1:
-                _each_alone(robust, left, derivations, limits, recorder)
+                _each_alone(realiser, left, derivations, limits, recorder)
             return
 
 
 def _each_alone(
-    robust: Robust, targets: Sequence[str], derivations: Mapping[str, Derivation], limits: Limits, recorder: Recorder
+    realiser: Realiser,
+    targets: Sequence[str],
+    derivations: Mapping[str, Derivation],
+    limits: Limits,
+    recorder: Recorder,
 ) -> None:
     """Find out over which of the targets Nix gives up without a name, and build the others."""
     wanted, out = set(targets), set[str]()
@@ -49,8 +57,8 @@ def _each_alone(
     for drv_path in in_order(derivations):
         if drv_path not in wanted or drv_path in out:
             continue
-        robust.realise([*limits.args(), drv_path], recorder)
-        if not _incomplete(robust.nix, [derivations[drv_path]]):
+        realiser.realise([*limits.args(), drv_path], recorder)
+        if not _incomplete(realiser.nix, [derivations[drv_path]]):
             continue
         out |= {drv_path} | above(derivations, [drv_path])
         if recorder.failure_of(drv_path) is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from nix_repro.build.limits import Limits
 from nix_repro.build.outcome import output_paths
 from nix_repro.errors import Interrupted, UsageError
-from nix_repro.nix.caches.resilient import Robust
+from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.plan.installables import flake_checks
@@ -29,7 +29,7 @@ LINGER = 1.0
 
 
 def run_checks(
-    nix: Nix, robust: Robust, limits: Limits, recorder: Recorder, before: Collection[str], cwd: Path
+    nix: Nix, realiser: Realiser, limits: Limits, recorder: Recorder, before: Collection[str], cwd: Path
 ) -> SuiteRun:
     """Build the checks of the flake in `cwd`. Those whose result is there or in a cache are cached: they are not run.
 
@@ -40,7 +40,7 @@ def run_checks(
     except UsageError as error:
         return SuiteRun(command="checks", status="not-run", log=str(error))
     drvs = nix.derivations(dict.fromkeys(checks.values()))
-    robust.realise(["--keep-going", *limits.args(), *drvs], recorder)
+    realiser.realise(["--keep-going", *limits.args(), *drvs], recorder)
     built = {activity.name for activity in recorder.builds} | set(before)
     valid: dict[str, bool] = {}
     for path, drv in drvs.items():

@@ -13,6 +13,7 @@ from nix_repro.errors import UsageError
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Input, Side
 from nix_repro.explain.engine import explain_output
+from nix_repro.explain.surroundings import at, surroundings
 from nix_repro.observations import Tree
 from nix_repro.output import archive
 from nix_repro.output.directory import read_report
@@ -87,28 +88,14 @@ def _context(derivation: DerivationReport, report: Report, output: str, trees: T
 
 
 def _side(build: Build | None, report: Report) -> Side:
-    """What the report says of a build, in the terms of `explaining.surroundings`."""
+    """What the report says of a build."""
     started = _seconds(report.started)
     if build is None or build.started is None or started is None:
         return Side()
     start = started + build.started
     if not 0 <= start <= start + (build.seconds or 0.0) < LATEST:
         return Side()
-    environment = report.environment
-    cpus, cores = _whole(environment.get("cpus")), _whole(environment.get("nix cores"))
-    sandboxed = str(environment.get("nix sandbox")).lower() == "true"
-    return Side(
-        window=(start - RESOLUTION, start + (build.seconds or 0.0) + RESOLUTION),
-        cores=cores or cpus,
-        cpus=cpus,
-        build_dir="/build" if sandboxed else None,
-        kernel=value if isinstance(value := environment.get("kernel"), str) else None,
-        host="localhost" if sandboxed else None,
-    )
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return at(surroundings(report.environment), start, build.seconds, resolution=RESOLUTION)
 
 
 def _seconds(started: str) -> float | None:

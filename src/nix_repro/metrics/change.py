@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.plan.against import Against
 from nix_repro.plan.compare import Comparison, Root
 from nix_repro.report import ChangeClass, LockChange
 from nix_repro.text import plural, some
@@ -78,6 +79,25 @@ def classify(root: Root, files: Sequence[str] | None, context: Context) -> Chang
     ):
         return "full"
     return "partial"
+
+
+@dataclass(frozen=True)
+class Classified:
+    """A comparison with a base, classified: each root change, the whole, and the lock's changes."""
+
+    roots: Mapping[Root, ChangeClass]
+    whole: ChangeClass
+    lock: tuple[LockChange, ...]
+
+
+def classify_all(against: Against, own: Collection[str]) -> Classified:
+    """Every root change of a comparison with its class. `own` are the repository's own derivations."""
+    base, comparison = against.base, against.comparison
+    lock = lock_changes(base.old_lock, base.new_lock) if base.files is not None else []
+    context = Context(base.files, lock, own)
+    roots = {root: classify(root, files, context) for root, files in against.files.items()}
+    whole = worst(roots.values(), new=None in comparison.pairs.values())
+    return Classified(roots, whole, with_blast(lock, comparison, roots))
 
 
 def worst(classes: Collection[ChangeClass], *, new: bool) -> ChangeClass:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from nix_repro.nix.command import Nix
 
-_SETTINGS = ("sandbox", "cores", "max-jobs", "post-build-hook")
+_SETTINGS = ("sandbox", "sandbox-build-dir", "cores", "max-jobs", "post-build-hook")
 
 
 def in_ci(environ: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from nix_repro.errors import UsageError
 from nix_repro.nix.checkout import git
 from nix_repro.nix.command import Nix
-from nix_repro.plan.changed import _changed_files
+from nix_repro.plan.changed import changed_files
 from nix_repro.plan.installables import evaluate
 from nix_repro.report import Report
 
@@ -44,80 +45,91 @@ def at_revision(
     Nix reads the revision out of the repository's history: nothing is checked out, the work tree stays as it is.
     """
     top = git(cwd, "rev-parse", "--show-toplevel")
-    commit = git(cwd, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    sha = git(cwd, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if not top:
         warn(f"base {revision}: there is no Git repository here; nothing is compared with it")
         return None
-    if not commit:
+    if not sha:
         warn(f"base {revision}: that revision is not in this clone; {FETCH_DEPTH}. Nothing is compared with it")
         return None
-    root, sha = Path(top), commit
-    flake = _flake_url(root, sha, cwd)
-    mine = [name for name in named if not name.startswith("/") and "#" not in _UNQUOTED.sub("", name)]
+    root = Path(top)
+    flake = flake_url(root, sha, cwd, shallow=(root / ".git" / "shallow").exists())
     found: dict[str, str | None] = {}
     others: dict[str, str] = {}
     for installable in installables:
-        where, hash_mark, attr = installable.partition("#")
-        if where not in ("", ".", "all") or (where == "all" and hash_mark):
+        attr = attribute(installable)
+        if attr is None:
             warn(f"base {revision}: {installable} is not compared with it: it is not named as this repository's")
             continue
-        attr = ("all" if where == "all" else attr or "default").partition("^")[0]
-        same = mine if attr == "all" else [name for name in mine if name == attr or name.endswith(f".{attr}")]
         try:
             there = _named(flake, evaluate(nix, [f"{flake}#{attr}"], cwd))
         except UsageError as error:
-            if not _absent(error):
-                warn(f"base {revision}: {installable} cannot be evaluated there, and is not compared: {_reason(error)}")
+            if not absent(error):
+                said = last_error(str(error))
+                warn(f"base {revision}: {installable} cannot be evaluated there, and is not compared: {said}")
                 continue
             there = {}
-        found |= {name: there.get(name) for name in same}
+        found |= {name: there.get(name) for name in counterparts(attr, named)}
         others |= there
     if not found:
         return None
     if None in found.values():
         # What is new, or has a new name, may be made of what the base's other packages are made of.
-        try:
+        with suppress(UsageError):
             others |= _named(flake, evaluate(nix, [f"{flake}#all"], cwd))
-        except UsageError:
-            pass  # then that is new too
     prefix = cwd.resolve().relative_to(root.resolve()).as_posix()
     lock = "flake.lock" if prefix == "." else f"{prefix}/flake.lock"
     return Base(
         name=f"{revision} ({sha[:7]})",
         installables=found,
         derivations=_closure(nix, others.values()),
-        files=_changed_files(root, sha, prefix),
+        files=changed_files(root, sha, prefix),
         old_lock=git(root, "show", f"{sha}:{lock}"),
         new_lock=_text(root / lock),
     )
+
+
+def attribute(installable: str) -> str | None:
+    """The attribute of this repository's flake that an installable names, `all` for all of them; None when it names
+    something else."""
+    where, hash_mark, attr = installable.partition("#")
+    if where == "all" and not hash_mark:
+        return "all"
+    return (attr or "default").partition("^")[0] if where in ("", ".") else None
+
+
+def counterparts(attr: str, named: Iterable[str]) -> list[str]:
+    """Which of a run's names for its installables an attribute of the base may be the counterpart of. Other flakes' and
+    .drv files have none."""
+    mine = [name for name in named if not name.startswith("/") and "#" not in _UNQUOTED.sub("", name)]
+    return mine if attr == "all" else [name for name in mine if name == attr or name.endswith(f".{attr}")]
+
+
+def absent(error: UsageError) -> bool:
+    """Whether an evaluation failed only because the attribute is not there."""
+    return "does not provide attribute" in str(error) or "the flake has no " in str(error)
+
+
+def last_error(said: str) -> str:
+    """Nix's last error: those before it say where it came to that."""
+    rows = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = (row.removeprefix("error:").strip() for row in reversed(rows) if re.match(r"error:\s*\S", row))
+    return next(errors, rows[-1])
+
+
+def flake_url(root: Path, sha: str, cwd: Path, *, shallow: bool) -> str:
+    """The flake of `cwd` as it was at a commit of the repository at `root`."""
+    inside = cwd.resolve().relative_to(root.resolve()).as_posix()
+    url = f"git+file://{quote(str(root))}?rev={sha}" + ("&shallow=1" if shallow else "")
+    return url if inside == "." else f"{url}&dir={quote(inside)}"
 
 
 def _named(flake: str, evaluated: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix(f"{flake}#"): drv_path for name, drv_path in evaluated.items()}
 
 
-def _absent(error: UsageError) -> bool:
-    return "does not provide attribute" in str(error) or "the flake has no " in str(error)
-
-
-def _reason(error: UsageError) -> str:
-    """Nix's last error: those before it say where it came to that."""
-    rows = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next(
-        (row.removeprefix("error:").strip() for row in reversed(rows) if re.match(r"error:\s*\S", row)), rows[-1]
-    )
-
-
 def _closure(nix: Nix, drv_paths: Iterable[str]) -> frozenset[str]:
     return frozenset(path for path in nix.requisites(dict.fromkeys(drv_paths)) if path.endswith(".drv"))
-
-
-def _flake_url(root: Path, sha: str, cwd: Path) -> str:
-    inside = cwd.resolve().relative_to(root.resolve()).as_posix()
-    url = f"git+file://{quote(str(root))}?rev={sha}"
-    if (root / ".git" / "shallow").exists():
-        url += "&shallow=1"
-    return url if inside == "." else f"{url}&dir={quote(inside)}"
 
 
 def from_report(nix: Nix, report: Report, named: Iterable[str]) -> Base:

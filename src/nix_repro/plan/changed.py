@@ -12,7 +12,7 @@ from nix_repro.nix.checkout import git
 _FILES = 20_000
 
 
-def _changed_files(root: Path, sha: str, prefix: str) -> frozenset[str] | None:
+def changed_files(root: Path, sha: str, prefix: str) -> frozenset[str] | None:
     """The tracked files that differ, as seen from the flake's directory."""
     text = git(root, "diff", "--name-only", "-z", "--no-renames", sha, "--")
     if text is None:

@@ -121,6 +121,11 @@ def _own(installables: Mapping[str, str], roots: Sequence[str], show: Show, avai
     return _finish(installables, seen, skipped)
 
 
+def own(plan: Plan) -> set[str]:
+    """The repository's own derivations, fixed-output ones among them."""
+    return {path for path in plan.derivations if plan.skipped.get(path) != UPSTREAM}
+
+
 def built_here(plan: Plan, built: set[str]) -> Plan:
     """The plan when no upstream cache could be reached: what this run built is the repository's own, and the rest is
     unverified."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nix_repro.explain.context import Side
-from nix_repro.explain.roots import StoppableBudget, explain_all
+from nix_repro.explain.roots import StoppableBudget, explain_roots
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.observations import Attempt, Observations, Seen, Tree
 from nix_repro.plan.scope import Plan
@@ -22,7 +22,7 @@ def test_a_run_that_is_told_to_stop_explains_no_further_output(tmp_path: Path) -
         seen.trees[path, "out"] = Tree(tmp_path / f"{name}-a", tmp_path / f"{name}-b", 2)
     plan = Plan({}, derivations, tuple(derivations), {})
     answers = iter([False, *[True] * 1000])
-    found = explain_all(plan, list(derivations), seen, Side(), lambda _: None, lambda: next(answers))
+    found = explain_roots(plan, list(derivations), seen, Side(), lambda: next(answers)).findings
     assert list(found) == ["/nix/store/one"]
 
 

@@ -12,20 +12,21 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.build.variations import TIME, TIME_GAP, ZONE, Condition, Machine, Need, files, on_machine
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Side
 from nix_repro.explain.engine import explain_output
 from nix_repro.explain.experiments.inquiry import Experiment, Hashes
-from nix_repro.explain.roots import side, surroundings
+from nix_repro.explain.roots import side
+from nix_repro.explain.surroundings import here
 from nix_repro.nix.command import NixError
 from nix_repro.nix.graph import levels
-from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding
-from nix_repro.run import Run
 
 _FAKETIME = "faketime/libfaketime.so.1"
 _LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
@@ -36,24 +37,37 @@ PATIENCE = (60, 10)
 class Laboratory:
     """Rebuilds a run's derivations with a rebuilder that varies conditions until `deadline` (on the monotonic clock).
 
+    `first` are the first builds that succeeded, `here` is what all builds have in common, `settings` are Nix's,
+    `round_number` is the round that experiments count as, and `directory` holds what has to be kept for a while.
     `refused` maps conditions that cannot be had here to the reason, and `answered` holds those that were done,
     with the .drv path. `sensitive` are the findings in outputs that differ under an experiment, by the experiment's
     name, .drv path and output. `intermittent` holds, by .drv path, the first rebuild with nothing changed that differed
     although all earlier ones were the same.
     """
 
-    def __init__(self, run: Run, plan: Plan, rebuilder: Rebuilder, deadline: float) -> None:
-        settings, limits = run.nix.settings(), run.limits
+    def __init__(
+        self,
+        rebuilder: Rebuilder,
+        plan: Plan,
+        first: Mapping[str, Attempt],
+        *,
+        settings: Mapping[str, Any],
+        limits: Limits,
+        round_number: int,
+        directory: Path,
+        deadline: float,
+        watcher: Watcher,
+    ) -> None:
+        self.plan = plan
+        self.first = first
+        self.here = here(settings, limits.cores)
         self._rebuilder = rebuilder
-        self._plan = plan
-        self._first = run.seen.built()
-        self._round = run.config.rounds + 1
+        self._round = round_number
         self._limits = limits
-        self._directory = run.work / "experiments"
+        self._directory = directory
         self._deadline = deadline
-        self._watcher = run.display
-        self._here = surroundings(settings, limits.cores)
-        self._machine = this_machine(settings, self._here.cores or 1)
+        self._watcher = watcher
+        self._machine = this_machine(settings, self.here.cores or 1)
         self._started = time.time()
         self._count = 0
         self.refused: dict[str, str] = {}
@@ -77,7 +91,7 @@ class Laboratory:
         self._started = time.time()
         control = steady and experiment is None
         found: dict[str, Hashes] = {}
-        for level in levels(drv_paths, self._plan.derivations):
+        for level in levels(drv_paths, self.plan.derivations):
             if not self.in_time():
                 break
             self._count += 1
@@ -106,12 +120,12 @@ class Laboratory:
     def _ask(self, condition: Condition, drv_paths: Sequence[str], keep: Path) -> Answer:
         # A result that comes after the deadline is of no use, and a program may wait forever for a frozen clock.
         left = max(1, math.ceil(self._deadline - time.monotonic()))
-        usual = max(self._first[path].seconds or left for path in drv_paths)
+        usual = max(self.first[path].seconds or left for path in drv_paths)
         limits = replace(
             self._limits, timeout=min(self._limits.timeout or left, left, math.ceil(PATIENCE[0] + PATIENCE[1] * usual))
         )
-        targets = tuple(self._plan.derivations[path] for path in drv_paths)
-        request = Request(targets, self._first, self._round, limits, keep, isolated=True, condition=condition)
+        targets = tuple(self.plan.derivations[path] for path in drv_paths)
+        request = Request(targets, self.first, self._round, limits, keep, isolated=True, condition=condition)
         for file, text in files(condition, self._machine, self._directory).items():
             file.write_text(text, encoding="ascii")
         try:
@@ -126,7 +140,7 @@ class Laboratory:
         for (drv_path, output), tree in answer.trees.items():
             if drv_path == attempt.drv_path:
                 budget = Budget()
-                context = self._context(drv_path, output, side(attempt, self._here))
+                context = self._context(drv_path, output, side(attempt, self.here))
                 findings = explain_output(output, tree.a, tree.b, context, budget)
                 sure = all(
                     f.cause == "timestamp" and (f.confidence == "high" or f.derived_from is not None) for f in findings
@@ -140,14 +154,14 @@ class Laboratory:
         attempts = {attempt.drv_path: attempt for attempt in answer.attempts}
         for (drv_path, output), tree in answer.trees.items():
             if (key := (experiment.name, drv_path, output)) not in self.sensitive:
-                again = seen_under(condition, side(attempts[drv_path], self._here))
+                again = seen_under(condition, side(attempts[drv_path], self.here))
                 context = self._context(drv_path, output, again)
                 self.sensitive[key] = explain_output(output, tree.a, tree.b, context, Budget())
 
     def _context(self, drv_path: str, output: str, again: Side) -> Context:
-        first = self._first[drv_path]
+        first = self.first[drv_path]
         return Context(
-            a=side(first if first.status == "built" else None, self._here),
+            a=side(first if first.status == "built" else None, self.here),
             b=again,
             store_path=first.outputs[output].path,
         )

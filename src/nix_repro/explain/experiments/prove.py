@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -21,11 +21,9 @@ from nix_repro.explain.experiments.inquiry import (
     vary,
 )
 from nix_repro.explain.experiments.laboratory import Laboratory
-from nix_repro.explain.roots import explain_all, surroundings
-from nix_repro.observations import Observations
-from nix_repro.plan.scope import Plan
+from nix_repro.explain.roots import explain_roots
+from nix_repro.observations import Attempt, Observations, Tree
 from nix_repro.report import Cause, Finding
-from nix_repro.run import Run
 from nix_repro.text import plural, some
 
 #: Causes that describe what the bytes look like. Where these come from is another question, which an experiment may
@@ -33,65 +31,100 @@ from nix_repro.text import plural, some
 _SHAPES: tuple[Cause, ...] = ("archive-metadata", "permissions")
 
 
-def experiment(run: Run, plan: Plan, roots: Sequence[str], steady: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Found:
+    """What a stage of the experiments came to: findings by .drv path, which replace those that were there; rebuilds
+    with nothing changed and the trees of what differs in them, which count for the verdict; and what to tell the
+    user."""
+
+    findings: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    trees: Mapping[tuple[str, str], Tree] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+#: Findings by .drv path.
+Findings = Mapping[str, Sequence[Finding]]
+#: Says what is done at the moment.
+Say = Callable[[str], None]
+
+
+def experiment(
+    laboratory: Laboratory,
+    seen: Observations,
+    findings: Findings,
+    roots: Sequence[str],
+    steady: Sequence[str],
+    say: Say,
+    stopped: Callable[[], bool],
+) -> Iterator[Found]:
     """Experiment on the divergent roots, then on the named derivations in `steady`, which are the same so far, while
-    the budget lasts."""
-    if run.rebuilder is None or not run.rebuilder.varies:
-        run.warn(
-            "no experiments: they need the shadow rebuilder, and this run used "
-            f"{run.rebuilder.name if run.rebuilder else 'none'}"
-        )
-        return
-    laboratory = Laboratory(run, plan, run.rebuilder, time.monotonic() + run.config.explain_budget)
-    late = [*_hold(run, laboratory, roots), *_vary(run, plan, laboratory, steady)]
+    the budget lasts. Each stage is handed over when it is done."""
+    held, late = _hold(laboratory, seen, findings, roots, say)
+    yield held
+    varied, later = _vary(laboratory, seen, findings, steady, say, stopped)
+    yield varied
+    yield Found(warnings=tuple(_warnings(laboratory, [*late, *later])))
+
+
+def _warnings(laboratory: Laboratory, late: Sequence[str]) -> Iterator[str]:
     if late:
-        names = some([plan.derivations[path].name for path in late], 5)
-        run.warn(
+        names = some([laboratory.plan.derivations[path].name for path in late], 5)
+        yield (
             f"{plural(len(late), 'derivation')} did not get all experiments, because the time was up "
             f"(explain-budget): {names}"
         )
     if laboratory.refused:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in sorted(laboratory.refused.items()))
-        run.warn(f"experiments that this machine cannot do: {reasons}")
+        yield f"experiments that this machine cannot do: {reasons}"
 
 
-def _hold(run: Run, laboratory: Laboratory, roots: Sequence[str]) -> list[str]:
-    """Find out which conditions, held still, make the divergent roots the same. Returns the roots there was no time
-    for."""
+def _hold(
+    laboratory: Laboratory, seen: Observations, findings: Findings, roots: Sequence[str], say: Say
+) -> tuple[Found, list[str]]:
+    """Find out which conditions, held still, make the divergent roots the same. Also returns the roots there was no
+    time for."""
     tried = _possible(laboratory, HOLDS)
     inquiries = {
-        path: hold(differing, likeliest_first(tried, run.findings.get(path, ())))
+        path: hold(differing, likeliest_first(tried, findings.get(path, ())))
         for path in roots
-        if (differing := _differing(run.seen, path))
+        if (differing := _differing(seen, path))
     }
-    proofs, late = _conduct(run, laboratory, inquiries, steady=False)
+    proofs, late = _conduct(laboratory, inquiries, say, steady=False)
+    result: dict[str, tuple[Finding, ...]] = {}
     for path, found in proofs.items():
-        if path in run.findings:
-            run.findings[path] = proved(run.findings[path], found)
+        if path in findings:
+            result[path] = proved(findings[path], found)
         if (CLOCK_FROZEN.name, path) in laboratory.answered:
-            run.findings[path] = _unfrozen(run.findings.get(path, ()))
-    return late
+            result[path] = _unfrozen(result.get(path, findings.get(path, ())))
+    return Found(result), late
 
 
-def _vary(run: Run, plan: Plan, laboratory: Laboratory, steady: Sequence[str]) -> list[str]:
-    """Find out which conditions, changed, make reproducible outputs differ. Returns the derivations there was no time
-    for."""
-    first = run.seen.built()
+def _vary(
+    laboratory: Laboratory,
+    seen: Observations,
+    findings: Findings,
+    steady: Sequence[str],
+    say: Say,
+    stopped: Callable[[], bool],
+) -> tuple[Found, list[str]]:
+    """Find out which conditions, changed, make reproducible outputs differ. Also returns the derivations there was no
+    time for."""
+    first = laboratory.first
     experiments, holds = _possible(laboratory, VARIES), _possible(laboratory, HOLDS)
     inquiries = {
-        path: vary({o: seen.nar_hash for o, seen in first[path].outputs.items()}, experiments, holds) for path in steady
+        path: vary({o: output.nar_hash for o, output in first[path].outputs.items()}, experiments, holds)
+        for path in steady
     }
-    proofs, late = _conduct(run, laboratory, inquiries, steady=True)
-    for attempt, trees in laboratory.intermittent.values():
-        # Nothing was changed, so this rebuild counts for the verdict like any other.
-        run.seen.add([attempt])
-        run.seen.trees.update(trees)
-    here = surroundings(run.nix.settings(), run.config.cores)
-    run.findings |= explain_all(
-        plan, list(laboratory.intermittent), run.seen, here, run.warn, run.nix.processes.stopped
+    proofs, late = _conduct(laboratory, inquiries, say, steady=True)
+    attempts = tuple(attempt for attempt, _ in laboratory.intermittent.values())
+    trees = {key: tree for _, kept in laboratory.intermittent.values() for key, tree in kept.items()}
+    explained = explain_roots(
+        laboratory.plan, list(laboratory.intermittent), seen.with_more(attempts, trees), laboratory.here, stopped
     )
+    result = dict(explained.findings)
     for path, found in proofs.items():
-        own = proved(run.findings.get(path, ()), [proof for proof in found if proof.experiment.holds])
+        own = proved(result.get(path, findings.get(path, ())), [proof for proof in found if proof.experiment.holds])
         changed = [p for p in found if not p.experiment.holds]
         sensitive = [
             new
@@ -99,18 +132,16 @@ def _vary(run: Run, plan: Plan, laboratory: Laboratory, steady: Sequence[str]) -
             for new in proved(laboratory.sensitive.get((p.experiment.name, path, p.output), ()), [p])
         ]
         if own or sensitive:
-            run.findings[path] = (*own, *sensitive)
-    return late
+            result[path] = (*own, *sensitive)
+    return Found(result, attempts, trees), late
 
 
 def _conduct(
-    run: Run, laboratory: Laboratory, inquiries: Mapping[str, Inquiry], *, steady: bool
+    laboratory: Laboratory, inquiries: Mapping[str, Inquiry], say: Say, *, steady: bool
 ) -> tuple[dict[str, list[Proof]], list[str]]:
     def rebuild(one: Experiment | None, drv_paths: Sequence[str]) -> Mapping[str, Mapping[str, str] | None]:
-        run.display.phase(
-            f"experiment: rebuilding {plural(len(drv_paths), 'derivation')} with "
-            f"{one.what if one else 'nothing changed'}"
-        )
+        under = one.what if one else "nothing changed"
+        say(f"experiment: rebuilding {plural(len(drv_paths), 'derivation')} with {under}")
         return laboratory.rebuild(one, drv_paths, steady)
 
     return conduct(inquiries, rebuild, laboratory.in_time)

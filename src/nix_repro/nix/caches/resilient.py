@@ -108,8 +108,12 @@ class _Watch:
 
 
 @dataclass
-class Robust:
-    """Realises derivations whatever the caches do. A cache that was left out stays out; `incidents` tells why."""
+class Realiser:
+    """Realises derivations whatever the caches do. A cache that was left out stays out; `incidents` tells why.
+
+    `upstream` holds the URLs of the upstream caches, without parameters; `dropped` maps those that were left out to
+    when (seconds since the epoch).
+    """
 
     nix: Nix
     upstream: Sequence[str] = ()
@@ -117,6 +121,12 @@ class Robust:
     dropped: dict[str, float] = field(default_factory=dict)
     _complaints: deque[Complaint] = field(default_factory=lambda: deque(maxlen=KEPT))
     _retried: set[str] = field(default_factory=set)
+
+    def expect(self, upstream: Sequence[str], unreachable: Mapping[str, str]) -> None:
+        """Which caches are upstream's, and which of them do not answer and so are not asked again."""
+        self.upstream = tuple(normal(url) for url in upstream)
+        configured = {normal(url) for url in self.configured()}
+        self.leave_out({normal(url): why for url, why in unreachable.items() if normal(url) in configured})
 
     def leave_out(self, unreachable: Mapping[str, str]) -> None:
         """Don't ask these caches at all; the values say why."""

@@ -1,0 +1,75 @@
+"""The first build, and what is found out while the store knows: what it left there, and where everything came from."""
+
+from __future__ import annotations
+
+import time
+
+from nix_repro.build.first import build
+from nix_repro.build.outcome import observe_build, present_outputs
+from nix_repro.metrics.needed import Work, find_needs
+from nix_repro.nix.caches.kinds import CACHE_STEPS
+from nix_repro.nix.command import NixError
+from nix_repro.nix.log.intervals import covered
+from nix_repro.plan.scope import Plan, built_here
+from nix_repro.reasons import UNCHANGED
+from nix_repro.report import Phase, PhaseName
+from nix_repro.run import Run
+from nix_repro.text import plural
+
+
+def build_targets(run: Run, plan: Plan) -> Plan:
+    """Build the plan's targets. Returns the plan that is known then: without the upstream caches, the build shows what
+    is whose."""
+    named = [path for path in plan.installables.values() if plan.skipped.get(path) != UNCHANGED]
+    wanted = list(dict.fromkeys([*named, *(() if plan.upstream_unreachable else plan.targets)]))
+    derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
+    present = present_outputs(run.nix, derivations)
+    run.recorder.watcher = run.display
+    run.display.phase(f"building {plural(len(wanted), 'derivation')}")
+    started = time.time()
+    try:
+        build(run.realiser, wanted, plan.derivations, run.limits, run.recorder)
+    finally:
+        with run.nix.processes.shielded():
+            if plan.upstream_unreachable:
+                plan = run.plan = built_here(plan, {activity.name for activity in run.recorder.builds})
+            targets = [plan.derivations[path] for path in plan.targets]
+            cancelled = run.nix.processes.stopped()
+            run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
+            # What is not to be rebuilt has to be built all the same, or fetched: named but not there is never a pass.
+            skipped = {path: plan.derivations[path] for path in plan.skipped if path in plan.derivations}
+            doubtful = [
+                d for path, d in skipped.items() if run.recorder.failure_of(path) or (path in named and not d.impure)
+            ]
+            tried = observe_build(run.nix, doubtful, present, run.recorder, cancelled=cancelled)
+            run.seen.add(attempt for attempt in tried if not attempt.outputs)
+            run.phases += _build_phases(run, started)
+            _find_needs(run, plan, present)
+    good = list(run.seen.built())
+    if good:
+        run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)
+    return plan
+
+
+def _find_needs(run: Run, plan: Plan, present: set[str]) -> None:
+    """Find out where everything came from, while the store knows."""
+    work = Work(run.recorder.builds, run.recorder.substitutions, present, run.seen.built())
+    restored = "github=success" in run.environ.get(CACHE_STEPS, "").split()
+    try:
+        run.needs = find_needs(run.nix, plan, work, upstream=run.realiser.upstream, restored=restored)
+    except NixError as error:
+        run.warn(f"the cache layers are not known: {str(error).splitlines()[-1]}")
+
+
+def _build_phases(run: Run, started: float) -> list[Phase]:
+    """Fetch and build, each the time in which at least one such activity ran. They overlap."""
+    now = time.time()
+    found: list[Phase] = []
+    names: tuple[tuple[PhaseName, list[tuple[float, float]]], ...] = (
+        ("fetch", [(a.started, a.stopped or now) for a in run.recorder.substitutions]),
+        ("build", [(a.started, a.stopped or now) for a in run.recorder.builds]),
+    )
+    for name, intervals in names:
+        begin = min((i[0] for i in intervals), default=started)
+        found.append(Phase(name=name, started=round(begin - run.began, 3), seconds=round(covered(intervals), 3)))
+    return found

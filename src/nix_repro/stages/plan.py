@@ -1,0 +1,64 @@
+"""Evaluate what was named, decide what is compared, and compare it with the base."""
+
+from __future__ import annotations
+
+from nix_repro.doctor.diagnose import urgent
+from nix_repro.nix.caches.kinds import normal
+from nix_repro.nix.caches.lookup import Caches
+from nix_repro.plan.against import against
+from nix_repro.plan.base import Base, at_revision, from_report
+from nix_repro.plan.installables import evaluate
+from nix_repro.plan.scope import Plan, make_plan, since
+from nix_repro.plan.systems import refuse_other_systems
+from nix_repro.run import Run
+
+DEFAULT_UPSTREAM = "https://cache.nixos.org"
+
+
+def plan_run(run: Run) -> Plan:
+    with run.phase("evaluate", "evaluating"):
+        installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
+        urls = _upstream_urls(run)
+        caches = Caches(run.nix, urls)
+        plan = run.plan = make_plan(
+            installables,
+            run.config.scope,
+            lambda paths, recursive: run.nix.derivations(paths, recursive=recursive),
+            caches.available if urls else None,
+        )
+        run.realiser.expect(urls, caches.unreachable)
+        plan = run.plan = _compare(run, plan)
+    refuse_other_systems(plan, run.nix.settings())
+    for finding in urgent(run.nix, run.environ, run.cwd):
+        run.warn(finding)
+    for url, why in caches.unreachable.items():
+        run.warn(
+            f"upstream cache {url}: {why}. Only what this run builds is known to be the repository's own. "
+            "If the cache can never be reached, `upstream-caches: none` treats everything as the repository's own"
+        )
+    return plan
+
+
+def _compare(run: Run, plan: Plan) -> Plan:
+    """Compare the plan with the base that was asked for. Returns the plan without what `since` is not about."""
+    config = run.config
+    base: Base | None = None
+    if config.base_report is not None and config.since is None:
+        # Late: few runs have a report as their base.
+        from nix_repro.output.directory import read_report
+
+        base = from_report(run.nix, read_report(config.base_report), plan.installables)
+    elif (revision := config.since or config.base) is not None:
+        base = at_revision(run.nix, revision, config.installables, plan.installables, run.cwd, run.warn)
+    if base is None:
+        return plan
+    run.against = against(run.nix, plan, base)
+    return since(plan, run.against.known) if config.since is not None else plan
+
+
+def _upstream_urls(run: Run) -> list[str]:
+    """The upstream caches: those named in the configuration, else cache.nixos.org when Nix uses it."""
+    if run.config.upstream_caches is not None:
+        return list(run.config.upstream_caches)
+    configured = {normal(url) for url in run.nix.settings().get("substituters", [])}
+    return [DEFAULT_UPSTREAM] if DEFAULT_UPSTREAM in configured else []

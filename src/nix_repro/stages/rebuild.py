@@ -1,0 +1,103 @@
+"""The independent repetitions: every round over all targets, then the victims alone with the first build's inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nix_repro.build.rebuild.inputs import input_installables
+from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
+from nix_repro.build.variations import TIME_GAP
+from nix_repro.nix.command import NixError
+from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import levels
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Attempt
+from nix_repro.plan.scope import Plan
+from nix_repro.plan.systems import systems
+from nix_repro.reasons import UNSUPPORTED, Reason, said
+from nix_repro.run import Run
+from nix_repro.text import plural
+from nix_repro.verdict import verdict
+
+
+def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
+    first = run.seen.built()
+    good = [path for path in plan.targets if path in first]
+    if not rebuilder.elsewhere:
+        elsewhere = _only_elsewhere(run.nix.settings(), [plan.derivations[path] for path in good])
+        run.seen.add(elsewhere)
+        good = [path for path in good if path not in {attempt.drv_path for attempt in elsewhere}]
+    if not good:
+        return
+    with run.phase("rebuild", f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name})"):
+        _have_inputs(run, [plan.derivations[path] for path in good])
+        for round_number in range(2, run.config.rounds + 1):
+            _wait_for_clock(run, good)
+            _ask(run, rebuilder, [plan.derivations[path] for path in good], round_number, isolated=False)
+        if rebuilder.isolates:
+            victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
+            for level in levels(victims, plan.derivations):
+                run.display.phase(f"rebuilding {plural(len(level), 'derivation')} with the first build's inputs")
+                _ask(run, rebuilder, [plan.derivations[path] for path in level], 2, isolated=True)
+
+
+def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
+    """What was fetched was fetched without its build inputs: have them before the rebuilder, which does not watch the
+    caches."""
+    if inputs := input_installables(targets):
+        run.realiser.realise(["--keep-going", *run.limits.args(), *inputs], Recorder(watcher=run.display))
+
+
+def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:
+    """No rebuild of what another machine has built, or a cache had, and this one cannot: Nix would give up on all."""
+    here, features = systems(settings), set(settings.get("system-features", []))
+    elsewhere = [drv for drv in derivations if drv.system not in here or not features.issuperset(drv.required_features)]
+    return _not_built(elsewhere, 2, UNSUPPORTED)
+
+
+def _not_built(
+    derivations: Iterable[Derivation], round_number: int, because: Reason, *, isolated: bool = False
+) -> list[Attempt]:
+    return [
+        Attempt(
+            drv.drv_path,
+            round_number,
+            "not-built",
+            missing=dict.fromkeys(drv.outputs, because),
+            because=because,
+            isolated=isolated,
+        )
+        for drv in derivations
+    ]
+
+
+def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
+    last = max((a.started or 0.0 for path in drv_paths for a in run.seen.attempts[path]), default=0.0)
+    remaining = last + TIME_GAP - time.time()
+    if remaining > 0:
+        time.sleep(remaining)
+    run.nix.processes.check()
+
+
+def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:
+    request = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
+    recorder = Recorder(watcher=run.display)
+    try:
+        answer = rebuilder.rebuild(request, recorder)
+    except NixError as error:
+        run.warn(f"the rebuild could not be done: {error}")
+        because = said(str(error).strip().splitlines()[-1].strip().removeprefix("error: "))
+        # A round that did not take place is no evidence, whatever the others say.
+        run.seen.add(_not_built(targets, round_number, because, isolated=isolated))
+        return
+    _take(run, answer, isolated=isolated)
+
+
+def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
+    run.seen.add(answer.attempts)
+    for key, tree in answer.trees.items():
+        # With the first build's inputs, the difference is the derivation's own: that tree explains it better.
+        if isolated or key not in run.seen.trees:
+            run.seen.trees[key] = tree
