@@ -15,8 +15,8 @@ from nix_repro import settings
 from nix_repro.errors import UsageError
 from nix_repro.metrics.targets import Limit
 from nix_repro.report import ScenarioName, Scope
-from nix_repro.verdict.conclusion import DEFAULT_FAIL_ON, FAIL_ON
 from nix_repro.verdict.fail_when import Expression
+from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
 
 if TYPE_CHECKING:
     import yaml

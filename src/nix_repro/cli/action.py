@@ -103,13 +103,13 @@ def _run(environ: MutableMapping[str, str]) -> int:
 def _refuse(error: UsageError, environ: Mapping[str, str]) -> None:
     """Where a file is at fault, GitHub shows the error in it: the runner wants its name relative to the checkout, as
     people do."""
-    message, place = str(error), None
+    message, location = str(error), None
     workspace = f"{environ.get('GITHUB_WORKSPACE', '')}/"
     if found := re.match(rf"{re.escape(workspace)}([^:\n]+)(?::([0-9]+))?: ", message):
         file = os.path.normpath(found[1])
-        place = None if file.startswith("../") else runner.Place(file, int(found[2]) if found[2] else None)
+        location = None if file.startswith("../") else runner.Location(file, int(found[2]) if found[2] else None)
         message = message.removeprefix(workspace)
-    runner.fail(message, environ, place)
+    runner.fail(message, environ, location)
 
 
 def _input(name: str) -> str:

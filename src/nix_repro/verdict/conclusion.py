@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
 
 from nix_repro.errors import BUILD_FAILED, DIVERGENCE, INTERRUPTED, OVERRUN, PASS, UNVERIFIED, USAGE, interrupted
 from nix_repro.reasons import UNCHANGED, recall
 from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Target
+from nix_repro.verdict.policy import Word, overrun_fails, standing
 
-FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
-FAIL_ON: tuple[str, ...] = get_args(FailOn)
-DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
-
-
-def settled(derivation: DerivationReport) -> bool:
-    """Whether it is unverified for a reason that leaves nothing open, such as a fixed output."""
-    return derivation.verdict == "unverified" and recall(derivation.reason).settled
+#: The first of these that a run fails on decides its exit code.
+_CODES: dict[Word, int] = {
+    "divergence": DIVERGENCE,
+    "new-divergence": DIVERGENCE,
+    "build-failure": BUILD_FAILED,
+    "unverified": UNVERIFIED,
+    "overrun": OVERRUN,
+}
 
 
 def judge(
@@ -33,22 +33,18 @@ def judge(
     the run nor changes its exit code, except that open questions are never a pass: they are `inconclusive`, 5.
     A failed test is a build failure.
     """
-    verdicts = {derivation.verdict for derivation in derivations}
-    open_questions = any(d.verdict == "unverified" and not settled(d) for d in derivations)
+    standings = [standing(derivation, fail_on) for derivation in derivations]
     # Nothing at all was compared: that is no evidence either.
     answered = any(d.verdict in ("reproducible", "divergent") or recall(d.reason) == UNCHANGED for d in derivations)
-    open_questions = open_questions or not answered
-    failures = [
-        ("divergence", "divergent" in verdicts, DIVERGENCE),
-        (
-            "build-failure",
-            bool(verdicts & {"build-failed", "rebuild-failed"}) or (test is not None and test.status == "failed"),
-            BUILD_FAILED,
-        ),
-        ("unverified", open_questions, UNVERIFIED),
-        ("overrun", any(target.ok is False for target in targets), OVERRUN),
-    ]
-    codes = [code for name, found, code in failures if found and name in fail_on]
+    open_questions = not answered or any(found.meaning == "open" for found in standings)
+    words = {found.word for found in standings if found.fails}
+    if test is not None and test.status == "failed" and "build-failure" in fail_on:
+        words.add("build-failure")
+    if open_questions and "unverified" in fail_on:
+        words.add("unverified")
+    if any(overrun_fails(target, fail_on) for target in targets):
+        words.add("overrun")
+    codes = [code for word, code in _CODES.items() if word in words]
     if signum is not None:
         return ("fail" if codes else "inconclusive"), INTERRUPTED + signum
     if codes:

@@ -17,7 +17,8 @@ from nix_repro.reasons import (
     Reason,
 )
 from nix_repro.report import SEVERITY, DerivationReport, Target, Verdict
-from nix_repro.verdict.conclusion import DEFAULT_FAIL_ON, FAIL_ON, judge
+from nix_repro.verdict.conclusion import judge
+from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
 
 OVERRUN = Target(name="build", limit=1, actual=2, ok=False)
 MET = Target(name="build", limit=3, actual=2, ok=True)

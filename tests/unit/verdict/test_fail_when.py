@@ -19,6 +19,7 @@ from nix_repro.report import DerivationReport, Policy, SuiteRun
 from nix_repro.verdict import conclusion as judge
 from nix_repro.verdict import fail_when as policy
 from nix_repro.verdict.fail_when import Expression
+from nix_repro.verdict.policy import DEFAULT_FAIL_ON
 
 REPORT = b'{"rounds": 2, "caches": {"hit_rate": null}, "targets": [{"ok": true}]}'
 
@@ -89,9 +90,9 @@ def test_policies_and_tests_in_the_conclusion() -> None:
     assert judge.judge_policies("fail", 1, [], ["file:1: …"]) == ("fail", 2)
     assert judge.judge_policies("inconclusive", 130, [failed], ["…"]) == ("inconclusive", 130)
     broken, cached = SuiteRun(command="make", status="failed"), SuiteRun(command="checks", status="cached")
-    assert judge.judge([derivation()], (), judge.DEFAULT_FAIL_ON, test=broken) == ("fail", 4)
+    assert judge.judge([derivation()], (), DEFAULT_FAIL_ON, test=broken) == ("fail", 4)
     assert judge.judge([derivation()], (), ("divergence",), test=broken) == ("pass", 0)
-    assert judge.judge([derivation()], (), judge.DEFAULT_FAIL_ON, test=cached) == ("pass", 0)
+    assert judge.judge([derivation()], (), DEFAULT_FAIL_ON, test=cached) == ("pass", 0)
 
 
 def run(total: float, *, default: bool = True, scenario: str = "warm", rate: float = 1.0) -> Entry:

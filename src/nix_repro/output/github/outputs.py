@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nix_repro.output.render import escape, phrases
-from nix_repro.verdict.conclusion import settled
+from nix_repro.verdict.policy import standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,18 +25,18 @@ def outputs(report: Report, *, report_json: Path, summary_file: Path) -> dict[st
     """The step's outputs. `divergent` lists installables, or names where nothing names a derivation, known ones too."""
     divergent = [
         d.attrs[0] if d.attrs else d.name
-        for d in phrases.failures_first(report.derivations)
+        for d in phrases.failures_first(report.derivations, report.fail_on)
         if d.verdict == "divergent"
     ]
     shown = [escape.visible(name) for name in divergent]
     while len(json.dumps(shown)) > _OUTPUT_CHARS:
         shown = shown[: len(shown) // 2]
     counts = phrases.counts(report)
-    open_questions = [d for d in report.derivations if d.verdict != "reproducible" and not settled(d)]
-    reproducible = "true" if counts["reproducible"] and not open_questions else "false"
+    meanings = {standing(d, report.fail_on).meaning for d in report.derivations}
+    same = counts["reproducible"] and meanings <= {"passes", "inherited", "settled"}
     values = (
         report.conclusion,
-        reproducible,
+        "true" if same else "false",
         json.dumps(shown),
         json.dumps(counts),
         str(report_json),

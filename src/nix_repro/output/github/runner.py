@@ -17,7 +17,7 @@ from actions_toolkit.command import issue_command
 
 from nix_repro.output.render import escape, phrases
 from nix_repro.reasons import recall
-from nix_repro.verdict.conclusion import settled
+from nix_repro.verdict.policy import Meaning, overrun_fails, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +31,11 @@ _FILES = 300
 _FILE_BYTES = 500_000
 
 Level = Literal["error", "warning", "notice"]
+#: How loud what does not fail the run is; what is not here needs no word beside the code.
+_LEVELS: dict[Meaning, Level] = {"excused": "notice", "diverges": "warning", "failed": "warning", "open": "warning"}
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """A file relative to the repository and a line in it, counted from 1; null when nothing says which."""
 
     file: str
@@ -41,18 +43,18 @@ class Place(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """One annotation; `place` is null when it is about no file."""
+    """One annotation; `location` is null when it is about no file."""
 
     level: Level
     title: str
     message: str
-    place: Place | None
+    location: Location | None
 
 
-def annotate(report: Report, locate: Callable[[DerivationReport], Place | None]) -> list[Annotation]:
+def annotate(report: Report, locate: Callable[[DerivationReport], Location | None]) -> list[Annotation]:
     """What to say beside the code: at most ten of each level, the last of which counts what is left out."""
     found: list[Annotation] = []
-    for derivation in phrases.failures_first(report.derivations):
+    for derivation in phrases.failures_first(report.derivations, report.fail_on):
         level = _level(derivation, report.fail_on)
         if level is not None:
             found.append(
@@ -60,7 +62,7 @@ def annotate(report: Report, locate: Callable[[DerivationReport], Place | None])
             )
     for target in report.targets:
         if target.ok is False:
-            level = "error" if "overrun" in report.fail_on else "warning"
+            level = "error" if overrun_fails(target, report.fail_on) else "warning"
             found.append(
                 Annotation(
                     level,
@@ -81,19 +83,8 @@ def annotate(report: Report, locate: Callable[[DerivationReport], Place | None])
 
 
 def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | None:
-    known = "known" in derivation.marks
-    match derivation.verdict:
-        case "divergent":
-            fails = ("divergence" in fail_on and not known) or (
-                "new-divergence" in fail_on and "new" in derivation.marks
-            )
-            return "error" if fails else "notice" if known else "warning"
-        case "build-failed" | "rebuild-failed":
-            return "error" if "build-failure" in fail_on else "warning"
-        case "unverified":
-            return None if settled(derivation) else "error" if "unverified" in fail_on else "warning"
-        case "reproducible":
-            return None
+    found = standing(derivation, fail_on)
+    return "error" if found.fails else _LEVELS.get(found.meaning)
 
 
 def _message(derivation: DerivationReport) -> str:
@@ -124,10 +115,10 @@ def print_annotations(found: list[Annotation]) -> None:
     """Send annotations to the runner, each with only the properties that are known."""
     for annotation in found:
         properties: dict[str, object] = {"title": escape.visible(annotation.title, 200)}
-        if annotation.place is not None:
-            properties["file"] = escape.visible(annotation.place.file)
-            if annotation.place.line is not None:
-                properties["line"] = annotation.place.line
+        if annotation.location is not None:
+            properties["file"] = escape.visible(annotation.location.file)
+            if annotation.location.line is not None:
+                properties["line"] = annotation.location.line
         issue_command(annotation.level, properties, escape.visible_lines(annotation.message[:_MESSAGE_CHARS]))
 
 
@@ -157,7 +148,7 @@ def commands_stopped() -> Iterator[None]:
 
 def print_logs(report: Report) -> None:
     """The logs of failed builds, folded per derivation."""
-    for derivation in phrases.failures_first(report.derivations):
+    for derivation in phrases.failures_first(report.derivations, report.fail_on):
         for build in derivation.builds:
             if build.log:
                 with (
@@ -192,13 +183,13 @@ def nix_files(root: Path) -> dict[str, str]:
     return found
 
 
-def locator(files: Mapping[str, str], prefix: str = "") -> Callable[[DerivationReport], Place | None]:
+def locator(files: Mapping[str, str], prefix: str = "") -> Callable[[DerivationReport], Location | None]:
     """Where a derivation is defined, as well as a text search can tell: its attribute, else its name, else flake.nix.
 
     `prefix` is put before the files' names, for a flake in a subdirectory of the repository.
     """
 
-    def locate(derivation: DerivationReport) -> Place | None:
+    def locate(derivation: DerivationReport) -> Location | None:
         last = [attr.rpartition(".")[2].strip('"') for attr in derivation.attrs]
         name = re.sub(r"-[0-9][^-]*$", "", derivation.name)
         patterns = [rf'(?:^|[\s.{{;])"?{re.escape(attr)}"?\s*=(?!=)' for attr in last if attr]
@@ -209,8 +200,8 @@ def locator(files: Mapping[str, str], prefix: str = "") -> Callable[[DerivationR
                 if found := expression.search(text):
                     # The character before the name may be the line feed of the line before.
                     start = found.start() + (len(found[0]) - len(found[0].lstrip()))
-                    return Place(prefix + file, text.count("\n", 0, start) + 1)
-        return Place(prefix + "flake.nix", None) if "flake.nix" in files else None
+                    return Location(prefix + file, text.count("\n", 0, start) + 1)
+        return Location(prefix + "flake.nix", None) if "flake.nix" in files else None
 
     return locate
 
@@ -233,9 +224,9 @@ def notice(message: str) -> None:
     issue_command("notice", {"title": "nix-repro"}, escape.visible_lines(message))
 
 
-def fail(message: str, environ: Mapping[str, str], place: Place | None = None) -> None:
+def fail(message: str, environ: Mapping[str, str], location: Location | None = None) -> None:
     """There is no report: say why as an error, in the file at fault if that is one, and in the summary."""
-    print_annotations([Annotation("error", "nix-repro", message, place)])
+    print_annotations([Annotation("error", "nix-repro", message, location)])
     try:
         write_summary(f"## ❌ nix-repro could not check anything\n\n{escape.fence(message)}\n", environ)
     except OSError as error:

@@ -12,7 +12,7 @@ ROWS = 50
 #: A build of no length still happened: percent that stay visible.
 _THINNEST = 0.35
 
-Kind = Literal["phase", "build", "rebuild", "failed"]
+BarKind = Literal["phase", "build", "rebuild", "failed"]
 
 
 class Bar(NamedTuple):
@@ -20,7 +20,7 @@ class Bar(NamedTuple):
 
     left: float
     width: float
-    kind: Kind
+    kind: BarKind
     started: float
     seconds: float
 
@@ -63,7 +63,7 @@ def timeline(report: Report) -> Axis | None:
     kept = sorted(timed[:ROWS], key=lambda pair: pair[1][0].started or 0.0)
     rest = timed[ROWS:]
 
-    def bar(kind: Kind, started: float, seconds: float) -> Bar:
+    def bar(kind: BarKind, started: float, seconds: float) -> Bar:
         left = min(100 * (started - zero) / length, 100 - _THINNEST)
         width = max(min(100 * seconds / length, 100 - left), _THINNEST)
         return Bar(round(left, 2), round(width, 2), kind, started, seconds)
@@ -84,7 +84,7 @@ def _spent(builds: list[Build]) -> float:
     return sum(build.seconds or 0.0 for build in builds)
 
 
-def _kind(build: Build) -> Kind:
+def _kind(build: Build) -> BarKind:
     if build.status not in {"built", "substituted", "present"}:
         return "failed"
     return "build" if build.round == 1 else "rebuild"

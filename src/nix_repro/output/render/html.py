@@ -19,6 +19,7 @@ from nix_repro.output.render import bars, escape, graph, phrases
 from nix_repro.output.render import snippet_diff as marking
 from nix_repro.output.render.templating import TEMPLATES, make_environment
 from nix_repro.report import SEVERITY
+from nix_repro.verdict.policy import Meaning, standing
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,6 +34,8 @@ FINDINGS, UNFOLDED = 30, 3
 ROWS, ITEMS, LOGS = 500, 100, 40
 _LOG_LINES, _LOG_CHARS = 200, 24_000
 _SNIPPET, _PATH = 4000, 600
+# Icons of their own; every other derivation has its verdict's.
+_ICONS: dict[Meaning, str] = {"inherited": "link", "excused": "known"}
 # The comparison writes a line feed in a snippet as these two characters.
 _LINE_END = re.compile(r"\\n(.?)", re.DOTALL)
 
@@ -68,7 +71,7 @@ class Segment(NamedTuple):
 def render_html(report: Report) -> str:
     """The whole report as one self-contained HTML document. Tables that would be endless are cut, failures first, and
     say how much is left out."""
-    ordered = phrases.failures_first(report.derivations)
+    ordered = phrases.failures_first(report.derivations, report.fail_on)
     divergent = [d for d in ordered if d.verdict == "divergent"]
     sensitive = [d for d in ordered if phrases.sensitive(d)]
     nodes = graph.differing(report)
@@ -187,6 +190,10 @@ def _percent(ratio: float) -> str:
     return phrases.percent(ratio).replace(" ", "\u00a0")
 
 
+def _icon_name(derivation: DerivationReport, fail_on: tuple[str, ...]) -> str:
+    return _ICONS.get(standing(derivation, fail_on).meaning, derivation.verdict)
+
+
 @cache
 def _style() -> str:
     return (TEMPLATES / "html" / "report.css").read_text("utf-8")
@@ -196,6 +203,7 @@ def _style() -> str:
 def _environment() -> Environment:
     environment = make_environment(lambda text: Markup.escape(escape.visible(text)))
     environment.filters |= {
+        "icon_name": _icon_name,
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,
         "percent": _percent,

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from nix_repro.output.render import escape, phrases
+from nix_repro.verdict.policy import standing
 
 if TYPE_CHECKING:
     from nix_repro.report import DerivationReport, Report
@@ -33,7 +34,7 @@ def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: st
     return element
 
 
-def _case(suite: ET.Element, derivation: DerivationReport) -> None:
+def _case(suite: ET.Element, derivation: DerivationReport, fail_on: tuple[str, ...]) -> None:
     case = _add(
         suite,
         "testcase",
@@ -42,16 +43,17 @@ def _case(suite: ET.Element, derivation: DerivationReport) -> None:
         time=f"{_seconds(derivation):.3f}",
     )
     message = derivation.reason or (derivation.findings[0].because if derivation.findings else derivation.verdict)
-    if derivation.verdict == "divergent" and "known" in derivation.marks:
-        _add(case, "skipped", message=f"known divergence: {message}")
-    elif derivation.verdict == "divergent":
-        _add(case, "failure", _details(derivation), type="divergent", message=message)
-    elif derivation.verdict in {"build-failed", "rebuild-failed"}:
-        _add(case, "error", _details(derivation), type=derivation.verdict, message=message)
-    elif derivation.verdict == "unverified":
-        _add(case, "skipped", message=f"unverified: {message}")
-    elif derivation.findings:
-        _add(case, "system-out", f"the same, but not under every condition:\n{_details(derivation)}")
+    match standing(derivation, fail_on).meaning:
+        case "excused":
+            _add(case, "skipped", message=f"known divergence: {message}")
+        case "diverges":
+            _add(case, "failure", _details(derivation), type=derivation.verdict, message=message)
+        case "failed":
+            _add(case, "error", _details(derivation), type=derivation.verdict, message=message)
+        case "open" | "settled":
+            _add(case, "skipped", message=f"unverified: {message}")
+        case "passes" | "inherited" if derivation.findings:
+            _add(case, "system-out", f"the same, but not under every condition:\n{_details(derivation)}")
     for build in derivation.builds:
         if build.log:
             _add(case, "system-out", build.log)
@@ -60,11 +62,11 @@ def _case(suite: ET.Element, derivation: DerivationReport) -> None:
 
 def render_junit(report: Report) -> str:
     """The report as JUnit XML. Divergent derivations are failures, failed builds errors, unverified ones and known
-    divergences skipped. Characters that XML cannot hold are replaced."""
+    divergences skipped, whether or not `fail_on` lists them. Characters that XML cannot hold are replaced."""
     root = ET.Element("testsuites", {"name": "nix-repro"})
     suite = _add(root, "testsuite", name=f"nix-repro {report.system}", timestamp=report.started)
-    for derivation in phrases.failures_first(report.derivations):
-        _case(suite, derivation)
+    for derivation in phrases.failures_first(report.derivations, report.fail_on):
+        _case(suite, derivation, report.fail_on)
     for tag, key in (("testcase", "tests"), ("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         count = str(len(suite.findall(f".//{tag}")))
         suite.set(key, count)

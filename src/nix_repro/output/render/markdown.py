@@ -10,6 +10,7 @@ from markupsafe import Markup
 from nix_repro import text as wording
 from nix_repro.output.render import escape, phrases
 from nix_repro.output.render.templating import make_environment
+from nix_repro.verdict.policy import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,6 +170,7 @@ def _environment() -> Environment:
         "took": _took,
         "attr": _attr,
     }
+    environment.tests["excused"] = lambda derivation, fail_on: standing(derivation, fail_on).meaning == "excused"
     return environment
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from nix_repro.errors import interrupted
 from nix_repro.report import SEVERITY, DerivationReport, Finding, Output, Report, Verdict
 from nix_repro.text import plural
-from nix_repro.verdict.conclusion import settled
+from nix_repro.verdict.policy import Meaning, standing
 
-SYMBOLS: dict[Verdict, str] = {
-    "divergent": "❌",
-    "build-failed": "💥",
-    "rebuild-failed": "💥",
-    "unverified": "⚠️",
-    "reproducible": "✅",
+SYMBOLS: dict[Meaning, str] = {
+    "diverges": "❌",
+    "failed": "💥",
+    "excused": "🟡",
+    "inherited": "🔗",
+    "open": "⚠️",
+    "settled": "➖",
+    "passes": "✅",
 }
 
 
@@ -36,23 +40,16 @@ def counts(report: Report) -> dict[Verdict, int]:
     return found
 
 
-def symbol(derivation: DerivationReport) -> str:
+def symbol(derivation: DerivationReport, fail_on: Collection[str]) -> str:
     """The sign before a derivation's name."""
-    if derivation.verdict == "divergent" and "known" in derivation.marks:
-        return "🟡"
-    if derivation.verdict == "reproducible" and "propagated" in derivation.marks:
-        return "🔗"
-    return "➖" if settled(derivation) else SYMBOLS[derivation.verdict]
+    return SYMBOLS[standing(derivation, fail_on).meaning]
 
 
-def needs_attention(derivation: DerivationReport) -> bool:
+def needs_attention(derivation: DerivationReport, fail_on: Collection[str]) -> bool:
     """Whether a reader has to look at it: anything but a plain `reproducible`, or what nobody expects to be
     verified."""
-    return (
-        (derivation.verdict != "reproducible" and not settled(derivation))
-        or bool(derivation.marks)
-        or sensitive(derivation)
-    )
+    plain = standing(derivation, fail_on).meaning in {"passes", "settled"}
+    return not plain or bool(derivation.marks) or sensitive(derivation)
 
 
 def sensitive(derivation: DerivationReport) -> bool:
@@ -60,20 +57,22 @@ def sensitive(derivation: DerivationReport) -> bool:
     return derivation.verdict == "reproducible" and bool(derivation.findings)
 
 
-def failures_first(derivations: tuple[DerivationReport, ...]) -> list[DerivationReport]:
+def failures_first(derivations: Iterable[DerivationReport], fail_on: Collection[str]) -> list[DerivationReport]:
     """Worst first, then what nobody has excused yet, then what the user named, then by name."""
-    return sorted(
-        derivations,
-        key=lambda d: (
-            settled(d),
-            SEVERITY.index(d.verdict),
-            "known" in d.marks,
-            not needs_attention(d),
-            not d.attrs,
-            d.name,
-            d.drv_path,
-        ),
-    )
+
+    def rank(derivation: DerivationReport) -> tuple[bool, int, bool, bool, bool, str, str]:
+        meaning = standing(derivation, fail_on).meaning
+        return (
+            meaning == "settled",
+            SEVERITY.index(derivation.verdict),
+            meaning == "excused",
+            not needs_attention(derivation, fail_on),
+            not derivation.attrs,
+            derivation.name,
+            derivation.drv_path,
+        )
+
+    return sorted(derivations, key=rank)
 
 
 def overruns(report: Report) -> list[str]:
@@ -115,11 +114,11 @@ class Headline(NamedTuple):
     sentence: str
 
 
-def _trouble(report: Report) -> list[str]:
+def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
     """What is wrong, worst first."""
     total, found = len(report.derivations), counts(report)
     said: list[str] = []
-    if fresh := found["divergent"] - _known(report):
+    if fresh := meanings["diverges"]:
         verb = "diverges" if fresh == 1 else "diverge"
         said.append(
             "the one derivation in scope diverges"
@@ -139,15 +138,12 @@ def _trouble(report: Report) -> list[str]:
     return said
 
 
-def _known(report: Report) -> int:
-    return sum(d.verdict == "divergent" and "known" in d.marks for d in report.derivations)
-
-
 def headline(report: Report) -> Headline:
     """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
-    trouble = _trouble(report)
+    meanings = Counter(standing(d, report.fail_on).meaning for d in report.derivations)
+    trouble = _trouble(report, meanings)
     said = list(trouble)
-    open_questions = sum(d.verdict == "unverified" and not settled(d) for d in report.derivations)
+    open_questions = meanings["open"]
     if not trouble:
         if open_questions and not interrupted(report.exit_code):
             all_of_it = plural(len(report.derivations), "derivation")
@@ -160,11 +156,11 @@ def headline(report: Report) -> Headline:
         if clean:
             outputs = plural(sum(len(d.outputs) for d in clean), "output")
             said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")
-        elif all(settled(d) for d in report.derivations):
+        elif meanings["settled"] == len(report.derivations):
             said.append("nothing in scope to verify")
     if count := sum(sensitive(d) for d in report.derivations):
         said.append(f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions")
-    if known := _known(report):
+    if known := meanings["excused"]:
         said.append(plural(known, "known divergence"))
     if open_questions:
         said.append(f"{open_questions:,} unverified")

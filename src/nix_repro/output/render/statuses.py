@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from nix_repro import text as wording
 from nix_repro.errors import interrupted
 from nix_repro.output.render import escape, phrases
-from nix_repro.verdict.conclusion import settled
+from nix_repro.verdict.policy import standing
 
 if TYPE_CHECKING:
     from nix_repro.report import DerivationReport, Report
+    from nix_repro.verdict.policy import Meaning
 
 #: GitHub's limits, in characters.
 CONTEXT_LIMIT = 255
@@ -42,25 +43,27 @@ def _context(run_id: str, attr: str | None = None) -> str:
 
 def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, str]:
     """State and description for one installable. What `fail-on` does not name never makes a status red."""
+    found = standing(derivation, fail_on)
+    # What differs through an input does not fail the run by itself; but it does differ, and somebody has named it.
+    state: State = "success" if found.word is None else "error" if found.meaning == "open" else "failure"
+    return state, _said(derivation, found.meaning)
+
+
+def _said(derivation: DerivationReport, meaning: Meaning) -> str:
     reason = f": {derivation.reason}" if derivation.reason else ""
-    if "propagated" in derivation.marks and derivation.verdict == "reproducible":
-        return ("failure" if "divergence" in fail_on else "success"), "Differs because an input diverges"
-    match derivation.verdict:
-        case "reproducible":
-            return "success", f"No difference found in {wording.plural(len(derivation.outputs), 'output')}"
-        case "divergent":
-            known, new = "known" in derivation.marks, "new" in derivation.marks
-            fails = (not known and "divergence" in fail_on) or (new and "new-divergence" in fail_on)
+    match meaning:
+        case "passes":
+            return f"No difference found in {wording.plural(len(derivation.outputs), 'output')}"
+        case "inherited":
+            return "Differs because an input diverges"
+        case "excused" | "diverges":
             best = next(iter(derivation.findings), None)
             where = f": {best.cause} in {best.path or best.output}" if best else reason
-            return ("failure" if fails else "success"), ("Known divergence" if known else "Diverges") + where
-        case "build-failed" | "rebuild-failed":
-            state: State = "failure" if "build-failure" in fail_on else "success"
-            return state, ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
-        case "unverified":
-            return (
-                "error" if "unverified" in fail_on and not settled(derivation) else "success"
-            ), "Unverified" + reason
+            return ("Known divergence" if meaning == "excused" else "Diverges") + where
+        case "failed":
+            return ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
+        case "open" | "settled":
+            return "Unverified" + reason
 
 
 def commit_statuses(

@@ -51,8 +51,8 @@ _MESSAGES = 15
 
 def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
     """The verdict line and the first table with at most `rows` rows, and the derivations that are not in it."""
-    ordered = phrases.failures_first(report.derivations)
-    urgent = sum(phrases.needs_attention(d) for d in ordered)
+    ordered = phrases.failures_first(report.derivations, report.fail_on)
+    urgent = sum(phrases.needs_attention(d, report.fail_on) for d in ordered)
     shown = min(max(urgent, _QUIET_ROWS), rows, len(ordered))
     text = render(
         "head",
@@ -73,7 +73,7 @@ def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
 
 def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
     """Every section that has something to say, in reading order."""
-    ordered = phrases.failures_first(report.derivations)
+    ordered = phrases.failures_first(report.derivations, report.fail_on)
     divergent = [d for d in ordered if d.verdict == "divergent"]
     failed = [(d, b) for d in ordered for b in d.builds if b.log]
     caches = report.caches

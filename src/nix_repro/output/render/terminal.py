@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TextIO
 
 from rich.console import Console
@@ -14,9 +14,9 @@ from rich.text import Text
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.phrases import failures_first, headline, short_hash, verification_cost
 from nix_repro.output.render.terminal_metrics import print_ci
-from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Report, Verdict
+from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Output, Report, Verdict
 from nix_repro.text import plural, store_name
-from nix_repro.verdict.conclusion import settled
+from nix_repro.verdict.policy import Meaning, standing
 
 #: Rows of the table, lines of a failed build's log, findings of one derivation.
 ROWS, LOG, FINDINGS = 60, 25, 10
@@ -36,6 +36,8 @@ _SIGN: dict[Verdict, str] = {
     "unverified": "?",
     "reproducible": "✓",
 }
+#: What is no cause for alarm, whatever its verdict.
+_MILDER: dict[Meaning, str] = {"settled": "dim", "excused": "yellow"}
 _CONCLUSION: dict[Conclusion, tuple[str, str]] = {
     "pass": ("✓", "bold green"),
     "fail": ("✗", "bold red"),
@@ -54,68 +56,79 @@ def print_report(report: Report, stream: TextIO | None = None) -> None:
     console.print()
     left_out = {skipped.reason for skipped in report.skipped}
     told = [d for d in report.derivations if d.attrs or d.reason not in left_out]
-    rows = failures_first(tuple(told))
+    rows = failures_first(told, report.fail_on)
     if rows:
-        console.print(_table(rows[:ROWS]))
+        console.print(_table(rows[:ROWS], report.fail_on))
     if len(rows) > ROWS:
         left = Counter(d.verdict for d in rows[ROWS:])
         console.print(f"  and {len(rows) - ROWS} more: " + ", ".join(f"{n} {v}" for v, n in left.items()))
     for derivation in rows:
-        _print_failure(console, derivation)
+        _print_failure(console, derivation, standing(derivation, report.fail_on).meaning)
     print_ci(console, report)
     _print_notes(console, report)
 
 
-def _table(rows: Iterable[DerivationReport]) -> Table:
+def _table(rows: Iterable[DerivationReport], fail_on: Collection[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("", "derivation", "verdict", "output", "build", "rebuild", "seconds"):
         table.add_column(
             column, justify="right" if column == "seconds" else "left", overflow="fold", no_wrap=column != "verdict"
         )
     for derivation in rows:
-        style = "dim" if settled(derivation) else _STYLE[derivation.verdict]
-        verdict = derivation.verdict + "".join(f" ({mark})" for mark in derivation.marks)
-        if derivation.reason and derivation.verdict == "unverified":
-            verdict += f": {derivation.reason}"
-        seconds = "/".join(
-            f"{b.seconds:.1f}" if b.seconds is not None else "–" for b in derivation.builds if not b.isolated
-        )
-        first = True
-        for name, output in sorted(
-            derivation.outputs.items(), key=lambda item: (SEVERITY.index(item[1].verdict), item[0])
-        ):
-            hashes = list(dict.fromkeys(short_hash(h.nar_hash) for h in output.hashes))
-            again = (
-                ""
-                if not output.hashes
-                else "same"
-                if len(hashes) == 1 and len(output.hashes) > 1
-                else (hashes[1] if len(hashes) > 1 else "–")
-            )
-            own = "" if output.verdict == derivation.verdict or first else f"{output.verdict}"
-            table.add_row(
-                Text("–", style="dim")
-                if settled(derivation)
-                else Text(_SIGN[output.verdict], style=_STYLE[output.verdict]),
-                Text(visible(derivation.name)) if first else "",
-                Text(visible(verdict), style=style) if first else Text(own, style=_STYLE[output.verdict]),
-                Text(visible(name)),
-                Text(hashes[0] if hashes else "–", style="dim"),
-                Text(again, style="red" if output.verdict == "divergent" else "dim"),
-                seconds if first else "",
-            )
-            first = False
+        _add_rows(table, derivation, standing(derivation, fail_on).meaning)
     return table
 
 
-def _print_failure(console: Console, derivation: DerivationReport) -> None:
-    if derivation.verdict in ("build-failed", "rebuild-failed"):
+def _add_rows(table: Table, derivation: DerivationReport, meaning: Meaning) -> None:
+    """A row for every output, worst first; what is said of the derivation stands in the first."""
+    verdict = derivation.verdict + "".join(f" ({mark})" for mark in derivation.marks)
+    if derivation.reason and derivation.verdict == "unverified":
+        verdict += f": {derivation.reason}"
+    seconds = "/".join(
+        f"{b.seconds:.1f}" if b.seconds is not None else "–" for b in derivation.builds if not b.isolated
+    )
+    first = True
+    for name, output in sorted(derivation.outputs.items(), key=lambda item: (SEVERITY.index(item[1].verdict), item[0])):
+        hashes = list(dict.fromkeys(short_hash(h.nar_hash) for h in output.hashes))
+        again = (
+            ""
+            if not output.hashes
+            else "same"
+            if len(hashes) == 1 and len(output.hashes) > 1
+            else (hashes[1] if len(hashes) > 1 else "–")
+        )
+        own = "" if output.verdict == derivation.verdict or first else f"{output.verdict}"
+        table.add_row(
+            _sign(output, meaning),
+            Text(visible(derivation.name)) if first else "",
+            Text(visible(verdict), style=_MILDER.get(meaning, _STYLE[derivation.verdict]))
+            if first
+            else Text(own, style=_STYLE[output.verdict]),
+            Text(visible(name)),
+            Text(hashes[0] if hashes else "–", style="dim"),
+            Text(again, style="red" if output.verdict == "divergent" else "dim"),
+            seconds if first else "",
+        )
+        first = False
+
+
+def _sign(output: Output, meaning: Meaning) -> Text:
+    if meaning == "settled":
+        return Text("–", style="dim")
+    if meaning == "excused" and output.verdict == "divergent":
+        return Text("~", style=_MILDER[meaning])
+    return Text(_SIGN[output.verdict], style=_STYLE[output.verdict])
+
+
+def _print_failure(console: Console, derivation: DerivationReport, meaning: Meaning) -> None:
+    if meaning == "failed":
         log = next((b.log for b in derivation.builds if b.log), None)
         console.print(Text(f"\n{visible(derivation.name)}: {derivation.verdict}", style="bold red"))
         for line in (log or "the builder printed nothing").splitlines()[-LOG:]:
             console.print(Text(f"  {visible(line)}"), soft_wrap=True)
     elif derivation.verdict == "divergent":
-        console.print(Text(f"\n{visible(derivation.name)} differs", style="bold red"))
+        style = _MILDER.get(meaning, _STYLE[derivation.verdict])
+        console.print(Text(f"\n{visible(derivation.name)} differs", style=style))
         _print_findings(console, derivation)
     elif derivation.findings:
         console.print(

@@ -87,7 +87,7 @@ def test_ten_of_a_level_and_how_many_are_left_out(diverged: Report) -> None:
 
 
 def test_only_known_properties_are_sent(diverged: Report, capsys: pytest.CaptureFixture[str]) -> None:
-    places = iter([runner.Place("flake.nix", 3), runner.Place("flake.nix", None), None, None, None, None])
+    places = iter([runner.Location("flake.nix", 3), runner.Location("flake.nix", None), None, None, None, None])
     runner.print_annotations(
         runner.annotate(replace(diverged, targets=(), warnings=(), caches=Caches()), lambda _: next(places))
     )
@@ -115,7 +115,7 @@ def test_hostile_words_are_neither_commands_nor_properties(
     target = Target(name=word, limit=1, actual=2, ok=False)
     report = replace(diverged, derivations=(derivation,), targets=(target,), warnings=(word,), caches=Caches())
     runner.print_logs(report)
-    runner.print_annotations(runner.annotate(report, lambda _: runner.Place(word, 1)))
+    runner.print_annotations(runner.annotate(report, lambda _: runner.Location(word, 1)))
     runner.warn(word)
     printed = capsys.readouterr().out
     assert [name for name, _ in obeyed(printed)] == ["group", "endgroup", "error", "error", "warning", "warning"]

@@ -1,0 +1,70 @@
+"""What each thing that was found means for the run: the one place that decides what fails. Whatever concludes from a
+report or shows it asks here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nix_repro.reasons import recall
+from nix_repro.report import DerivationReport, Mark, Target
+
+FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
+FAIL_ON: tuple[str, ...] = get_args(FailOn)
+DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
+#: What `fail_on` may hold: what can be asked for, and what is kept for when there is a base to compare with.
+Word = Literal[FailOn, "new-divergence"]
+Meaning = Literal["passes", "settled", "open", "inherited", "excused", "diverges", "failed"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a derivation's verdict, marks and reason come to.
+
+    `meaning` is `passes` when no difference was found; `settled` or `open` when it is unverified, for a reason that
+    leaves nothing open or a question; `inherited` when it is the same by itself and differs through an input;
+    `excused` when it diverges and a rule allows it; `diverges`; `failed` when it could not be built. `word` is the one
+    of `fail_on` that it falls under, None when `fail_on` lists none of them.
+    """
+
+    meaning: Meaning
+    word: Word | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether the run fails because of it. For what differs through an input, that input fails the run."""
+        return self.word is not None and self.meaning != "inherited"
+
+
+def standing(derivation: DerivationReport, fail_on: Collection[str]) -> Standing:
+    """Where a derivation stands in a run that fails on the words of `fail_on`."""
+    match derivation.verdict:
+        case "divergent":
+            word = _listed(fail_on, *_differing(derivation.marks))
+            # Allowed as it is; but one that the base does not have can be asked to fail all the same.
+            return Standing("excused" if "known" in derivation.marks and word is None else "diverges", word)
+        case "build-failed" | "rebuild-failed":
+            return Standing("failed", _listed(fail_on, "build-failure"))
+        case "unverified":
+            if recall(derivation.reason).settled:
+                return Standing("settled")
+            return Standing("open", _listed(fail_on, "unverified"))
+        case "reproducible":
+            if "propagated" in derivation.marks:
+                return Standing("inherited", _listed(fail_on, *_differing(derivation.marks)))
+            return Standing("passes")
+
+
+def overrun_fails(target: Target, fail_on: Collection[str]) -> bool:
+    """Whether the run fails because of this target: one that could not be measured was not exceeded."""
+    return target.ok is False and "overrun" in fail_on
+
+
+def _differing(marks: Collection[Mark]) -> tuple[Word, ...]:
+    """The words that a difference falls under."""
+    return (*(("divergence",) if "known" not in marks else ()), *(("new-divergence",) if "new" in marks else ()))
+
+
+def _listed(fail_on: Collection[str], *words: Word) -> Word | None:
+    return next((word for word in words if word in fail_on), None)

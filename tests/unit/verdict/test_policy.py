@@ -1,0 +1,159 @@
+"""Policy: every verdict, with every set of marks, under every `fail-on`, means one thing wherever it is judged or
+shown."""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ET
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+import reports
+from nix_repro.output.github import runner
+from nix_repro.output.render import phrases
+from nix_repro.output.render.junit import render_junit
+from nix_repro.output.render.statuses import commit_statuses
+from nix_repro.reasons import FIXED_OUTPUT, TIMED_OUT
+from nix_repro.report import SEVERITY, Caches, DerivationReport, Mark, Report, Target, Verdict
+from nix_repro.verdict.conclusion import judge
+from nix_repro.verdict.policy import FAIL_ON, Meaning, overrun_fails, standing
+
+MARKS: tuple[Mark, ...] = ("known", "propagated", "intermittent", "new")
+WORDS = (*FAIL_ON, "new-divergence")
+
+
+def subsets(values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return [chosen for size in range(len(values) + 1) for chosen in itertools.combinations(values, size)]
+
+
+class Answers(NamedTuple):
+    """What each place says of one derivation."""
+
+    fails: bool
+    exit_code: int
+    annotation: str | None
+    status: str
+    junit: str | None
+    symbol: str
+
+
+def ask(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Answers:
+    fine = reports.derivation("fine")
+    conclusion, exit_code = judge([derivation, fine], [], fail_on)
+    report = msgspec.structs.replace(
+        EMPTY, derivations=(derivation,), fail_on=fail_on, conclusion=conclusion, exit_code=exit_code
+    )
+    [case] = ET.fromstring(render_junit(report).partition("\n")[2]).iter("testcase")  # noqa: S314  # our own
+    return Answers(
+        conclusion == "fail",
+        exit_code,
+        next((annotation.level for annotation in runner.annotate(report, lambda _: None)), None),
+        commit_statuses(report, run_id="x", run_url=None)[1].state,
+        next((child.tag for child in case), None),
+        phrases.symbol(derivation, fail_on),
+    )
+
+
+EMPTY: Report = msgspec.structs.replace(reports.read("clean"), targets=(), warnings=(), caches=Caches())
+#: By meaning: when it fails, its exit code, and what is said of it then; and what is said when it does not.
+CODE: dict[Meaning, int] = {"diverges": 1, "failed": 4, "open": 5}
+FAILING: dict[Meaning, tuple[str, str, str | None, str]] = {
+    "diverges": ("error", "failure", "failure", "❌"),
+    "failed": ("error", "failure", "error", "💥"),
+    "open": ("error", "error", "skipped", "⚠️"),
+}
+OTHERWISE: dict[Meaning, tuple[str | None, str, str | None, str]] = {
+    "diverges": ("warning", "success", "failure", "❌"),
+    "failed": ("warning", "success", "error", "💥"),
+    "open": ("warning", "success", "skipped", "⚠️"),
+    "excused": ("notice", "success", "skipped", "🟡"),
+    "settled": (None, "success", "skipped", "➖"),
+    "inherited": (None, "success", None, "🔗"),
+    "passes": (None, "success", None, "✅"),
+}
+
+
+@pytest.mark.parametrize("marks", subsets(MARKS), ids=lambda marks: "+".join(marks) or "unmarked")
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [(v, None) for v in SEVERITY if v != "unverified"]
+    + [("unverified", r) for r in (TIMED_OUT.text, FIXED_OUTPUT.text)],
+)
+def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tuple[Mark, ...]) -> None:
+    derivation = reports.derivation("a", verdict=verdict, reason=reason, marks=marks, attrs=("packages.x.a",))
+    for fail_on in subsets(WORDS):
+        found = standing(derivation, fail_on)
+        answers = ask(derivation, fail_on)
+        annotation, status, junit, symbol = (FAILING if found.fails else OTHERWISE)[found.meaning]
+        if found.meaning == "inherited" and found.word:
+            # The input fails the run; the thing that was named differs all the same.
+            status = "failure"
+        code = CODE[found.meaning] if found.fails else 5 if found.meaning == "open" else 0
+        assert answers == (found.fails, code, annotation, status, junit, symbol), (found, fail_on)
+        assert found.word is None or found.word in fail_on
+
+
+@pytest.mark.parametrize(
+    ("verdict", "marks", "fail_on", "meaning", "fails"),
+    [
+        ("divergent", (), ("divergence",), "diverges", True),
+        ("divergent", (), ("build-failure", "unverified", "overrun", "new-divergence"), "diverges", False),
+        ("divergent", ("intermittent",), ("divergence",), "diverges", True),
+        ("divergent", ("known",), ("divergence",), "excused", False),
+        ("divergent", ("known",), (), "excused", False),
+        ("divergent", ("new",), ("new-divergence",), "diverges", True),
+        ("divergent", ("new",), ("divergence",), "diverges", True),
+        ("divergent", ("known", "new"), ("divergence",), "excused", False),
+        ("divergent", ("known", "new"), ("new-divergence",), "diverges", True),
+        ("build-failed", ("known",), ("build-failure",), "failed", True),
+        ("rebuild-failed", (), ("build-failure",), "failed", True),
+        ("rebuild-failed", (), ("divergence",), "failed", False),
+        ("unverified", (), ("unverified",), "open", True),
+        ("unverified", ("known",), (), "open", False),
+        ("reproducible", (), WORDS, "passes", False),
+        ("reproducible", ("known", "new", "intermittent"), WORDS, "passes", False),
+        ("reproducible", ("propagated",), ("divergence",), "inherited", False),
+    ],
+)
+def test_what_it_means(
+    verdict: Verdict, marks: tuple[Mark, ...], fail_on: tuple[str, ...], meaning: Meaning, fails: bool
+) -> None:
+    reason = TIMED_OUT.text if verdict == "unverified" else None
+    found = standing(reports.derivation("a", verdict=verdict, marks=marks, reason=reason), fail_on)
+    assert (found.meaning, found.fails) == (meaning, fails)
+
+
+@pytest.mark.parametrize("marks", subsets(MARKS))
+def test_what_was_never_to_be_verified_fails_under_no_word(marks: tuple[Mark, ...]) -> None:
+    settled = reports.derivation("a", verdict="unverified", reason=FIXED_OUTPUT.text, marks=marks)
+    assert standing(settled, WORDS).word is None
+
+
+def test_an_allowed_divergence_is_no_failure_and_no_proof_of_sameness() -> None:
+    known = reports.derivation("a", verdict="divergent", marks=("known",))
+    assert judge([known], [], WORDS) == ("pass", 0)
+    assert phrases.headline(msgspec.structs.replace(EMPTY, derivations=(known,))).sentence == "1 known divergence"
+
+
+def test_excused_ones_come_after_those_that_are_not() -> None:
+    known, new, fresh = (
+        reports.derivation(name, verdict="divergent", marks=marks)
+        for name, marks in (("a", ("known",)), ("b", ("known", "new")), ("c", ()))
+    )
+    order = [d.name for d in phrases.failures_first((known, new, fresh), ("divergence",))]
+    assert order == ["c", "a", "b"]
+    assert [d.name for d in phrases.failures_first((known, new, fresh), ("new-divergence",))] == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("ok", [True, False, None])
+def test_only_a_target_that_was_exceeded_is_an_overrun(ok: bool | None) -> None:
+    target = Target(name="build", limit=1, actual=None if ok is None else 2, ok=ok)
+    for fail_on in subsets(WORDS):
+        fails = overrun_fails(target, fail_on)
+        assert fails == (ok is False and "overrun" in fail_on)
+        report = msgspec.structs.replace(EMPTY, derivations=(), targets=(target,), fail_on=fail_on)
+        levels = [annotation.level for annotation in runner.annotate(report, lambda _: None)]
+        assert levels == ([] if ok is not False else ["error"] if fails else ["warning"])
+        assert (judge([reports.derivation("fine")], [target], fail_on) == ("fail", 3)) == fails
