@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nix_repro.errors import UsageError
-from nix_repro.metrics.targets import HIT_RATE, NAMES, SCENARIOS, Limit
+from nix_repro.metrics.targets import NAMES, SCENARIOS, Limit, quantity
 from nix_repro.report import ScenarioName
 from nix_repro.verdict.fail_when import Expression
 
 if TYPE_CHECKING:
     import yaml
 
+#: Targets as they are written where a name must not have spaces.
+_WORDS = {name.replace(" ", "-"): name for name in NAMES}
 #: The most expressions and limits anybody needs.
 _MOST = 100
 
@@ -82,9 +84,9 @@ def limits(entries: Sequence[Entry]) -> tuple[Limit, ...]:
             if not equals:
                 raise UsageError(f"{entry.where}: {entry.value!r} is not NAME=LIMIT, such as build=7m")
         scenario, dot, inner = name.strip().rpartition(".")
-        name = HIT_RATE if inner == "hit-rate" else inner
+        name = _WORDS.get(inner, inner)
         if name not in NAMES or (dot and scenario not in SCENARIOS):
-            known = f"{', '.join(n.replace(' ', '-') for n in NAMES)}, alone or below {', '.join(SCENARIOS)}"
+            known = f"{', '.join(_WORDS)}, alone or below {', '.join(SCENARIOS)}"
             raise UsageError(
                 f"{entry.where}: {scenario if name in NAMES else inner}: unknown target; known are {known}"
             )
@@ -96,7 +98,7 @@ def _limit(name: str, value: Any, where: str) -> float | None:
     text = "none" if value is None else str(value).strip()
     if text == "none":
         return None
-    if name == HIT_RATE:
+    if quantity(name).unit == "ratio":
         found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,4})?) ?%", text)
         if found is None or float(found.group(1)) > 100:
             raise UsageError(f"{where}: {value!r} is not a percentage such as 95%, or none")

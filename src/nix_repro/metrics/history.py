@@ -11,7 +11,7 @@ import msgspec
 
 from nix_repro.errors import UsageError
 from nix_repro.files import write_whole
-from nix_repro.metrics.targets import HIT_RATE, measured
+from nix_repro.metrics.targets import HIT_RATE, measured, quantity
 from nix_repro.report import Report, Trend
 
 #: Runs kept in the file, runs of the default branch compared with, and how few of them say nothing.
@@ -64,9 +64,14 @@ def compare(runs: Sequence[Entry], this: Entry) -> tuple[Trend, ...]:
         before = [run.values[name] for run in alike if name in run.values]
         if len(before) >= FEWEST:
             usual = median(before)
-            worse = actual < usual - RATE if name == HIT_RATE else actual > usual * FACTOR and actual > usual + SECONDS
+            worse = _worse(name, actual, usual)
             found.append(Trend(name=name, actual=actual, median=round(usual, 4), runs=len(before), regression=worse))
     return tuple(found)
+
+
+def _worse(name: str, actual: float, usual: float) -> bool:
+    much = RATE if quantity(name).unit == "ratio" else max(usual * (FACTOR - 1), SECONDS)
+    return actual > usual + much if quantity(name).direction == "at most" else actual < usual - much
 
 
 def read(file: Path) -> tuple[tuple[Entry, ...], str | None]:

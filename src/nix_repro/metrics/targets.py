@@ -1,17 +1,43 @@
-"""Time targets and the hit rate's: limits by scenario, judged with advice that names what to look at. Pure."""
+"""Targets: what a limit can be set on, the limits by scenario, judged with advice that names what to look at. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 from nix_repro.report import Phase, PhaseName, ScenarioName, Target
 from nix_repro.text import some
 
 HIT_RATE = "hit rate"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a run that can be limited: in which unit, and on which side of its limit it has to stay.
+
+    Ratios are from 0 to 1. What has to stay above its limit is also well when it is 1, which nothing is above.
+    """
+
+    name: str
+    unit: Literal["seconds", "ratio"] = "seconds"
+    direction: Literal["at most", "above"] = "at most"
+
+    def met(self, actual: float, limit: float) -> bool:
+        """Whether a value is on the right side of its limit."""
+        return actual <= limit if self.direction == "at most" else actual > limit or actual == 1.0
+
+
 #: What a limit can be set on. `total` is the job without verification, which `rebuild` and `explain` are.
-NAMES: tuple[str, ...] = (*get_args(PhaseName), "verification", HIT_RATE)
+QUANTITIES: Mapping[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        *(Quantity(phase) for phase in get_args(PhaseName)),
+        Quantity("verification"),
+        Quantity(HIT_RATE, "ratio", "above"),
+    )
+}
+NAMES: tuple[str, ...] = tuple(QUANTITIES)
 SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
 #: Phases that only verification needs.
 VERIFICATION = ("rebuild", "explain")
@@ -48,6 +74,11 @@ class Evidence:
     slots: int | None = None
 
 
+def quantity(name: str) -> Quantity:
+    """What a report names. It may be another version's: what is not known here is taken for seconds."""
+    return QUANTITIES.get(name) or Quantity(name)
+
+
 def limits(scenario: ScenarioName, asked: Iterable[Limit]) -> dict[str, float]:
     """The limits of a scenario, in the order of `NAMES`. Later ones win, those for this scenario over those for all."""
     found: dict[str, float | None] = dict(DEFAULTS[scenario])
@@ -74,11 +105,11 @@ def measured(phases: Iterable[Phase], hit_rate: float | None) -> dict[str, float
 def judge_targets(
     limits: Mapping[str, float], values: Mapping[str, float | None], evidence: Evidence
 ) -> tuple[Target, ...]:
-    """Every limit held against its value. A hit rate must be above its limit, seconds must not."""
+    """Every limit held against its value."""
     targets: list[Target] = []
     for name, limit in limits.items():
         actual = values.get(name)
-        ok = None if actual is None else actual > limit or actual == 1.0 if name == HIT_RATE else actual <= limit
+        ok = None if actual is None else quantity(name).met(actual, limit)
         advice = None if ok is not False else _advice(name, limit, values, evidence)
         targets.append(Target(name=name, limit=limit, actual=actual, ok=ok, advice=advice))
     return tuple(targets)
@@ -96,9 +127,8 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], evidenc
                 "one by one"
             )
         case "total":
-            parts = {
-                k: v for k, v in values.items() if v and k not in ("total", "verification", HIT_RATE, *VERIFICATION)
-            }
+            aside = {"total", "verification", *VERIFICATION}
+            parts = {k: v for k, v in values.items() if v and k not in aside and quantity(k).unit == "seconds"}
             if not parts:
                 return "no phase of its own was measured"
             largest = max(parts, key=lambda k: parts[k] or 0.0)

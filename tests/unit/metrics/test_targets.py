@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,49 @@ def test_an_overrun_names_phase_derivations_and_critical_path() -> None:
     missed = targets.judge_targets({"build": 50.0}, {"build": 95.0}, Evidence(missed=["a", "b", "c", "d"]))[0]
     assert missed.advice is not None
     assert "a, b, c and 1 more did not change" in missed.advice
+
+
+def test_what_is_limited_has_a_unit_and_a_direction() -> None:
+    assert {name for name, it in targets.QUANTITIES.items() if it.unit == "ratio"} == {HIT_RATE}
+    assert {name for name, it in targets.QUANTITIES.items() if it.direction == "above"} == {HIT_RATE}
+    assert targets.quantity("of another version") == targets.Quantity("of another version", "seconds", "at most")
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_limit_is_met_on_one_side_only(actual: float, limit: float) -> None:
+    most = targets.Quantity("x", "ratio", "at most")
+    above = targets.Quantity("x", "ratio", "above")
+    assert most.met(actual, limit) == (actual <= limit)
+    assert above.met(actual, limit) == (not most.met(actual, limit) or actual == 1.0)
+    assert above.met(1.0, limit)
+
+
+@pytest.mark.parametrize("name", targets.NAMES)
+def test_every_target_has_an_advice_of_its_own(name: str) -> None:
+    limit, actual = (0.95, 0.5) if name == HIT_RATE else (1.0, 20.0)
+    fetched = {"a cache": (3, 5_000_000, 2.0), "another": (1, None, None)}
+    evidence = Evidence(missed=["app"] if name == HIT_RATE else [], fetched=fetched)
+    (target,) = targets.judge_targets({name: limit}, {name: actual}, evidence)
+    words = {
+        "fetch": "a cache 3 paths at 2.5 MB/s, another 1 paths",
+        "build": "nothing was built to the end",
+        "test": "the tests took longer",
+        "evaluate": "import from derivation",
+        HIT_RATE: "no cache had app",
+        "total": "no phase of its own was measured",
+        "rebuild": "--since",
+        "explain": "--since",
+        "verification": "--since",
+    }.get(name, f"look at the step that does the {name}")
+    assert words in (target.advice or "")
+
+
+def test_the_hit_rate_is_no_part_of_the_total() -> None:
+    (total,) = targets.judge_targets({"total": 0.1}, {"total": 0.5, HIT_RATE: 0.9, "cache": 0.4}, Evidence())
+    assert (total.advice or "").startswith("most of it is cache (0.4 s): look at the step that does the cache")
+
+
+def test_a_long_path_is_cut_in_the_middle() -> None:
+    path = [(name, 10.0) for name in "abcdefg"]
+    (build,) = targets.judge_targets({"build": 1.0}, {"build": 70.0}, Evidence(path=path))
+    assert "critical path a → b → … → f → g = 70.0 s" in (build.advice or "")

@@ -16,8 +16,8 @@ from nix_repro.reasons import (
     UPSTREAM,
     Reason,
 )
-from nix_repro.report import SEVERITY, DerivationReport, Target, Verdict
-from nix_repro.verdict.conclusion import judge
+from nix_repro.report import SEVERITY, DerivationReport, Policy, SuiteRun, Target, Verdict
+from nix_repro.verdict.conclusion import judge, judge_policies
 from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
 
 OVERRUN = Target(name="build", limit=1, actual=2, ok=False)
@@ -111,3 +111,17 @@ def test_precedence_in_every_combination() -> None:
                                 verdicts,
                                 fail_on,
                             )
+
+
+def test_policies_and_tests_in_the_conclusion() -> None:
+    failed, passed = Policy(expression="x", failed=True), Policy(expression="y", failed=False)
+    assert judge_policies("pass", 0, [passed], []) == ("pass", 0)
+    assert judge_policies("pass", 0, [passed, failed], []) == ("fail", 3)
+    assert judge_policies("inconclusive", 5, [failed], []) == ("fail", 3)
+    assert judge_policies("fail", 1, [failed], []) == ("fail", 1)
+    assert judge_policies("fail", 1, [], ["file:1: …"]) == ("fail", 2)
+    assert judge_policies("inconclusive", 130, [failed], ["…"]) == ("inconclusive", 130)
+    broken, cached = SuiteRun(command="make", status="failed"), SuiteRun(command="checks", status="cached")
+    assert judge(found("reproducible"), (), DEFAULT_FAIL_ON, test=broken) == ("fail", 4)
+    assert judge(found("reproducible"), (), ("divergence",), test=broken) == ("pass", 0)
+    assert judge(found("reproducible"), (), DEFAULT_FAIL_ON, test=cached) == ("pass", 0)

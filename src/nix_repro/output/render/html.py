@@ -186,6 +186,10 @@ def _took(derivation: DerivationReport, rebuilt: bool) -> str:
     )
 
 
+def _measure(value: float, name: str) -> str:
+    return phrases.measure(value, name).replace(" ", "\u00a0")
+
+
 def _percent(ratio: float) -> str:
     return phrases.percent(ratio).replace(" ", "\u00a0")
 
@@ -206,6 +210,7 @@ def _environment() -> Environment:
         "icon_name": _icon_name,
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,
+        "measure": _measure,
         "percent": _percent,
         "piece": _piece,
         "plural": wording.plural,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from nix_repro import text as wording
+from nix_repro.metrics.targets import quantity
 from nix_repro.output.render import escape, phrases
 from nix_repro.output.render.templating import make_environment
 from nix_repro.verdict.policy import standing
@@ -125,17 +126,13 @@ def _attr(attr: str, system: str) -> str:
 
 
 def _margin(target: Target) -> str:
-    if target.actual is None:
-        return ""
-    if "hit" in target.name:
-        return f"{(target.actual - target.limit) * 100:+.1f} pp"
-    spare = target.limit - target.actual
-    return f"{wording.seconds(spare)} left" if spare >= 0 else f"**{wording.seconds(-spare)} over**"
+    said = phrases.margin(target)
+    return f"**{said}**" if target.ok is False else said
 
 
 def _measure(value: float, name: str) -> str:
-    """A target's or trend's number in its unit: the hit rate is a ratio, everything else seconds."""
-    return phrases.percent(value) if "hit" in name else _seconds(value)
+    said = phrases.measure(value, name)
+    return said.replace(" ", "\u00a0") if quantity(name).unit == "seconds" else said
 
 
 def _safe(function: Callable[..., str]) -> Callable[..., Markup]:

@@ -1,4 +1,4 @@
-"""How the report's verdicts are said, wherever it is shown."""
+"""How the report's verdicts and numbers are said, wherever it is shown."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from nix_repro.errors import interrupted
-from nix_repro.report import SEVERITY, DerivationReport, Finding, Output, Report, Verdict
-from nix_repro.text import plural
+from nix_repro.metrics.targets import quantity
+from nix_repro.report import SEVERITY, DerivationReport, Finding, Output, Report, Target, Verdict
+from nix_repro.text import plural, seconds
 from nix_repro.verdict.policy import Meaning, standing
 
 SYMBOLS: dict[Meaning, str] = {
@@ -98,6 +99,22 @@ def two_hashes(output: Output) -> tuple[str | None, str | None]:
 def percent(ratio: float) -> str:
     """A ratio from 0 to 1 as a percentage, never rounded up to 100."""
     return f"{min(ratio * 100, 99.9) if ratio < 1 else 100:.3g} %"
+
+
+def measure(value: float, name: str) -> str:
+    """The value or the limit of a target or trend in the unit that its name has."""
+    return percent(value) if quantity(name).unit == "ratio" else seconds(value)
+
+
+def margin(target: Target) -> str:
+    """How far a target's value is from its limit: `20 s left`, `5.0 s over`, `+4.9 pp`; empty when nothing was
+    measured."""
+    if target.actual is None:
+        return ""
+    if quantity(target.name).unit == "ratio":
+        return f"{(target.actual - target.limit) * 100:+.1f} pp"
+    spare = target.limit - target.actual
+    return f"{seconds(abs(spare))} {'left' if spare >= 0 else 'over'}"
 
 
 def log_end(log: str, lines: int, chars: int) -> str:

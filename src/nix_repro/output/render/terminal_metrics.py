@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nix_repro.metrics.change import lock_line
-from nix_repro.metrics.targets import HIT_RATE
 from nix_repro.output.render.escape import visible
-from nix_repro.report import BuiltBecause, Report, Target
+from nix_repro.output.render.phrases import margin, measure, percent
+from nix_repro.report import BuiltBecause, Report
 from nix_repro.text import plural, seconds, size, some, store_name
 
 #: Derivations named below one reason, incidents and reasons shown.
@@ -34,9 +34,9 @@ def print_ci(console: Console, report: Report) -> None:
             console.print(Text(f"fail-when: {visible(policy.expression)}", style="bold red"), soft_wrap=True)
     for trend in report.history:
         if trend.regression:
-            usual = f"median of {plural(trend.runs, 'run')} {_value(trend.name, trend.median)}"
+            usual = f"median of {plural(trend.runs, 'run')} {measure(trend.median, trend.name)}"
             console.print(
-                Text(f"worse than usual: {trend.name} {_value(trend.name, trend.actual)}, {usual}", style="yellow"),
+                Text(f"worse than usual: {trend.name} {measure(trend.actual, trend.name)}, {usual}", style="yellow"),
                 soft_wrap=True,
             )
 
@@ -52,9 +52,9 @@ def _print_targets(console: Console, report: Report) -> None:
     for target in report.targets:
         sign, style = ("✓", "green") if target.ok else ("–", "dim") if target.ok is None else ("✗", "bold red")
         name = "total (without verification)" if target.name == "total" else target.name
-        actual = "not measured" if target.actual is None else _value(target.name, target.actual)
+        actual = "not measured" if target.actual is None else measure(target.actual, target.name)
         table.add_row(
-            Text(sign, style=style), name, _value(target.name, target.limit), Text(actual, style=style), _margin(target)
+            Text(sign, style=style), name, measure(target.limit, target.name), Text(actual, style=style), margin(target)
         )
     console.print(table)
     for target in report.targets:
@@ -62,21 +62,8 @@ def _print_targets(console: Console, report: Report) -> None:
             console.print(Text(f"  {target.name}: {visible(target.advice)}"), soft_wrap=True)
 
 
-def _value(name: str, value: float) -> str:
-    return f"{value * 100:.1f} %" if name == HIT_RATE else seconds(value)
-
-
-def _margin(target: Target) -> str:
-    if target.actual is None:
-        return ""
-    if target.name == HIT_RATE:
-        return f"{(target.actual - target.limit) * 100:+.1f} %"
-    left = target.limit - target.actual
-    return f"{'+' if left >= 0 else '−'}{seconds(abs(left))}"
-
-
 def _print_layers(console: Console, report: Report) -> None:
-    rate = "" if report.caches.hit_rate is None else f"; hit rate {report.caches.hit_rate * 100:.1f} %"
+    rate = "" if report.caches.hit_rate is None else f"; hit rate {percent(report.caches.hit_rate)}"
     console.print(Text(f"\ncache layers{rate}", style="bold"))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("layer", "paths", "size", "time", "throughput"):

@@ -1,0 +1,129 @@
+"""How numbers and verdicts are said, the same in the terminal and in the summary."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reports
+from nix_repro.metrics.targets import HIT_RATE, NAMES
+from nix_repro.output.render import phrases
+from nix_repro.output.render.html import render_html
+from nix_repro.output.render.summary import render_summary
+from nix_repro.output.render.terminal import print_report
+from nix_repro.report import Hash, Output, Report, Scenario, Target, Trend
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "said"),
+    [
+        (0.9999, HIT_RATE, "99.9 %"),
+        (0.95, HIT_RATE, "95 %"),
+        (1.0, HIT_RATE, "100 %"),
+        (0.0, HIT_RATE, "0 %"),
+        (72.0, "build", "1m 12s"),
+        (0.5, "total", "0.5 s"),
+        (0.5, "a target of another version", "0.5 s"),
+    ],
+)
+def test_a_number_has_the_unit_of_its_name(value: float, name: str, said: str) -> None:
+    assert phrases.measure(value, name) == said
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_only_all_of_it_is_a_hundred_percent(ratio: float) -> None:
+    assert float(phrases.percent(ratio).removesuffix(" %")) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "actual", "said"),
+    [
+        ("build", 60.0, 40.0, "20 s left"),
+        ("build", 60.0, 60.0, "0 s left"),
+        ("build", 60.0, 65.0, "5.0 s over"),
+        (HIT_RATE, 0.95, 0.9999, "+5.0 pp"),
+        (HIT_RATE, 0.95, 0.9, "-5.0 pp"),
+        ("build", 60.0, None, ""),
+    ],
+)
+def test_a_margin_says_on_which_side(name: str, limit: float, actual: float | None, said: str) -> None:
+    assert phrases.margin(Target(name=name, limit=limit, actual=actual, ok=None)) == said
+
+
+def report(**changes: object) -> Report:
+    scenario = Scenario(name="warm", because="something was cached")
+    return msgspec.structs.replace(reports.read("clean"), **{"scenario": scenario} | changes)
+
+
+def words(text: str) -> str:
+    """Without what each form does to a word for its own sake."""
+    return " ".join(re.sub(r"<[^>]+>|\*\*", "", text.replace("&#46;", ".").replace("&nbsp;", " ")).split())
+
+
+def terminal(what: Report) -> str:
+    stream = io.StringIO()
+    print_report(what, stream)
+    return words(stream.getvalue())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_terminal_summary_and_page_say_the_same_numbers(name: str) -> None:
+    low, high = (0.9999, 0.51) if name == HIT_RATE else (1.5, 200.0)
+    target = Target(name=name, limit=high, actual=low, ok=True)
+    missed = Target(name=name, limit=low, actual=high, ok=False, advice="look")
+    trend = Trend(name=name, actual=high, median=low, runs=5, regression=True)
+    it = report(targets=(target, missed), history=(trend,))
+    margins = {phrases.margin(target), phrases.margin(missed)}
+    numbers = {phrases.measure(low, name), phrases.measure(high, name)}
+    assert all(said in terminal(it) for said in numbers | margins)
+    assert all(said in words(render_summary(it)) for said in numbers | margins)
+    assert all(said in words(render_html(it)) for said in numbers)
+
+
+def test_the_cache_layers_heading_says_the_rate_as_the_summary_does() -> None:
+    clean = reports.read("diverged")
+    it = msgspec.structs.replace(clean, caches=msgspec.structs.replace(clean.caches, hit_rate=0.9999))
+    assert "cache layers; hit rate 99.9 %" in terminal(it)
+    assert "Cache layers: hit rate 99.9 %" in words(render_summary(it))
+
+
+def test_an_allowed_divergence_has_a_milder_sign_in_every_form() -> None:
+    known = reports.derivation("known", verdict="divergent", marks=("known",))
+    both = msgspec.structs.replace(known, marks=("known", "new"))
+    for derivation, fail_on, milder in (
+        (known, ("divergence",), True),
+        (both, ("divergence",), True),
+        (both, ("new-divergence",), False),
+    ):
+        it = report(derivations=(derivation,), fail_on=fail_on, conclusion="pass" if milder else "fail")
+        assert ("~ known" in terminal(it)) == milder
+        assert ("✗ known" in terminal(it)) != milder
+        assert ("🟡" in render_summary(it)) == milder
+        assert ("<details><summary>🟡 <code>known</code>" in render_summary(it)) == milder
+        assert ('href="#i-known"' in render_html(it)) == milder
+
+
+def test_a_hash_is_set_against_the_first_that_differs() -> None:
+    def output(*hashes: str) -> Output:
+        found = tuple(Hash(nar_hash=h, source="built", origin="o") for h in hashes)
+        return Output(path=None, verdict="divergent", hashes=found)
+
+    assert phrases.two_hashes(output()) == (None, None)
+    assert phrases.two_hashes(output("a")) == ("a", None)
+    assert phrases.two_hashes(output("a", "a")) == ("a", "a")
+    assert phrases.two_hashes(output("a", "a", "b", "c")) == ("a", "b")
+
+
+def test_the_end_of_a_log_says_how_long_it_was() -> None:
+    assert phrases.log_end("a\nb\n", 5, 100) == "a\nb"
+    assert phrases.log_end("a\nb\nc\n", 2, 100) == "… the end of 3 lines\nb\nc"
+
+
+def test_nothing_in_scope_is_said() -> None:
+    fixed = reports.derivation("source", verdict="unverified", reason="fixed-output")
+    assert phrases.headline(report(derivations=(fixed,))).sentence == "Nothing in scope to verify"
