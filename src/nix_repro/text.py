@@ -33,12 +33,6 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def store_name(path: str) -> str:
-    """A store path without its directory, hash and `.drv`."""
-    base = path.rsplit("/", 1)[-1]
-    return (base[33:] if len(base) > 33 and base[32] == "-" else base).removesuffix(".drv")
-
-
 def some(names: Sequence[str], shown: int = 3) -> str:
     """The first few of many names: `a, b, c and 4 more`."""
     rest = len(names) - shown

@@ -9,6 +9,7 @@ from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.events import disk_full
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.store_path import StorePath
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import (
     BUILDER_FAILED,
@@ -119,7 +120,7 @@ def rejection(drv: Derivation, recorder: Recorder) -> str | None:
     # It names the output, the .drv, or a place below the sandbox's root, HASH-NAME.drv.chroot.
     started = recorder.build_of(drv.drv_path) is not None
     paths = (drv.drv_path, *(o.path for o in drv.outputs.values() if o.path is not None and started))
-    own = [f"/{path.rsplit('/', 1)[-1][:32]}-" for path in paths]
+    own = [f"/{StorePath.of(path).digest}-" for path in paths]
     lines = (text.partition("\n")[0] for text in recorder.unexplained)
     return next((line.removeprefix("error: ").rstrip(":") for line in lines if any(path in line for path in own)), None)
 

@@ -13,8 +13,9 @@ from nix_repro.errors import UsageError
 from nix_repro.nix import gc_roots
 from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal, recognise
 from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.store_path import store_name
 from nix_repro.plan.installables import evaluate
-from nix_repro.text import plural, size, store_name
+from nix_repro.text import plural, size
 
 #: Seconds after which the answer of a cache is slow, and after which it is not waited for.
 SLOW_CACHE = 2.0

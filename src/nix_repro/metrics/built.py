@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from nix_repro.metrics.change import Classified, idle_finding
 from nix_repro.nix.caches.kinds import normal, recognise
 from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.store_path import store_name
 from nix_repro.plan.against import Against
 from nix_repro.plan.compare import Root
 from nix_repro.report import BuiltBecause, Change
-from nix_repro.text import plural, store_name
+from nix_repro.text import plural
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from nix_repro.metrics.scenario import scenario
 from nix_repro.nix.caches.incidents import Incident
 from nix_repro.nix.caches.kinds import recognise
 from nix_repro.nix.log.recorder import Activity
+from nix_repro.nix.store_path import store_name
 from nix_repro.plan.against import Against
 from nix_repro.plan.scope import Plan, own
 from nix_repro.report import Caches, Layer, Phase, Scenario, ScenarioName, Target
-from nix_repro.text import store_name
 
 
 @dataclass(frozen=True)

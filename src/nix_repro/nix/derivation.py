@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.nix.store_path import DIGEST_LENGTH, StorePath
+
 
 class DrvOutput(msgspec.Struct, frozen=True):
     """`path` is null when Nix knows it only after building. `fixed` outputs have their hash in the derivation;
@@ -70,14 +72,15 @@ class Derivation(msgspec.Struct, frozen=True):
 
     def output_named(self, store_path: str) -> str | None:
         """Which output a store path of this derivation is, by Nix's naming rule `NAME` or `NAME-OUTPUT`."""
-        suffix = store_path.rsplit("/", 1)[-1].partition("-")[2]
+        called = StorePath.of(store_path).name
         for output in self.outputs:
-            if suffix == (self.name if output == "out" else f"{self.name}-{output}"):
+            if called == (self.name if output == "out" else f"{self.name}-{output}"):
                 return output
         return None
 
 
-# The parts that all three shapes share. `$dir` is "" where paths are whole, else the store directory with a slash.
+# The parts that all three shapes share. `$dir` is "" where paths are whole, else the store directory with a slash;
+# `$digest` is the length of the digest in a path.
 _COMMON = r"""
 def whole: if startswith("/") then . else $dir + . end;
 def outs: if type == "array" then . else .outputs end;
@@ -90,7 +93,7 @@ def output($env_path): ((.hash // null) != null) as $fixed |
              floating: ((.hash // null) == null and (.path // null) == null
                         and ((.hashAlgo // .method // null) != null) and (.impure // false | not))};
 def derivation($path; $drvs; $srcs): {drv_path: ($path | whole),
-    name: (.name // ($path | split("/") | last | .[33:] | rtrimstr(".drv"))),
+    name: (.name // ($path | split("/") | last | .[$digest + 1:] | rtrimstr(".drv"))),
     system, builder, args, env: (env_of | with_entries(.value |= tostring)),
     outputs: (.env as $env | .outputs | with_entries(.key as $name | .value |= output($env[$name]))),
     impure: ([.outputs[] | .impure // false] | any),
@@ -115,7 +118,7 @@ _PATHS_NESTED = r"""
 def _program(text: str, store_dir: str) -> Any:
     import jq
 
-    return jq.compile(text, args={"dir": f"{store_dir}/"})
+    return jq.compile(text, args={"dir": f"{store_dir}/", "digest": DIGEST_LENGTH})
 
 
 def parse_derivations(text: str, store_dir: str) -> dict[str, Derivation]:

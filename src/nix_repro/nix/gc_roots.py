@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from nix_repro.nix.derivation import PathInfo
+from nix_repro.nix.store_path import containing
 
 
 def roots(state: Path, store: str) -> set[str]:
@@ -19,10 +20,10 @@ def roots(state: Path, store: str) -> set[str]:
     found: set[str] = set()
     for link in _links(state / "gcroots", state / "profiles"):
         target = _target(link)
-        if not target.startswith(f"{store}/") and os.path.islink(target):
+        if containing(target, store) is None and os.path.islink(target):
             target = _target(target)
-        if target.startswith(f"{store}/"):
-            found.add("/".join(target.split("/")[: store.count("/") + 2]))
+        if (path := containing(target, store)) is not None:
+            found.add(path)
     return found
 
 

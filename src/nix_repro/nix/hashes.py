@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 
-_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
+#: The digits, least first: those without e, o, t and u.
+BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
 
 
 def sri(text: str) -> str:
@@ -12,7 +13,7 @@ def sri(text: str) -> str:
     algorithm, _, digest = text.partition(":")
     number = 0
     for char in digest:
-        number = number * 32 + _ALPHABET.index(char)
+        number = number * 32 + BASE32.index(char)
     return f"{algorithm}-{base64.b64encode(number.to_bytes(32, 'little')).decode()}"
 
 
@@ -20,4 +21,4 @@ def nix32(text: str) -> str:
     """`sha256-<base 64>` as `sha256:<base 32>`."""
     algorithm, _, digest = text.partition("-")
     number = int.from_bytes(base64.b64decode(digest), "little")
-    return f"{algorithm}:" + "".join(_ALPHABET[number >> (5 * place) & 31] for place in reversed(range(52)))
+    return f"{algorithm}:" + "".join(BASE32[number >> (5 * place) & 31] for place in reversed(range(52)))

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from nix_repro.errors import UsageError
 from nix_repro.nix.checkout import git
 from nix_repro.nix.command import Nix
+from nix_repro.nix.store_path import is_derivation
 from nix_repro.plan.changed import changed_files
 from nix_repro.plan.installables import evaluate
 from nix_repro.report import Report
 
-_DRV = re.compile(r"/[^\s\0]*/[0-9a-z]{32}-[A-Za-z0-9+._?=-]+\.drv")
 #: Parts of an attribute path that may hold any character.
 _UNQUOTED = re.compile(r'"[^"]*"')
 FETCH_DEPTH = "fetch it (in a workflow: actions/checkout with `fetch-depth: 0`)"
@@ -137,7 +137,7 @@ def from_report(nix: Nix, report: Report, named: Iterable[str]) -> Base:
     store. `named` are the names of this run."""
     found = {attr: d.drv_path for d in report.derivations for attr in d.attrs}
     known = frozenset(d.drv_path for d in report.derivations)
-    here = [path for path in known if _DRV.fullmatch(path) and Path(path).is_file()]
+    here = [path for path in known if is_derivation(path) and Path(path).is_file()]
     installables = {name: found.get(name) for name in named}
     return Base(
         name=f"the report of {report.started}", installables=installables, derivations=known | _closure(nix, here)

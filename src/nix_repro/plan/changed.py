@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from nix_repro.nix.checkout import git
+from nix_repro.nix.store_path import StorePath
 
 #: Files compared of one pair of sources.
 _FILES = 20_000
@@ -30,7 +31,7 @@ def differing_files(old: str | None, new: str | None) -> list[str] | None:
     if not (os.path.lexists(a) and os.path.lexists(b)):
         return None
     if not (a.is_dir() and b.is_dir()):
-        return [b.name[33:]]
+        return [StorePath.of(new).name]
     left, right = _listing(a), _listing(b)
     if left is None or right is None:
         return None

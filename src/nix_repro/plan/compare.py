@@ -15,15 +15,18 @@ from dataclasses import dataclass, field
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import in_order
+from nix_repro.nix.hashes import BASE32
+from nix_repro.nix.store_path import DIGEST, DIGEST_LENGTH, NAME, store_name
 
 #: Derivations by .drv path.
 Show = Callable[[Iterable[str]], Mapping[str, Derivation]]
 #: Derivations read of one graph at most; what lies below is not looked at.
 MOST = 50_000
 
-_STORE_PATH = re.compile(r"/nix/store/[0-9a-df-np-sv-z]{32}-[A-Za-z0-9+._?=-]+")
-#: What stands for an output whose path is not known before building.
-_PLACEHOLDER = re.compile(r"/[0-9a-df-np-sv-z]{52}(?![0-9A-Za-z])")
+_STORE = "/nix/store/"
+_STORE_PATH = re.compile(rf"{_STORE}{DIGEST}-{NAME}")
+#: What stands for an output whose path is not known before building: a slash and a SHA-256.
+_PLACEHOLDER = re.compile(rf"/[{BASE32}]{{52}}(?![0-9A-Za-z])")
 _VERSION = re.compile(r"-\d.*$")
 _VALUE = 40
 
@@ -90,7 +93,7 @@ def compare(
         if not level:
             namesakes = _only_by_name(known) if namesakes is None else namesakes
             taken = set(pairs.values())
-            called = {b: namesakes.get(_name(b)) for b in alone if b not in pairs}
+            called = {b: namesakes.get(store_name(b)) for b in alone if b not in pairs}
             level = {b: a if b not in fresh and a not in taken else None for b, a in called.items()}
             alone.clear()
         new |= show_new(level)
@@ -115,7 +118,7 @@ def _only_by_name(paths: Iterable[str]) -> dict[str, str | None]:
     """Derivations by name; None for the names that several have."""
     found: dict[str, str | None] = {}
     for path in paths:
-        name = _name(path)
+        name = store_name(path)
         found[name] = None if name in found else path
     return found
 
@@ -128,7 +131,7 @@ def _inputs(old: Derivation | None, new: Derivation) -> list[tuple[str | None, s
     fresh = [i for i in new.input_drvs if i not in old.input_drvs]
     gone = [i for i in old.input_drvs if i not in new.input_drvs]
     found: dict[str, str | None] = dict.fromkeys(fresh)
-    for key in (_name, lambda path: _VERSION.sub("", _name(path))):
+    for key in (store_name, lambda path: _VERSION.sub("", store_name(path))):
         by_key: dict[str, list[str]] = {}
         for path in gone:
             by_key.setdefault(key(path), []).append(path)
@@ -139,15 +142,10 @@ def _inputs(old: Derivation | None, new: Derivation) -> list[tuple[str | None, s
     return [(a, b) for b, a in found.items()]
 
 
-def _name(path: str) -> str:
-    """A store path's name, without directory, hash and `.drv`."""
-    return path.rsplit("/", 1)[-1][33:].removesuffix(".drv")
-
-
 def compare_names(known: Collection[str], new: Iterable[str]) -> Comparison:
     """The same from names alone, for a base whose derivations are not in this store: changed or new, but not why."""
-    by_name = {_name(path): path for path in sorted(known)}
-    return Comparison({path: by_name.get(_name(path)) for path in new if path not in known})
+    by_name = {store_name(path): path for path in sorted(known)}
+    return Comparison({path: by_name.get(store_name(path)) for path in new if path not in known})
 
 
 def _roots(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: Mapping[str, Derivation]) -> Comparison:
@@ -221,7 +219,7 @@ def _difference(
         return Root(new.drv_path, new.name, kind, name, a, b)
 
     for a, b in _pair_sources(old.input_srcs, new.input_srcs):
-        return root("source", _name(b or a or ""), a, b)
+        return root("source", store_name(b or a or ""), a, b)
     if plain(old.builder) != plain(new.builder):
         return root("builder", "", old.builder, new.builder)
     if old.system != new.system:
@@ -252,10 +250,10 @@ def _added_inputs(
     partners = {pairs.get(i) for i in new.input_drvs}
     for path in new.input_drvs:
         if path not in old.input_drvs and pairs.get(path) not in old.input_drvs:
-            return _name(path), None, path
+            return store_name(path), None, path
     for path in old.input_drvs:
         if path not in new.input_drvs and path not in partners:
-            return _name(path), path, None
+            return store_name(path), path, None
     return None
 
 
@@ -266,7 +264,7 @@ def _pair_sources(old: Sequence[str], new: Sequence[str]) -> list[tuple[str | No
     for path in new:
         if path in old:
             continue
-        same = next((other for other in gone if _name(other) == _name(path)), None)
+        same = next((other for other in gone if store_name(other) == store_name(path)), None)
         if same is not None:
             gone.remove(same)
         found.append((same, path))
@@ -278,7 +276,7 @@ def _replaced(text: str, tokens: Mapping[str, str]) -> str:
     if text in tokens:
         return tokens[text]
     stop = len(text)
-    while (stop := max(text.rfind(mark, 0, stop) for mark in "._?=+-")) > 44:
+    while (stop := max(text.rfind(mark, 0, stop) for mark in "._?=+-")) > len(_STORE) + DIGEST_LENGTH + 1:
         if text[:stop] in tokens:
             return tokens[text[:stop]] + text[stop:]
     return text
@@ -303,5 +301,5 @@ def _environment(drv: Derivation) -> dict[str, str]:
 def _short(value: str | None) -> str:
     if value is None:
         return "not there"
-    text = _STORE_PATH.sub(lambda found: _name(found.group()), value).replace("\n", " ")
+    text = _STORE_PATH.sub(lambda found: store_name(found.group()), value).replace("\n", " ")
     return text if len(text) <= _VALUE else text[:_VALUE] + "…"

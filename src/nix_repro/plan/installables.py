@@ -12,6 +12,7 @@ from typing import Any
 from nix_repro.errors import UsageError
 from nix_repro.nix.checkout import complaint
 from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.store_path import containing
 
 #: Flake outputs that hold attributes by system or by host: a path that starts with one is complete.
 _TOP_LEVEL = frozenset(
@@ -85,10 +86,10 @@ def _in_store(nix: Nix, text: str, cwd: Path) -> str | None:
     """The store path that is named, or that a link such as ./result leads to, as Nix takes it: never for a flake."""
     if "/" not in text or "#" in text:
         return None
-    store, path = f"{nix.store_dir()}/", os.path.join(cwd, text)
+    path = os.path.join(cwd, text)
     for _ in range(_LINKS):
-        if path.startswith(store):
-            return store + path.removeprefix(store).partition("/")[0]
+        if (found := containing(path, nix.store_dir())) is not None:
+            return found
         if not os.path.islink(path):
             return None
         path = os.path.join(os.path.dirname(path), os.readlink(path))

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_repro.nix.derivation import Derivation, DrvOutput
+from nix_repro.nix.store_path import store_name
 from nix_repro.plan import compare as why
 
 Graph = dict[str, Derivation]
@@ -67,7 +68,7 @@ def test_the_change_is_named_at_its_origin() -> None:
     old, a = chain({"flags": "-O2"})
     new, b = chain({"flags": "-O3"})
     found = compare(old, new, (a, b))
-    assert {why._name(path) for path in found.root} == {"base", "lib", "app"}
+    assert {store_name(path) for path in found.root} == {"base", "lib", "app"}
     assert {root.line() for root in found.root.values()} == {"flags of base: -O2 → -O3"}
     assert list(found.blast().values()) == [3]
 
@@ -113,7 +114,7 @@ def test_inputs_that_come_and_go() -> None:
     b = drv(new, "app", drv(new, "zlib"), drv(new, "openssl"))
     found = compare(old, new, (a, b))
     assert [root.line() for root in found.root.values()] == ["input openssl added in app"]
-    assert [why._name(path) for path, counterpart in found.pairs.items() if counterpart is None] == ["openssl"]
+    assert [store_name(path) for path, counterpart in found.pairs.items() if counterpart is None] == ["openssl"]
     back = compare(new, old, (b, a))
     assert [root.line() for root in back.root.values()] == ["input openssl removed in app"]
 
@@ -130,12 +131,12 @@ def test_what_a_new_installable_needs_has_its_counterparts_all_the_same() -> Non
     else."""
     old, a = chain({"flags": "1"})
     new, b = chain({"flags": "2"})
-    bottom = next(path for path in new if why._name(path) == "base")
+    bottom = next(path for path in new if store_name(path) == "base")
     tool = drv(new, "tool", bottom, drv(new, "helper"))
     for roots in (((None, tool), (a, b)), ((None, tool),)):
         found = compare(old, new, *roots)
         assert found.root[bottom].line() == "flags of base: 1 → 2"
-        assert {why._name(path) for path, counterpart in found.pairs.items() if counterpart is None} == {
+        assert {store_name(path) for path, counterpart in found.pairs.items() if counterpart is None} == {
             "tool",
             "helper",
         }
@@ -161,8 +162,8 @@ def test_another_way_to_the_same_fixed_output_changes_nothing_above_it() -> None
 
     (old, a), (new, b) = build("1", "-O2"), build("2", "-O2")
     found = compare(old, new, (a, b))
-    assert {why._name(path) for path in found.pairs} == {"curl"}
-    assert {why._name(path) for path in found.same} == {"src", "app"}
+    assert {store_name(path) for path in found.pairs} == {"curl"}
+    assert {store_name(path) for path in found.same} == {"src", "app"}
     new, b = build("2", "-O3")
     found = compare(old, new, (a, b))
     assert (found.root[b].line(), found.others[b]) == ("flags of app: -O2 → -O3", 0)
@@ -173,7 +174,7 @@ def test_several_changes_are_counted() -> None:
     new, b = chain({"flags": "2"}, own="2")
     found = compare(old, new, (a, b))
     assert found.root[b].line() == "flags of base: 1 → 2"
-    assert {why._name(path): count for path, count in found.others.items()} == {"base": 0, "lib": 0, "app": 1}
+    assert {store_name(path): count for path, count in found.others.items()} == {"base": 0, "lib": 0, "app": 1}
 
 
 def test_structured_attributes_one_by_one() -> None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, FileBlob, chunks
+from nix_repro.nix.hashes import BASE32
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
 #: Hexadecimal digits a token needs at least: names and versions carry shortened digests.
 SHORTEST = 6
 DIGEST_LENGTHS = (32, 40, 56, 64, 96, 128)
-NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
 #: What stands before a digest and tells the algorithm, as in SRI.
 PREFIX = re.compile(r"^(?:sha\d{1,3}|md5)[-_:]")
 #: Differing files that are remembered (two descriptors each), and bytes of them that may be read.
@@ -119,7 +119,7 @@ def _nix32(text: str) -> str:
     """Nix's base 32: least significant digit last in the alphabet without e, o, t and u."""
     number = 0
     for char in text:
-        digit = NIX32.find(char)
+        digit = BASE32.find(char)
         if digit < 0:
             return "-"
         number = number << 5 | digit

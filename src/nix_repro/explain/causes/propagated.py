@@ -12,9 +12,10 @@ from nix_repro.explain.causes.derived import Sources
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
 from nix_repro.explain.compare.trees import compare_trees
 from nix_repro.explain.context import Context
+from nix_repro.nix.store_path import DIGEST, NAME
 
 STORE_PATH = re.compile(
-    rb"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>[0-9abcdfghijklmnpqrsvwxyz]{32})-(?P<name>[A-Za-z0-9+._?=-]+)"
+    rf"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>{DIGEST})-(?P<name>{NAME})".encode()
 )
 WORD = re.compile(rb"[A-Za-z0-9_.:+-]")
 SHORTEST = 5

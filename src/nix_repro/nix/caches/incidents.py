@@ -12,6 +12,7 @@ from typing import Literal
 
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.log.intervals import covered
+from nix_repro.nix.store_path import DIGEST
 
 Kind = Literal["rate-limited", "refused", "error", "dead", "slow", "untrusted", "corrupt", "full"]
 
@@ -41,7 +42,7 @@ _BROKEN = re.compile(
     r"(?:failed to (?:decompress|read compressed)|bad archive|unexpected end of (?:file|nar)|input .{0,20} is corrupt)",
     re.IGNORECASE,
 )
-_NARINFO = re.compile(r"NAR info file '([0-9a-z]{32})\.narinfo' is corrupt")
+_NARINFO = re.compile(rf"NAR info file '({DIGEST})\.narinfo' is corrupt")
 #: What Nix makes of a field in a narinfo or nix-cache-info that is none; it names neither the file nor the cache.
 _NONSENSE = re.compile(
     r"too short to be a valid store path|signature is (?:corrupt|not valid)|invalid character in Base64|^error: stoi$"

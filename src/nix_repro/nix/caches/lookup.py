@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.store_path import StorePath
 
 #: Look-ups at once, seconds for one, seconds for all of one cache's.
 WORKERS = 24
@@ -107,4 +108,4 @@ class Caches:
 
 
 def _narinfo(path: str) -> str:
-    return path.rsplit("/", 1)[-1].partition("-")[0] + ".narinfo"
+    return f"{StorePath.of(path).digest}.narinfo"

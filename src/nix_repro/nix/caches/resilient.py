@@ -19,6 +19,7 @@ from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log import events
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.store_path import StorePath
 
 #: Seconds to connect, and seconds without data. Nix's own defaults are 15 (2.8: no limit) and 300.
 CONNECT, STALLED = 5, 8
@@ -64,7 +65,7 @@ class _Watch:
                 case events.Message(text, error, _) if (trouble := read(text)) is not None:
                     self._take(trouble, fatal=error)
                 case events.QueryStarted(path, cache):
-                    self._last = self._asked[path.rsplit("/", 1)[-1][:32]] = normal(cache)
+                    self._last = self._asked[StorePath.of(path).digest] = normal(cache)
                 case events.SubstituteStarted(_, _, cache):
                     self._last = normal(cache)
                 case _:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from markupsafe import Markup
 
 from nix_repro import text as wording
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.render import bars, escape, graph, phrases
 from nix_repro.output.render import snippet_diff as marking
 from nix_repro.output.render.templating import TEMPLATES, make_environment
@@ -218,7 +219,7 @@ def _environment() -> Environment:
         "short": _short,
         "short_hash": phrases.short_hash,
         "size": wording.size,
-        "store_name": wording.store_name,
+        "store_name": store_name,
         "took": _took,
         "two_hashes": phrases.two_hashes,
         "where": _where,

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from nix_repro import text as wording
 from nix_repro.metrics.targets import quantity
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.render import escape, phrases
 from nix_repro.output.render.templating import make_environment
 from nix_repro.verdict.policy import standing
@@ -163,7 +164,7 @@ def _environment() -> Environment:
         "plural": wording.plural,
         "seconds": _seconds,
         "size": wording.size,
-        "store_name": wording.store_name,
+        "store_name": store_name,
         "took": _took,
         "attr": _attr,
     }

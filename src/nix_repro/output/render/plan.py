@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
 from nix_repro.plan.scope import Plan
-from nix_repro.text import store_name
 
 #: Names listed under each heading.
 LISTED = 30

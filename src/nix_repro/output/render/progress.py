@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
-from nix_repro.text import store_name
 
 #: Seconds between signs of life where nobody watches a live display, and running activities that one shows at once.
 HEARTBEAT = 30.0

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.phrases import failures_first, headline, short_hash, verification_cost
 from nix_repro.output.render.terminal_metrics import print_ci
 from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Output, Report, Verdict
-from nix_repro.text import plural, store_name
+from nix_repro.text import plural
 from nix_repro.verdict.policy import Meaning, standing
 
 #: Rows of the table, lines of a failed build's log, findings of one derivation.

@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from nix_repro.metrics.change import lock_line
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.phrases import margin, measure, percent
 from nix_repro.report import BuiltBecause, Report
-from nix_repro.text import plural, seconds, size, some, store_name
+from nix_repro.text import plural, seconds, size, some
 
 #: Derivations named below one reason, incidents and reasons shown.
 _NAMED, _ROWS = 4, 12

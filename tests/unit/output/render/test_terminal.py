@@ -16,7 +16,6 @@ from nix_repro.output.render.phrases import headline, short_hash
 from nix_repro.output.render.progress import Progress
 from nix_repro.output.render.terminal import ROWS, print_report
 from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped
-from nix_repro.text import store_name
 
 REPORTS = Path(__file__).parents[4] / "fixtures/reports"
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.exe\x9b31m[bold red]x[/] \ud800"
@@ -241,19 +240,6 @@ def test_a_live_display_where_somebody_does(monkeypatch: pytest.MonkeyPatch) -> 
     text = stream.getvalue()
     assert "build p1  " in text
     assert "and 3 more" in text
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-hello-2.12.drv", "hello-2.12"),
-        ("/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-hello", "hello"),
-        ("hello", "hello"),
-        ("", ""),
-    ],
-)
-def test_store_names(path: str, name: str) -> None:
-    assert store_name(path) == name
 
 
 def test_hashes_are_short_enough_to_tell_apart() -> None:
