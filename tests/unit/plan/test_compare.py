@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
@@ -11,38 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphs import Graph, drv, store
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.store_path import store_name
 from nix_repro.plan import compare as why
-
-Graph = dict[str, Derivation]
-
-
-def store(name: str, *content: object) -> str:
-    digest = hashlib.sha256(repr(content).encode()).hexdigest()[:32].replace("e", "z")
-    return f"/nix/store/{digest}-{name}"
-
-
-def drv(graph: Graph, name: str, *inputs: str, sources: Iterable[str] = (), **env: str) -> str:
-    """Add a derivation whose paths follow from everything it is made of, as Nix's do; its .drv path is returned."""
-    outs = {i: graph[i].outputs["out"].path or "" for i in inputs}
-    builder = env.pop("builder", "/bin/sh")
-    script = env.pop("script", "build")
-    path = store(f"{name}.drv", name, inputs, sorted(sources), sorted(env.items()), builder, script)
-    out = store(name, path)
-    full = {**env, "out": out, "name": name, "deps": " ".join(outs.values())}
-    graph[path] = Derivation(
-        path,
-        name,
-        "x86_64-linux",
-        builder,
-        ("-c", script),
-        full,
-        {"out": DrvOutput(out)},
-        dict.fromkeys(inputs, ("out",)),
-        tuple(sources),
-    )
-    return path
 
 
 def compare(old: Graph, new: Graph, *roots: tuple[str | None, str]) -> why.Comparison:

@@ -1,0 +1,89 @@
+"""Why anything was built, in words: new, changed and by what, a cache that missed, or nobody can tell."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from nix_repro.metrics.built import Asked, Causes, built_because, change_report, idle_findings, root_line
+from nix_repro.metrics.change import Classified
+from nix_repro.nix.derivation import Derivation
+from nix_repro.plan.against import Against
+from nix_repro.plan.base import Base
+from nix_repro.plan.compare import Comparison, Root
+
+SOURCE = Root("/s/app.drv", "app", "source", "source", "/s/old", "/s/new")
+DRV = Derivation("/s/x.drv", "x", "x", "/bin/sh", (), {}, {}, {}, ())
+
+
+def against(**fields: object) -> Against:
+    comparison = Comparison(
+        pairs={"/s/app.drv": "/s/app-old.drv", "/s/fresh.drv": None, "/s/lost.drv": "/s/lost-old.drv"},
+        root={"/s/app.drv": SOURCE},
+        others={"/s/app.drv": 2},
+    )
+    base = Base("main (abc)", {}, frozenset({"/s/same.drv"}))
+    compared = frozenset({*comparison.pairs, "/s/same.drv"})
+    return Against(base, comparison, compared, {SOURCE: ["src/main.c", "src/util.c"]})
+
+
+CHANGE = Classified({SOURCE: "partial"}, "partial", ())
+OWN = {"/s/app.drv", "/s/fresh.drv", "/s/lost.drv", "/s/same.drv", "/s/other.drv"}
+CAUSES = Causes(OWN, against(), CHANGE, Asked(["https://cache.nixos.org/"], upstream=["https://cache.nixos.org"]))
+
+
+@pytest.mark.parametrize(
+    ("drv_path", "why", "said"),
+    [
+        ("/s/fresh.drv", "new", None),
+        ("/s/app.drv", "changed", "src/main.c and 1 more in the source source of app (and 2 more changes)"),
+        ("/s/lost.drv", "changed", None),
+        ("/s/other.drv", "unknown", "it is not compared with the base"),
+        ("/s/same.drv", "cache miss", "unchanged; asked: cache.nixos.org"),
+        ("/s/nixpkgs.drv", "cache miss", "unchanged; asked: cache.nixos.org"),
+    ],
+)
+def test_each_build_has_its_reason(drv_path: str, why: str, said: str | None) -> None:
+    found = built_because(drv_path, DRV, CAUSES)
+    assert (found.why, found.root_change) == (why, said)
+    assert found.change_class == ("partial" if drv_path == "/s/app.drv" else None)
+
+
+def test_without_a_base_nobody_can_tell_of_the_repository_s_own() -> None:
+    causes = Causes(OWN, None, None, Asked())
+    assert built_because("/s/app.drv", DRV, causes).root_change == "there is no base to compare with (--base)"
+    assert built_because("/s/nixpkgs.drv", None, causes).root_change == "unchanged; no cache is configured"
+    assert not causes.unchanged("/s/app.drv")
+    assert causes.unchanged("/s/nixpkgs.drv")
+
+
+def test_what_no_cache_is_asked_for_is_no_miss_of_theirs() -> None:
+    local = msgspec.structs.replace(DRV, env={"allowSubstitutes": ""})
+    said = built_because("/s/same.drv", local, CAUSES).root_change
+    assert said == "unchanged; no cache is asked for it (allowSubstitutes = false)"
+
+
+def test_caches_that_were_left_out_are_named_apart() -> None:
+    asked = Asked(["https://a.example/?x=1", "http://b.example"], {"http://b.example"})
+    assert asked.line() == "asked: a.example; left out: b.example"
+    assert Asked(["http://b.example"], {"http://b.example"}).line() == "left out: b.example"
+
+
+def test_a_source_whose_files_nobody_knows_is_named_alone() -> None:
+    assert root_line(SOURCE, None) == "source source of app"
+    assert root_line(SOURCE, ["flake.nix"]) == "flake.nix in the source source of app"
+
+
+def test_the_report_counts_what_the_change_touches() -> None:
+    found = change_report(against(), CHANGE)
+    assert (found.base, found.change_class, found.derivations) == ("main (abc)", "partial", 3)
+
+
+def test_what_should_have_rebuilt_nothing_is_a_finding_when_it_did() -> None:
+    assert idle_findings(against(), {SOURCE: "partial"}, ["/s/app.drv"]) == []
+    assert idle_findings(against(), {SOURCE: "none"}, ["/s/nixpkgs.drv"]) == []
+    [found] = idle_findings(
+        against(), {SOURCE: "none"}, ["/nix/store/00000000000000000000000000000000-x.drv", "/s/app.drv"]
+    )
+    assert "src/main.c" in found
+    assert "app" in found
