@@ -1,0 +1,193 @@
+"""Experiments from beginning to end, on derivations that do as they are told: what they find is returned, stage by
+stage, and nothing is changed behind anybody's back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kiln import Kiln, Recipe
+from nix_repro.build.limits import Limits
+from nix_repro.build.rebuild.protocol import Request
+from nix_repro.build.variations import CLOCK_FROZEN, CLOCK_SHIFTED, CORES, KERNEL, ONE_CPU, Condition
+from nix_repro.explain.experiments import laboratory as laboratories
+from nix_repro.explain.experiments.inquiry import FEW, MANY
+from nix_repro.explain.experiments.laboratory import Laboratory
+from nix_repro.explain.experiments.prove import Found, experiment
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.observations import Observations
+from nix_repro.report import Finding
+
+Make = Callable[..., tuple[Kiln, Laboratory, Observations]]
+
+
+class Nobody:
+    """A display that nobody looks at."""
+
+    def started(self, kind: str, name: str, at: float) -> None: ...
+    def stopped(self, kind: str, name: str, at: float) -> None: ...
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """A kiln with these recipes, a laboratory around it, and the first build and one rebuild of everything."""
+    library = tmp_path / "libfaketime.so.1"
+    library.touch()
+    monkeypatch.setattr(laboratories, "TIME_GAP", 0.0)
+    monkeypatch.setattr(laboratories, "_LIBRARIES", (str(tmp_path),))
+    monkeypatch.setattr(laboratories, "_FAKETIME", library.name)
+
+    def build(seconds: float = 60.0, sandbox: bool = True, **recipes: Recipe) -> tuple[Kiln, Laboratory, Observations]:
+        kiln = Kiln(tmp_path, recipes)
+        seen = kiln.first_builds()
+        laboratory = Laboratory(
+            kiln,
+            kiln.plan,
+            seen.built(),
+            settings={"sandbox": sandbox, "cores": 2},
+            limits=Limits(),
+            round_number=3,
+            directory=tmp_path / "experiments",
+            deadline=time.monotonic() + seconds,
+            watcher=Nobody(),
+        )
+        request = Request(tuple(kiln.graph.values()), seen.built(), 2, Limits(), tmp_path)
+        seen.add(kiln.rebuild(request, Recorder()).attempts)
+        kiln.asked.clear()
+        return kiln, laboratory, seen
+
+    return build
+
+
+def run(
+    laboratory: Laboratory, seen: Observations, findings: Mapping[str, tuple[Finding, ...]], *, roots: bool
+) -> tuple[Found, Found, Found]:
+    paths = list(laboratory.plan.derivations)
+    held, varied, last = experiment(
+        laboratory,
+        seen,
+        findings,
+        paths if roots else [],
+        [] if roots else paths,
+        lambda _: None,
+        lambda: False,
+    )
+    return held, varied, last
+
+
+def clock(condition: Condition, number: int) -> str:
+    if condition.name == CLOCK_FROZEN.name:
+        return "frozen"
+    return f"build {number}"
+
+
+def finding(cause: str = "randomness", **fields: object) -> Finding:
+    given = {"output": "out", "path": "", "confidence": "high", "because": "b", "fix": "f"} | fields
+    return Finding(cause=cause, **given)  # type: ignore[arg-type]
+
+
+def test_a_root_that_the_frozen_clock_holds_is_a_timestamp_whatever_a_rule_said(make: Make) -> None:
+    kiln, laboratory, seen = make(stamp=clock)
+    root = kiln.path("stamp")
+    before = {root: (finding(),)}
+    held, varied, last = run(laboratory, seen, before, roots=True)
+    [proved] = held.findings[root]
+    assert (proved.cause, proved.confidence) == ("timestamp", "proved")
+    assert f"{FEW} rebuilds are the same" in proved.because
+    assert before == {root: (finding(),)}, "findings are returned, not written"
+    assert not varied.findings
+    assert not last.warnings
+
+
+def test_a_race_needs_one_core(make: Make) -> None:
+    kiln, laboratory, seen = make(race=lambda c, n: "calm" if c.name == ONE_CPU.name else f"{n}")
+    root = kiln.path("race")
+    held, _, _ = run(laboratory, seen, {root: (finding("ordering"),)}, roots=True)
+    assert held.findings[root][0].cause == "parallelism"
+    assert [name for name, _ in kiln.asked].count(ONE_CPU.name) == FEW
+
+
+def test_what_nothing_holds_stays_what_it_was_taken_for(make: Make) -> None:
+    kiln, laboratory, seen = make(random=lambda _, n: f"{n}")
+    root = kiln.path("random")
+    held, _, _ = run(laboratory, seen, {root: (finding(), finding("timestamp"))}, roots=True)
+    assert [f.confidence for f in held.findings[root]] == ["high", "high"]
+    assert "it still differs with the clock frozen" in held.findings[root][1].because
+    assert held.findings[root][0].because == "b"
+
+
+def test_a_difference_of_two_shapes_needs_more_equal_rebuilds(make: Make) -> None:
+    kiln, laboratory, seen = make(coin=lambda c, n: "frozen" if c.name == CLOCK_FROZEN.name else str(n % 2))
+    run(laboratory, seen, {kiln.path("coin"): (finding(),)}, roots=True)
+    assert [name for name, _ in kiln.asked].count(CLOCK_FROZEN.name) == MANY
+
+
+def test_what_differs_under_another_kernel_only_is_the_host(make: Make) -> None:
+    kiln, laboratory, seen = make(uname=lambda c, _: "2.6.60" if c.name == KERNEL.name else "6.1.0")
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    [found] = varied.findings[kiln.path("uname")]
+    assert (found.cause, found.confidence) == ("host", "proved")
+    assert "another kernel release" in found.because
+    assert varied.attempts == ()
+
+
+def test_what_shows_another_day_differs_with_the_clock_ahead(make: Make) -> None:
+    def year(condition: Condition, _: int) -> str:
+        ahead = condition.clock_shift if condition.name == CLOCK_SHIFTED.name else 0
+        return datetime.fromtimestamp(time.time() + ahead, UTC).strftime("%Y-%m-%d")
+
+    kiln, laboratory, seen = make(year=year)
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    [found] = varied.findings[kiln.path("year")]
+    assert (found.cause, found.confidence) == ("timestamp", "proved")
+
+
+def test_what_differs_with_nothing_changed_is_an_observation(make: Make) -> None:
+    """A condition seems to make it differ; without, it differs as well: then it was never steady, and that counts."""
+    kiln, laboratory, seen = make(now_and_then=lambda c, n: "odd" if c.name == CORES.name or n >= 8 else "even")
+    path = kiln.path("now_and_then")
+    attempts_before = len(seen.attempts[path])
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    [attempt] = varied.attempts
+    assert attempt.drv_path == path
+    assert not attempt.isolated
+    assert (path, "out") in varied.trees
+    assert len(seen.attempts[path]) == attempts_before, "observations are returned, not written"
+    assert varied.findings[path], "and explained"
+
+
+def test_what_this_machine_cannot_do_is_said_once(make: Make) -> None:
+    _, laboratory, seen = make(sandbox=False, steady=lambda _c, _n: "same")
+    *_, last = run(laboratory, seen, {}, roots=False)
+    [warning] = last.warnings
+    assert warning.startswith(
+        "experiments that this machine cannot do: build-path (it needs Nix's sandbox, which is off)"
+    )
+
+
+def test_who_had_no_time_is_named(make: Make) -> None:
+    _, laboratory, seen = make(seconds=-1.0, stamp=clock)
+    *_, last = run(laboratory, seen, {}, roots=True)
+    assert last.warnings == (
+        "1 derivation did not get all experiments, because the time was up (explain-budget): stamp",
+    )
+
+
+def test_a_rebuild_that_cannot_be_had_proves_nothing(make: Make) -> None:
+    kiln, laboratory, seen = make(stamp=clock)
+    kiln.broken = True
+    root = kiln.path("stamp")
+    held, _, _ = run(laboratory, seen, {root: (finding(),)}, roots=True)
+    assert held.findings[root] == (finding(),)
+
+
+def test_a_rebuilder_that_cannot_vary_is_asked_for_nothing(make: Make) -> None:
+    kiln, laboratory, seen = make(steady=lambda _c, _n: "same")
+    kiln.varies = frozenset()
+    *_, last = run(laboratory, seen, {}, roots=False)
+    assert kiln.asked == []
+    assert "kiln" in last.warnings[0]
