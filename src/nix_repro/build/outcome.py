@@ -97,7 +97,7 @@ def observe_build(
                 missing=dict.fromkeys(drv.outputs, because) if because is not None else {},
                 because=because,
                 started=activity.started if activity else None,
-                seconds=_seconds(activity.started, activity.stopped) if activity else None,
+                seconds=activity.seconds if activity else None,
                 log=None if complete else recorder.log(drv.drv_path),
             )
         )
@@ -164,7 +164,3 @@ def last_words(recorder: Recorder) -> str:
     last = (*recorder.errors, *recorder.unexplained)[-1:]
     lines = [line.strip().removeprefix("error:").strip() for line in (last[0] if last else "").splitlines()]
     return next((line for line in (*lines[:1], *reversed(lines)) if line), "")
-
-
-def _seconds(started: float, stopped: float | None) -> float | None:
-    return None if stopped is None else round(stopped - started, 3)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.build.variations import Condition
 from nix_repro.explain.context import Side
 
 #: Where Nix's sandbox puts the build directory, unless it is set otherwise.
@@ -48,6 +49,18 @@ def at(side: Side, started: float, seconds: float | None, *, resolution: float =
     """The side of a build that started then (seconds since the epoch) and took so long, both known to `resolution`
     seconds."""
     return msgspec.structs.replace(side, window=(started - resolution, started + (seconds or 0.0) + resolution))
+
+
+def under(condition: Condition, side: Side) -> Side:
+    """What a build saw that ran under the condition; `side` is what it would have seen without."""
+    ahead = condition.clock_shift
+    return msgspec.structs.replace(
+        side,
+        window=(side.window[0] + ahead, side.window[1] + ahead) if side.window is not None else None,
+        cores=condition.cores or side.cores,
+        cpus=condition.cpus or side.cpus,
+        build_dir=condition.build_dir or side.build_dir,
+    )
 
 
 def _whole(value: object) -> int | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nix_repro.build.rebuild.attempts import not_built
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
 from nix_repro.build.variations import TIME_GAP
@@ -16,7 +17,7 @@ from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan
 from nix_repro.plan.systems import systems
-from nix_repro.reasons import UNSUPPORTED, Reason, said
+from nix_repro.reasons import UNSUPPORTED, said
 from nix_repro.run import Run
 from nix_repro.text import plural
 from nix_repro.verdict import verdict
@@ -54,23 +55,7 @@ def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivatio
     """No rebuild of what another machine has built, or a cache had, and this one cannot: Nix would give up on all."""
     here, features = systems(settings), set(settings.get("system-features", []))
     elsewhere = [drv for drv in derivations if drv.system not in here or not features.issuperset(drv.required_features)]
-    return _not_built(elsewhere, 2, UNSUPPORTED)
-
-
-def _not_built(
-    derivations: Iterable[Derivation], round_number: int, because: Reason, *, isolated: bool = False
-) -> list[Attempt]:
-    return [
-        Attempt(
-            drv.drv_path,
-            round_number,
-            "not-built",
-            missing=dict.fromkeys(drv.outputs, because),
-            because=because,
-            isolated=isolated,
-        )
-        for drv in derivations
-    ]
+    return not_built(elsewhere, 2, UNSUPPORTED)
 
 
 def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
@@ -90,7 +75,7 @@ def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_nu
         run.warn(f"the rebuild could not be done: {error}")
         because = said(str(error).strip().splitlines()[-1].strip().removeprefix("error: "))
         # A round that did not take place is no evidence, whatever the others say.
-        run.seen.add(_not_built(targets, round_number, because, isolated=isolated))
+        run.seen.add(not_built(targets, round_number, because, isolated=isolated))
         return
     _take(run, answer, isolated=isolated)
 

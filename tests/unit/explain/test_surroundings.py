@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 
 import pytest
 
-from nix_repro.explain.surroundings import at, here, surroundings
+from nix_repro.build.variations import BUILD_PATH, CLOCK_SHIFTED, CORES, ZONE, Machine, on_machine
+from nix_repro.explain.context import Side
+from nix_repro.explain.surroundings import at, here, surroundings, under
+
+SIDE = Side(window=(100.0, 101.0), cores=4, cpus=4, build_dir="/build", kernel="6.1", host="localhost")
 
 
 def test_a_sandbox_hides_the_host_and_moves_the_build() -> None:
@@ -40,3 +45,17 @@ def test_a_window_is_as_wide_as_it_is_known() -> None:
     side = surroundings({})
     assert at(side, 10.0, 2.5).window == (10.0, 12.5)
     assert at(side, 10.0, None, resolution=1.0).window == (9.0, 11.0)
+
+
+def test_a_side_is_described_as_the_condition_made_it() -> None:
+    assert under(CLOCK_SHIFTED, SIDE).window == (100.0 + 400 * 86400, 101.0 + 400 * 86400)
+    assert under(BUILD_PATH, SIDE).build_dir == "/build-elsewhere"
+    one = under(on_machine(CORES, Machine(cores=4), Path()), SIDE)
+    assert (one.cores, one.cpus) == (1, 1)
+    more = under(on_machine(CORES, Machine(cores=1), Path()), SIDE)
+    assert (more.cores, more.cpus) == (2, 4)
+
+
+def test_what_a_condition_leaves_alone_stays_and_what_is_not_known_is_not_made_up() -> None:
+    assert under(ZONE, SIDE) == SIDE
+    assert under(CLOCK_SHIFTED, Side()) == Side()

@@ -57,8 +57,7 @@ def _attempt_of(
     """One derivation's rebuild: its hashes when a build was seen, otherwise why there are none."""
     activity = recorder.build_of(drv.drv_path)
     seen = {name: Seen(path, hashes[path], "rebuilt", origin) for name, path in paths.items() if path in hashes}
-    started = activity.started if activity else None
-    seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
+    started, seconds = (activity.started, activity.seconds) if activity else (None, None)
     if activity is not None and len(seen) == len(drv.outputs):
         return Attempt(
             drv.drv_path, request.round, "built", seen, started=started, seconds=seconds, isolated=request.isolated

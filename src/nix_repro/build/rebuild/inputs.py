@@ -44,14 +44,26 @@ def batches(
     group = list(targets)
     while group:
         closure = nix.requisites(realise_inputs(nix, group, recorder))
-        present = set(closure)
-        later = [drv for drv in group if any(seen.path in present for seen in first[drv.drv_path].outputs.values())]
-        if not later or len(later) == len(group):
-            yield group, closure
+        now, later = parted(group, closure, first)
+        if not later:
+            yield now, closure
             return
-        now = [drv for drv in group if drv not in later]
         yield now, nix.requisites(realise_inputs(nix, now, recorder))
         group = later
+
+
+def parted(
+    group: Sequence[Derivation], closure: Iterable[str], first: Mapping[str, Attempt]
+) -> tuple[list[Derivation], list[Derivation]]:
+    """Which of the group are built again now, and which later: those that the inputs of the group were built from.
+
+    All now when it is all of them: waiting would part nothing.
+    """
+    present = set(closure)
+    later = [drv for drv in group if any(seen.path in present for seen in first[drv.drv_path].outputs.values())]
+    if len(later) == len(group):
+        return list(group), []
+    return [drv for drv in group if drv not in later], later
 
 
 def on_rebuilt_inputs(request: Request, recorder: Recorder) -> set[str]:

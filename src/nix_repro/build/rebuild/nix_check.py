@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from nix_repro.build.outcome import why_not
@@ -22,6 +24,16 @@ from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen, Tree
 from nix_repro.reasons import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, NO_EVENT, NOT_KEPT, PATH_REWRITING, Reason
+from nix_repro.report import Status
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The other side of an output that differs, out of the store."""
+
+    output: str
+    seen: Seen
+    tree: Tree
 
 
 class NixCheck:
@@ -50,86 +62,48 @@ class NixCheck:
             # Nix failed, and not only over derivations that it names: then nothing that it does not name is a pass.
             if done.returncode != 0 and recorder.unexplained:
                 doubtful.update(level)
-        trees: dict[tuple[str, str], Tree] = {}
         with nix.processes.shielded():
-            attempts = tuple(self._attempt(drv, request, recorder, trees, doubtful) for drv in request.targets)
-        return Answer(attempts, trees)
+            return self._answer(request, recorder, doubtful)
 
-    def _attempt(
-        self,
-        drv: Derivation,
-        request: Request,
-        recorder: Recorder,
-        trees: dict[tuple[str, str], Tree],
-        doubtful: set[str],
-    ) -> Attempt:
-        first = request.first[drv.drv_path]
-        origin = f"round {request.round}, nix --check"
-        activity = next((a for a in reversed([*recorder.builds, *recorder.checks]) if a.name == drv.drv_path), None)
-        seconds = round(activity.stopped - activity.started, 3) if activity and activity.stopped is not None else None
-        started = activity.started if activity else None
-
-        def attempt(seen: dict[str, Seen], missing: dict[str, Reason]) -> Attempt:
-            return Attempt(
-                drv.drv_path,
-                request.round,
-                "built",
-                seen,
-                missing,
-                started=started,
-                seconds=seconds,
-                isolated=request.isolated,
+    def _answer(self, request: Request, recorder: Recorder, doubtful: set[str]) -> Answer:
+        settings, options = self._nix.settings(), dict(self._alone.options)
+        system, sandbox = settings["system"], str(options.get("sandbox", settings.get("sandbox"))).lower()
+        cancelled = self._nix.processes.stopped()
+        attempts: list[Attempt] = []
+        trees: dict[tuple[str, str], Tree] = {}
+        for drv in request.targets:
+            rewritten = rewrites_paths(drv, system, sandbox)
+            kept = self._take(drv, request, recorder, rewritten=rewritten)
+            if kept is not None:
+                trees[drv.drv_path, kept.output] = kept.tree
+            unsure = cancelled or drv.drv_path in doubtful
+            attempts.append(
+                attempt_of(drv, request, recorder, kept, rewritten=rewritten, unsure=unsure, cancelled=cancelled)
             )
+        return Answer(tuple(attempts), trees)
 
-        def failed(because: Reason) -> Attempt:
-            missing = dict.fromkeys(drv.outputs, because)
-            return Attempt(
-                drv.drv_path, request.round, "not-built", {}, missing, because=because, started=started, seconds=seconds
-            )
+    def _take(self, drv: Derivation, request: Request, recorder: Recorder, *, rewritten: bool) -> Kept | None:
+        """Remove the other side of what differs from the store, and have it where it says something."""
+        if (name := kept_output(drv, request, recorder)) is None:
+            return None
+        path = request.first[drv.drv_path].outputs[name].path
+        other = Path(f"{path}.check")
+        if not os.path.lexists(other):
+            return None
+        kept = None
+        if not rewritten:
+            to = keep_directory(request) / Path(path).name
+            seen = Seen(path, self._hash(other), "rebuilt", _origin(request))
+            copy_tree(other, to)
+            kept = Kept(name, seen, Tree(Path(path), to, request.round))
+        _discard(other)
+        return kept
 
-        if drv.floating or len(first.outputs) != sum(o.path is not None for o in drv.outputs.values()):
-            return failed(CONTENT_ADDRESSED)
-        if (mismatch := recorder.mismatches.get(drv.drv_path)) is not None:
-            if self._rewrites_paths(drv):
-                _discard(mismatch, first)
-                return failed(PATH_REWRITING)
-            return attempt(*self._mismatch(drv, request, first, mismatch, origin, trees))
-        unfinished = (
-            activity is None or activity.stopped is None or drv.drv_path in doubtful or self._nix.processes.stopped()
-        )
-        if unfinished or recorder.failure_of(drv.drv_path) is not None:
-            status, because = why_not(drv, recorder, cancelled=self._nix.processes.stopped())
-            if activity is None and status == "not-built":
-                because = NO_EVENT
-            log, missing = recorder.log(drv.drv_path), dict.fromkeys(drv.outputs, because)
-            return Attempt(drv.drv_path, request.round, status, {}, missing, because, started, seconds, log)
-        return attempt(
-            {name: Seen(seen.path, seen.nar_hash, "rebuilt", origin) for name, seen in first.outputs.items()}, {}
-        )
-
-    def _mismatch(
-        self,
-        drv: Derivation,
-        request: Request,
-        first: Attempt,
-        mismatch: tuple[str, str | None],
-        origin: str,
-        trees: dict[tuple[str, str], Tree],
-    ) -> tuple[dict[str, Seen], dict[str, Reason]]:
-        path, other = mismatch
-        name = next((name for name, seen in first.outputs.items() if seen.path == path), None)
-        missing = {output: FIRST_OUTPUT_ONLY for output in drv.outputs if output != name}
-        if name is None or other is None or not _is_ours(mismatch, first):
-            return {}, dict.fromkeys(drv.outputs, NOT_KEPT)
+    def _hash(self, path: Path) -> str:
         try:
-            digest = self._nix.run("nix", "hash", "path", "--sri", other).strip()
+            return self._nix.run("nix", "hash", "path", "--sri", str(path)).strip()
         except NixError:
-            digest = self._nix.run("nix", "hash", "path", other).strip()
-        kept = keep_directory(request) / Path(path).name
-        copy_tree(other, kept)
-        trees[drv.drv_path, name] = Tree(Path(first.outputs[name].path), kept, request.round)
-        _discard(mismatch, first)
-        return {name: Seen(path, digest, "rebuilt", origin)}, missing
+            return self._nix.run("nix", "hash", "path", str(path)).strip()
 
     def _keeping(self) -> tuple[str, ...]:
         """Have Nix keep the other side: it does so for a diff-hook, and for who keeps what failed, which leaves build
@@ -139,24 +113,85 @@ class NixCheck:
             return ("--keep-failed",)
         return ("--option", "run-diff-hook", "true", "--option", "diff-hook", nothing)
 
-    def _rewrites_paths(self, drv: Derivation) -> bool:
-        settings = self._nix.settings()
-        sandbox = str(dict(self._alone.options).get("sandbox", settings.get("sandbox"))).lower()
-        return "darwin" in settings["system"] or sandbox == "false" or (sandbox == "relaxed" and drv.leaves_sandbox)
+
+def compares(drv: Derivation, first: Attempt) -> bool:
+    """Whether Nix compares anything: it does not where the path follows from the content."""
+    return not drv.floating and len(first.outputs) == sum(o.path is not None for o in drv.outputs.values())
 
 
-def _is_ours(mismatch: tuple[str, str | None], first: Attempt) -> bool:
-    """A builder can word messages of any level (a line that starts with "@nix"): it must not choose what is read and
-    removed."""
+def rewrites_paths(drv: Derivation, system: str, sandbox: str) -> bool:
+    """Whether the second build is at another path. `sandbox` is Nix's setting: true, false or relaxed."""
+    return "darwin" in system or sandbox == "false" or (sandbox == "relaxed" and drv.leaves_sandbox)
+
+
+def kept_output(drv: Derivation, request: Request, recorder: Recorder) -> str | None:
+    """The output that differs and whose other side Nix says it kept at its path and `.check`.
+
+    A builder can word messages of any level (a line that starts with "@nix"): it must not choose what is read and
+    removed.
+    """
+    first = request.first[drv.drv_path]
+    mismatch = recorder.mismatches.get(drv.drv_path)
+    if mismatch is None or not compares(drv, first):
+        return None
     path, other = mismatch
-    return (
-        any(seen.path == path for seen in first.outputs.values())
-        and other == f"{path}.check"
-        and os.path.lexists(other)
-    )
+    name = next((name for name, seen in first.outputs.items() if seen.path == path), None)
+    return name if other == f"{path}.check" else None
 
 
-def _discard(mismatch: tuple[str, str | None], first: Attempt) -> None:
-    other = Path(mismatch[1] or "")
-    if _is_ours(mismatch, first) and os.access(other.parent, os.W_OK):
+def attempt_of(
+    drv: Derivation,
+    request: Request,
+    recorder: Recorder,
+    kept: Kept | None,
+    *,
+    rewritten: bool,
+    unsure: bool,
+    cancelled: bool,
+) -> Attempt:
+    """What a check came to. `kept` is the other side where it could be read, `rewritten` says that the second build
+    was at another path, `unsure` that silence is no pass."""
+    first = request.first[drv.drv_path]
+    activity = next((a for a in reversed([*recorder.builds, *recorder.checks]) if a.name == drv.drv_path), None)
+    started, seconds = (activity.started, activity.seconds) if activity else (None, None)
+
+    def built(seen: Mapping[str, Seen], missing: Mapping[str, Reason]) -> Attempt:
+        return Attempt(
+            drv.drv_path,
+            request.round,
+            "built",
+            seen,
+            missing,
+            started=started,
+            seconds=seconds,
+            isolated=request.isolated,
+        )
+
+    def failed(status: Status, because: Reason, log: str | None = None) -> Attempt:
+        missing = dict.fromkeys(drv.outputs, because)
+        return Attempt(drv.drv_path, request.round, status, {}, missing, because, started, seconds, log)
+
+    if not compares(drv, first):
+        return failed("not-built", CONTENT_ADDRESSED)
+    if drv.drv_path in recorder.mismatches:
+        if rewritten:
+            return failed("not-built", PATH_REWRITING)
+        if kept is None:
+            return built({}, dict.fromkeys(drv.outputs, NOT_KEPT))
+        others = (output for output in drv.outputs if output != kept.output)
+        return built({kept.output: kept.seen}, dict.fromkeys(others, FIRST_OUTPUT_ONLY))
+    if unsure or activity is None or activity.stopped is None or recorder.failure_of(drv.drv_path) is not None:
+        status, because = why_not(drv, recorder, cancelled=cancelled)
+        never = activity is None and status == "not-built"
+        return failed(status, NO_EVENT if never else because, recorder.log(drv.drv_path))
+    origin = _origin(request)
+    return built({name: Seen(seen.path, seen.nar_hash, "rebuilt", origin) for name, seen in first.outputs.items()}, {})
+
+
+def _origin(request: Request) -> str:
+    return f"round {request.round}, nix --check"
+
+
+def _discard(other: Path) -> None:
+    if os.access(other.parent, os.W_OK):
         shutil.rmtree(other, ignore_errors=True) if other.is_dir() and not other.is_symlink() else other.unlink()

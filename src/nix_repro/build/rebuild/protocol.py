@@ -40,6 +40,14 @@ class Request:
     isolated: bool = False
     condition: Condition = TIME
 
+    def made(self) -> dict[str, str]:
+        """What the first builds made: narHash by store path."""
+        return {seen.path: seen.nar_hash for attempt in self.first.values() for seen in attempt.outputs.values()}
+
+    def made_by(self, drv: Derivation) -> dict[str, str]:
+        """The same of one derivation."""
+        return {seen.path: seen.nar_hash for seen in self.first[drv.drv_path].outputs.values()}
+
 
 @dataclass(frozen=True)
 class Answer:

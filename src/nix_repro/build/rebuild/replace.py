@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,20 +52,14 @@ class Replace:
         return by_groups(self._nix, request, recorder, lambda part, _: self._rebuild(part, recorder))
 
     def _rebuild(self, request: Request, recorder: Recorder) -> Answer:
-        doomed = self._with_dependants(request.targets, request)
+        targets = {path for drv in request.targets for path in request.made_by(drv)}
+        referrers = self._nix.run("nix-store", "--query", "--referrers-closure", *targets).split()
+        doomed = to_delete(targets, referrers, request.made())
         aside = request.keep / f"first-{request.round}"
-        aside.mkdir(parents=True)
-        export = aside / "export" if self._nix.trusted() else None
-        if export is not None:
-            with export.open("wb") as file:
-                self._nix.run_to(file, "nix-store", "--export", *doomed)
-        else:
-            for path in doomed:
-                copy_tree(path, aside / Path(path).name)
+        export = self._set_aside(doomed, aside)
         free: tuple[Derivation, ...] = ()
         try:
-            stuck = self._delete(doomed)
-            free = tuple(drv for drv in request.targets if not stuck & self._paths(drv, request))
+            free = not_stuck(request, self._delete(doomed))
             if free:
                 drv_paths = [drv.drv_path for drv in free]
                 self._alone.stream(
@@ -86,34 +80,33 @@ class Replace:
         rest = self._otherwise.rebuild(replace(request, targets=held), recorder)
         return Answer((*answer.attempts, *rest.attempts), {**answer.trees, **rest.trees})
 
-    def _paths(self, drv: Derivation, request: Request) -> set[str]:
-        return {seen.path for seen in request.first[drv.drv_path].outputs.values()}
-
-    def _with_dependants(self, targets: Iterable[Derivation], request: Request) -> list[str]:
-        """The targets' outputs, and those of this run's derivations that refer to them."""
-        paths = {path for drv in targets for path in self._paths(drv, request)}
-        ours = {seen.path for attempt in request.first.values() for seen in attempt.outputs.values()}
-        referrers = set(self._nix.run("nix-store", "--query", "--referrers-closure", *paths).split())
-        return sorted(paths | (referrers & ours))
+    def _set_aside(self, doomed: list[str], aside: Path) -> Path | None:
+        """Keep what is going to be deleted: as an export that can be put back, or where this user may not do that
+        (None) as trees to compare with."""
+        aside.mkdir(parents=True)
+        if not self._nix.trusted():
+            for path in doomed:
+                copy_tree(path, aside / Path(path).name)
+            return None
+        export = aside / "export"
+        with export.open("wb") as file:
+            self._nix.run_to(file, "nix-store", "--export", *doomed)
+        return export
 
     def _delete(self, doomed: list[str]) -> set[str]:
         """Delete in one call; paths that are alive keep everything below them alive and are returned with it."""
         stuck: set[str] = set()
-        while True:
-            invalid = self._nix.invalid(doomed)
-            rest = [path for path in doomed if path not in stuck and path not in invalid]
-            if not rest:
-                return stuck
+        while rest := left(doomed, stuck | self._nix.invalid(doomed)):
             try:
                 self._nix.run("nix-store", "--delete", *rest)
             except NixError as error:
-                found = _ALIVE.search(str(error))
-                alive = found.group(1) if found else None
+                alive = in_the_way(str(error))
                 if alive is None or alive in stuck:
                     raise
-                stuck |= set(self._nix.requisites([alive])) | {alive}
+                stuck |= {alive, *self._nix.requisites([alive])}
             else:
-                return stuck
+                break
+        return stuck
 
     def _compare(self, request: Request, recorder: Recorder, aside: Path | None) -> Answer:
         paths = {drv.drv_path: output_paths(self._nix, drv) for drv in request.targets}
@@ -130,9 +123,8 @@ class Replace:
 
     def _put_back(self, doomed: list[str], request: Request, export: Path | None) -> None:
         """Make the store hold the first build again, where it no longer does."""
-        first = {seen.path: seen.nar_hash for a in request.first.values() for seen in a.outputs.values()}
         now = self._nix.valid_hashes(doomed)
-        changed = [path for path in doomed if now.get(path) != first[path]]
+        changed = to_restore(doomed, request.made(), now)
         if not changed:
             return
         if export is None:
@@ -151,3 +143,30 @@ class Replace:
                 f"the first build of {plural(len(changed), 'output')} could not be put back: "
                 f"{str(error).splitlines()[-1]}"
             )
+
+
+def to_delete(targets: Iterable[str], referrers: Iterable[str], ours: Collection[str]) -> list[str]:
+    """The targets' outputs, and what of this run's own refers to them: that is in the way of deleting them."""
+    return sorted({*targets, *(path for path in referrers if path in ours)})
+
+
+def not_stuck(request: Request, stuck: Collection[str]) -> tuple[Derivation, ...]:
+    """The targets of which nothing had to stay in the store: the others cannot be built again there."""
+    return tuple(drv for drv in request.targets if request.made_by(drv).keys().isdisjoint(stuck))
+
+
+def left(doomed: Iterable[str], out: Collection[str]) -> list[str]:
+    """What is still to be deleted: not what is gone or cannot be."""
+    return [path for path in doomed if path not in out]
+
+
+def in_the_way(words: str) -> str | None:
+    """The path that Nix did not delete because it is in use, as far as it names one."""
+    found = _ALIVE.search(words)
+    return found[1] if found else None
+
+
+def to_restore(doomed: Iterable[str], first: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What the store no longer holds as the first build made it. Both are narHashes by store path, `now` of what is
+    valid."""
+    return [path for path in doomed if now.get(path) != first[path]]

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,12 +18,13 @@ from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
 from nix_repro.build.variations import TABLE
 from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.hashes import nix32, sri
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Tree
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class Said(msgspec.Struct, frozen=True):
     """What the helper prints in the end: the output paths of each target, the hashes of those that are there, where it
     kept those that differ, and when the outputs of each target were last changed (seconds since the epoch)."""
 
@@ -51,36 +53,11 @@ class Shadow:
         return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
 
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
-        nix, condition = self._nix, request.condition
-        paths = list(dict.fromkeys([*nix.requisites(drv.drv_path for drv in request.targets), *closure]))
-        keep = keep_directory(request)
-        keep.mkdir(parents=True, exist_ok=True)
-        known = {drv.drv_path: [o.path for o in drv.outputs.values() if o.path] for drv in request.targets}
-        question = {
-            "nix_store": str(nix.binary.with_name("nix-store")),
-            "store_dir": nix.store_dir(),
-            "state_dir": nix.env.get("NIX_STATE_DIR", str(Path(nix.store_dir()).parent / "var" / "nix")),
-            "base": str(Path(nix.store_dir()).parent / "var" / "nix-repro"),
-            # What the first build went by: the helper runs with root's home.
-            "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
-            "options": [*nix.options, *ISOLATION, ("substituters", ""), *condition.options],
-            "args": [*request.limits.args(), *condition.args],
-            "under": condition.under,
-            "memory_build_dir": condition.memory_build_dir,
-            # Every output at a known path, or an empty list: the helper then asks Nix where they are.
-            "targets": {
-                drv.drv_path: known[drv.drv_path] if len(known[drv.drv_path]) == len(drv.outputs) else []
-                for drv in request.targets
-            },
-            "paths": paths,
-            "registration": nix.dump_db(paths).decode("utf-8", "surrogateescape"),
-            "expected": self._expected(request),
-            "keep_dir": str(keep),
-            "owner": [os.getuid(), os.getgid()],
-        }
+        nix = self._nix
+        keep_directory(request).mkdir(parents=True, exist_ok=True)
+        line = json.dumps(self._question(request, closure)).encode() + b"\n"
         if self._sudo and (refused := permit(nix.env, sudo=True)) is not None:
             raise NixError(f"shadow: {refused}")
-        line = json.dumps(question).encode() + b"\n"
         last: deque[str] = deque(maxlen=1)
 
         def feed(line: bytes) -> None:
@@ -93,36 +70,61 @@ class Shadow:
         done = nix.processes.lines(argv, feed, env=nix.env, stdin=line, terminal=self._sudo)
         if done.returncode != 0 or not done.stdout:
             raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
-        return self._answer(request, msgspec.convert(json.loads(done.stdout), _Answer), recorder)
+        said = msgspec.convert(json.loads(done.stdout), Said)
+        return answer(request, said, recorder, cancelled=nix.processes.stopped())
 
-    def _expected(self, request: Request) -> dict[str, str]:
-        """The first build's hashes in the form Nix prints; anything else is worth keeping."""
+    def _question(self, request: Request, closure: list[str]) -> dict[str, Any]:
+        """What the helper reads: all that it needs to build the targets again on these inputs."""
+        nix, condition = self._nix, request.condition
+        paths = list(dict.fromkeys([*nix.requisites(drv.drv_path for drv in request.targets), *closure]))
+        beside = Path(nix.store_dir()).parent / "var"
         return {
-            seen.path: nix32(seen.nar_hash)
-            for drv in request.targets
-            for seen in request.first[drv.drv_path].outputs.values()
+            "nix_store": str(nix.binary.with_name("nix-store")),
+            "store_dir": nix.store_dir(),
+            "state_dir": nix.env.get("NIX_STATE_DIR", str(beside / "nix")),
+            "base": str(beside / "nix-repro"),
+            # What the first build went by: the helper runs with root's home.
+            "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
+            "options": [*nix.options, *ISOLATION, ("substituters", ""), *condition.options],
+            "args": [*request.limits.args(), *condition.args],
+            "under": condition.under,
+            "memory_build_dir": condition.memory_build_dir,
+            "targets": {drv.drv_path: known_outputs(drv) for drv in request.targets},
+            "paths": paths,
+            "registration": nix.dump_db(paths).decode("utf-8", "surrogateescape"),
+            "expected": expected(request),
+            "keep_dir": str(keep_directory(request)),
+            "owner": [os.getuid(), os.getgid()],
         }
 
-    def _answer(self, request: Request, said: _Answer, recorder: Recorder) -> Answer:
-        hashes = {path: sri(digest) for path, digest in said.hashes.items()}
-        paths: dict[str, dict[str, str]] = {}
-        for drv in request.targets:
-            static = {o.path: name for name, o in drv.outputs.items() if o.path}
-            paths[drv.drv_path] = {
-                name: path
-                for path in said.outputs[drv.drv_path]
-                if (name := static.get(path) or drv.output_named(path))
-            }
-        cancelled = self._nix.processes.stopped()
-        attempts = attempts_of(
-            request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=said.touched
-        )
-        trees = {
-            key: Tree(Path(was.path), Path(said.kept[now.path]), request.round)
-            for key, was, now in differing(request, attempts)
-            if now.path in said.kept
-        }
-        return Answer(tuple(attempts), trees)
+
+def known_outputs(drv: Derivation) -> list[str]:
+    """Where every output will be, or nothing: the helper then asks Nix where they are."""
+    known = [output.path for output in drv.outputs.values() if output.path]
+    return known if len(known) == len(drv.outputs) else []
+
+
+def expected(request: Request) -> dict[str, str]:
+    """The first build's hashes in the form Nix prints; anything else is worth keeping."""
+    return {path: nix32(nar_hash) for drv in request.targets for path, nar_hash in request.made_by(drv).items()}
+
+
+def answer(request: Request, said: Said, recorder: Recorder, *, cancelled: bool) -> Answer:
+    """What the helper's words and Nix's come to."""
+    hashes = {path: sri(digest) for path, digest in said.hashes.items()}
+    paths = {drv.drv_path: _by_output(drv, said.outputs[drv.drv_path]) for drv in request.targets}
+    attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=said.touched)
+    trees = {
+        key: Tree(Path(was.path), Path(said.kept[now.path]), request.round)
+        for key, was, now in differing(request, attempts)
+        if now.path in said.kept
+    }
+    return Answer(tuple(attempts), trees)
+
+
+def _by_output(drv: Derivation, paths: Iterable[str]) -> dict[str, str]:
+    static = {output.path: name for name, output in drv.outputs.items() if output.path}
+    return {name: path for path in paths if (name := static.get(path) or drv.output_named(path))}
 
 
 #: The helper, run by the interpreter behind the environment we run in: root should not run one that a user's cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from nix_repro.build.outcome import output_paths
@@ -11,7 +12,7 @@ from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Tree
-from nix_repro.reasons import ALREADY_THERE
+from nix_repro.reasons import ALREADY_THERE, Reason
 
 
 class Store:
@@ -35,32 +36,28 @@ class Store:
 
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
         drv_paths = [drv.drv_path for drv in request.targets]
-        there_before = self._clear(request)
-        copy = ("copy", "--to", self._url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
-        self._nix.run("nix", *copy, "--derivation", *self._nix.requisites(drv_paths))
-        if closure:
-            self._nix.run("nix", *copy, *closure)
+        stale = self._clear(request)
+        for copy in copies(self._url, self._nix.requisites(drv_paths), closure):
+            self._nix.run("nix", *copy)
         self._alone.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *request.limits.args(), *drv_paths)
         with self._nix.processes.shielded():
-            return self._compare(request, there_before, recorder)
+            return self._compare(request, stale, recorder)
 
     def _clear(self, request: Request) -> set[str]:
-        """Outputs of an earlier round would be taken for built, and given to what is built from them."""
-        ours = {seen.path for attempt in request.first.values() for seen in attempt.outputs.values()}
-        there = ours - self._there.invalid(ours)
-        if there:
+        """Delete what earlier rounds left: it would be taken for built, and be given to what is built from it. Returns
+        what could not be deleted."""
+        ours = request.made().keys()
+        if there := ours - self._there.invalid(ours):
             try:
                 self._there.run("nix-store", "--delete", *there)
             except NixError:
                 return ours - self._there.invalid(ours)
         return set()
 
-    def _compare(self, request: Request, there_before: set[str], recorder: Recorder) -> Answer:
+    def _compare(self, request: Request, stale: set[str], recorder: Recorder) -> Answer:
         paths = {drv.drv_path: output_paths(self._there, drv) for drv in request.targets}
         hashes = self._there.valid_hashes(path for found in paths.values() for path in found.values())
-        reasons = {
-            drv_path: ALREADY_THERE for drv_path, found in paths.items() if there_before.intersection(found.values())
-        }
+        reasons = left_over(paths, stale)
         cancelled = self._nix.processes.stopped()
         attempts = attempts_of(request, paths, hashes, recorder, self._url, cancelled=cancelled, reasons=reasons)
         trees: dict[tuple[str, str], Tree] = {}
@@ -79,3 +76,14 @@ class Store:
         with nar.open("rb") as file:
             self._nix.run_from(file, "nix-store", "--restore", str(to))
         nar.unlink()
+
+
+def copies(url: str, drvs: Iterable[str], inputs: Collection[str]) -> list[tuple[str, ...]]:
+    """The commands of `nix` that bring derivations (`drvs`, with all that they need) and build inputs to the store."""
+    copy = ("copy", "--to", url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
+    return [(*copy, "--derivation", *drvs), *([(*copy, *inputs)] if inputs else [])]
+
+
+def left_over(paths: Mapping[str, Mapping[str, str]], stale: Collection[str]) -> dict[str, Reason]:
+    """What speaks against the rebuilds whose outputs were there before. `paths` are by .drv path and output name."""
+    return {drv_path: ALREADY_THERE for drv_path, found in paths.items() if not {*found.values()}.isdisjoint(stale)}

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.build.variations import TIME, TIME_GAP, ZONE, Condition, Machine, Need, files, on_machine
@@ -20,7 +18,7 @@ from nix_repro.explain.context import Context, Side
 from nix_repro.explain.engine import explain_output
 from nix_repro.explain.experiments.inquiry import Experiment, Hashes
 from nix_repro.explain.roots import side
-from nix_repro.explain.surroundings import here
+from nix_repro.explain.surroundings import here, under
 from nix_repro.nix.command import NixError
 from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder, Watcher
@@ -154,7 +152,7 @@ class Laboratory:
         attempts = {attempt.drv_path: attempt for attempt in answer.attempts}
         for (drv_path, output), tree in answer.trees.items():
             if (key := (experiment.name, drv_path, output)) not in self.sensitive:
-                again = seen_under(condition, side(attempts[drv_path], self.here))
+                again = under(condition, side(attempts[drv_path], self.here))
                 context = self._context(drv_path, output, again)
                 self.sensitive[key] = explain_output(output, tree.a, tree.b, context, Budget())
 
@@ -191,15 +189,3 @@ def this_machine(settings: Mapping[str, Any], cores: int) -> Machine:
         ("zone", ZONE.zone.exists(), f"there is no {ZONE.zone}"),
     )
     return Machine(cores, library, {need: reason for need, met, reason in reasons if not met})
-
-
-def seen_under(condition: Condition, side: Side) -> Side:
-    """What a build saw that ran under the condition; `side` is what it would have seen without."""
-    ahead = condition.clock_shift
-    return msgspec.structs.replace(
-        side,
-        window=(side.window[0] + ahead, side.window[1] + ahead) if side.window is not None else None,
-        cores=condition.cores or side.cores,
-        cpus=condition.cpus or side.cpus,
-        build_dir=condition.build_dir or side.build_dir,
-    )

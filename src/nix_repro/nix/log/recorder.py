@@ -32,6 +32,11 @@ class Activity:
     started: float
     stopped: float | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, to the millisecond; None while it runs."""
+        return None if self.stopped is None else round(self.stopped - self.started, 3)
+
 
 class Watcher(Protocol):
     """Is told what happens while it happens: the live display."""

@@ -1,0 +1,231 @@
+"""What the helper with root's rights is asked, and what its answer comes to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from pytest_mock import MockerFixture
+
+from nix_repro.build.rebuild import shadow_helper
+from nix_repro.build.rebuild.protocol import Request
+from nix_repro.build.rebuild.shadow import COMMAND, Said, Shadow, answer, expected, known_outputs, permit
+from nix_repro.build.variations import BUILD_PATH, DIRECTORY_ORDER, KERNEL, ONE_CPU, TIME, Condition
+from nix_repro.nix.command import NixError
+from nix_repro.nix.hashes import nix32
+from nix_repro.nix.hashes import sri as from_nix32
+from nix_repro.nix.log.recorder import Recorder
+from nix_repro.reasons import NO_EVENT
+from rebuilds import Log, derivation, path, request, sri
+
+ONE = derivation("one", outputs=("out", "doc"), sources=(path("source"),))
+FLOATING = derivation("floating", floating=True, outputs=("out", "doc"))
+A, B = nix32(sri("A")), nix32(sri("B"))
+
+
+def test_the_helper_asks_nix_where_outputs_are_that_nobody_can_know() -> None:
+    assert known_outputs(ONE) == [path("one"), path("one-doc")]
+    assert known_outputs(FLOATING) == []
+
+
+def test_what_is_expected_is_what_the_targets_first_builds_made() -> None:
+    asked = request(ONE, others=[derivation("two")])
+    assert expected(asked) == {path("one"): A, path("one-doc"): A}
+    assert from_nix32(A) == sri("A")
+
+
+def said(**hashes: str) -> Said:
+    """The helper found these outputs, and kept those that are not A."""
+    where = {path(name.replace("_", "-")): digest for name, digest in hashes.items()}
+    kept = {output: f"/kept/{output[11:]}" for output, digest in where.items() if digest != A}
+    return Said({ONE.drv_path: list(where)}, where, kept, {ONE.drv_path: 1000.25})
+
+
+def test_a_difference_has_both_sides() -> None:
+    log = Log()
+    log.build(ONE)
+    found = answer(request(ONE), said(one=A, one_doc=B), log.recorder, cancelled=False)
+    (attempt,) = found.attempts
+    assert {name: seen.nar_hash for name, seen in attempt.outputs.items()} == {"out": sri("A"), "doc": sri("B")}
+    assert attempt.outputs["out"].origin == "round 2, shadow store"
+    assert attempt.seconds == 0.25
+    ((key, tree),) = found.trees.items()
+    assert (key, tree.a) == ((ONE.drv_path, "doc"), Path(path("one-doc")))
+    assert str(tree.b) == f"/kept/{path('one-doc')[11:]}"
+
+
+def test_what_could_not_be_kept_is_a_difference_all_the_same() -> None:
+    log = Log()
+    log.build(ONE)
+    words = said(one=B, one_doc=A)
+    found = answer(request(ONE), Said(words.outputs, words.hashes, {}, {}), log.recorder, cancelled=False)
+    assert found.attempts[0].outputs["out"].nar_hash == sri("B")
+    assert found.trees == {}
+
+
+def test_hashes_without_a_build_are_no_rebuild() -> None:
+    (attempt,) = answer(request(ONE), said(one=A, one_doc=A), Recorder(), cancelled=False).attempts
+    assert attempt.because == NO_EVENT
+
+
+def test_content_addressed_outputs_are_told_by_their_names() -> None:
+    log = Log()
+    log.build(FLOATING)
+    out, doc = "/nix/store/" + "q" * 32 + "-floating", "/nix/store/" + "r" * 32 + "-floating-doc"
+    words = Said({FLOATING.drv_path: [doc, out]}, {out: A, doc: A}, {}, {})
+    (attempt,) = answer(request(FLOATING), words, log.recorder, cancelled=False).attempts
+    assert {name: seen.path for name, seen in attempt.outputs.items()} == {"out": out, "doc": doc}
+
+
+@pytest.fixture
+def nix(mocker: MockerFixture) -> Mock:
+    """A Nix whose helper answers that nothing was built."""
+    nix: Mock = mocker.Mock(options=(("cores", "2"),), binary=Path("/bin/nix"), env={"HOME": "/h"})
+    nix.store_dir.return_value = "/nix/store"
+    nix.trusted.return_value = False
+    nix.dump_db.return_value = b"registration \xff"
+    nix.requisites.side_effect = list
+    nix.processes.lines.return_value = CompletedProcess(
+        [], 0, json.dumps({"outputs": {ONE.drv_path: []}, "hashes": {}, "kept": {}, "touched": {}}).encode()
+    )
+    nix.processes.stopped.return_value = False
+    return nix
+
+
+def asked(nix: Mock, to_do: Request, *, sudo: bool = False) -> dict[str, Any]:
+    """What the helper is asked."""
+    Shadow(nix, sudo=sudo).rebuild(to_do, Recorder())
+    line: bytes = nix.processes.lines.call_args.kwargs["stdin"]
+    assert line.count(b"\n") == 1
+    question: dict[str, Any] = json.loads(line)
+    return question
+
+
+def test_the_question_has_all_that_a_rebuild_needs(nix: Mock, tmp_path: Path) -> None:
+    question = asked(nix, request(ONE, keep=tmp_path))
+    assert question["targets"] == {ONE.drv_path: [path("one"), path("one-doc")]}
+    assert question["paths"] == [ONE.drv_path, path("source")]
+    assert question["registration"].encode("utf-8", "surrogateescape") == b"registration \xff"
+    assert question["expected"] == {path("one"): A, path("one-doc"): A}
+    assert (question["state_dir"], question["base"]) == ("/nix/var/nix", "/nix/var/nix-repro")
+    assert question["nix_store"] == "/bin/nix-store"
+    assert Path(question["keep_dir"]).is_dir()
+    options = dict(question["options"])
+    assert (options["cores"], options["substitute"], options["post-build-hook"]) == ("2", "false", "")
+    assert question["env"] == {"HOME": "/h"}
+    assert nix.processes.lines.call_args.args[0] == list(COMMAND)
+
+
+def test_a_trusted_users_own_settings_go_with_it(nix: Mock, tmp_path: Path) -> None:
+    """The helper runs with root's home."""
+    nix.trusted.return_value = True
+    nix.user_files.return_value = "/h/nix.conf"
+    nix.env = {"NIX_STATE_DIR": "/state"}
+    question = asked(nix, request(ONE, keep=tmp_path))
+    assert question["env"]["NIX_USER_CONF_FILES"] == "/h/nix.conf"
+    assert question["state_dir"] == "/state"
+
+
+@pytest.mark.parametrize("condition", [TIME, ONE_CPU, KERNEL, DIRECTORY_ORDER, BUILD_PATH], ids=lambda c: c.name)
+def test_a_condition_is_passed_on_whole(nix: Mock, tmp_path: Path, condition: Condition) -> None:
+    question = asked(nix, replace(request(ONE, keep=tmp_path), condition=condition))
+    assert question["args"] == [*condition.args]
+    assert (question["under"], question["memory_build_dir"]) == (condition.under, condition.memory_build_dir)
+    options = [tuple(option) for option in question["options"]]
+    assert set(condition.options) <= set(options)
+    assert options[len(options) - len(condition.options) :] == list(condition.options), "the last one counts"
+
+
+def test_sudo_is_asked_first_and_may_refuse(nix: Mock, tmp_path: Path, mocker: MockerFixture) -> None:
+    asking = mocker.patch("nix_repro.build.rebuild.shadow.permit", return_value=None)
+    asked(nix, request(ONE, keep=tmp_path), sudo=True)
+    assert nix.processes.lines.call_args.args[0][:2] == ["sudo", "--non-interactive"]
+    assert nix.processes.lines.call_args.kwargs["terminal"] is True
+    asking.return_value = "a password is required"
+    with pytest.raises(NixError, match="shadow: a password is required"):
+        asked(nix, request(ONE, keep=tmp_path), sudo=True)
+
+
+def helper_says(nix: Mock, *lines: bytes, code: int, stdout: bytes = b"") -> None:
+    def run(_: object, feed: Any, **__: object) -> CompletedProcess[bytes]:
+        for line in lines:
+            feed(line)
+        return CompletedProcess([], code, stdout)
+
+    nix.processes.lines.side_effect = run
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([b"error: shadow: unshare: Operation not permitted"], "Operation not permitted"),
+        ([b"first", b"sudo: a terminal is required"], "^sudo: a terminal is required$"),
+        ([], "the shadow helper ended with 7"),
+    ],
+)
+def test_a_helper_that_fails_has_its_last_words_passed_on(
+    nix: Mock, tmp_path: Path, lines: list[bytes], words: str
+) -> None:
+    helper_says(nix, *lines, code=7)
+    with pytest.raises(NixError, match=words):
+        asked(nix, request(ONE, keep=tmp_path))
+
+
+def test_the_probe_says_in_its_last_line_why_not(mocker: MockerFixture) -> None:
+    run = mocker.patch("subprocess.run", return_value=CompletedProcess([], 1, "", "sudo: hello\nno mounts here\n"))
+    mocker.patch.object(sys, "stdin").isatty.return_value = False
+    assert permit({}, sudo=False) == "no mounts here"
+    assert run.call_args.args[0] == [*COMMAND, "--probe"]
+    permit({}, sudo=True)
+    assert run.call_args.args[0] == ["sudo", "--non-interactive", *COMMAND, "--probe"]
+    run.return_value = CompletedProcess([], 1, "", "")
+    assert permit({}, sudo=False) == "the helper could not be started"
+    run.return_value = CompletedProcess([], 0, "", "")
+    assert permit({}, sudo=False) is None
+    run.side_effect = subprocess.TimeoutExpired("sudo", 60)
+    assert permit({}, sudo=False) == "the helper did not answer"
+
+
+def test_on_a_terminal_sudo_may_ask_for_the_password(mocker: MockerFixture) -> None:
+    run = mocker.patch("subprocess.run", return_value=CompletedProcess([], 0, "", ""))
+    mocker.patch.object(sys, "stdin").isatty.return_value = True
+    permit({}, sudo=True)
+    assert run.call_args.args[0] == ["sudo", *COMMAND, "--probe"]
+
+
+def test_the_helper_takes_no_path_outside_of_the_store(tmp_path: Path) -> None:
+    """It runs as root, and what it is asked may come from a user."""
+    for wrong in ("/etc/passwd", "/nix/store/../../etc", f"{path('one')}/bin", "/nix/store/short"):
+        question = {"store_dir": "/nix/store", "paths": [wrong], "targets": {}, "base": str(tmp_path / "base")}
+        ended = subprocess.run(
+            [*COMMAND], input=json.dumps(question), capture_output=True, text=True, check=False, timeout=30
+        )
+        assert ended.returncode == 1
+        assert ended.stderr.strip() == f"shadow: not a store path: {wrong!r}"
+    assert not (tmp_path / "base").exists()
+
+
+def test_the_helper_hands_on_only_what_nix_needs_to_know(tmp_path: Path) -> None:
+    env = {"LD_PRELOAD": "/evil.so", "PATH": "/evil", "HOME": "/h", "NIX_CONFIG": "cores = 2", "NIX_STATE_DIR": "/s"}
+    made = shadow_helper._environment({"env": env}, tmp_path)
+    assert made.keys() == {"PATH", "HOME", "USER", "NIX_CONFIG", "NIX_STATE_DIR", "NIX_LOG_DIR"}
+    assert "/evil" not in made["PATH"]
+    assert (made["NIX_CONFIG"], made["NIX_STATE_DIR"]) == ("cores = 2", str(tmp_path / "state"))
+
+
+def test_the_helper_asks_for_hashes_one_by_one_when_one_of_them_is_not_registered() -> None:
+    known = {"/s/a": f"sha256:{'a' * 52}", "/s/b": f"sha256:{'b' * 52}"}
+
+    def ask(_: str, *paths: str) -> list[str]:
+        return [known[path] for path in paths] if known.keys() >= set(paths) else []
+
+    assert shadow_helper._digests(ask, ["/s/a", "/s/b"]) == known
+    assert shadow_helper._digests(ask, ["/s/a", "/s/broken"]) == {"/s/a": known["/s/a"]}
+    assert shadow_helper._digests(ask, []) == {}
