@@ -109,7 +109,7 @@ def test_a_base_is_read_out_of_the_history(repository: Path, nix: Nix, mocker: M
 def test_what_is_new_may_be_made_of_the_base_s_other_packages(
     repository: Path, nix: Nix, mocker: MockerFixture
 ) -> None:
-    def evaluate(_: Nix, named: list[str], __: Path) -> dict[str, str]:
+    def evaluate(_nix: Nix, named: list[str], _cwd: Path) -> dict[str, str]:
         flake, _, attr = named[0].partition("#")
         if attr == "app":
             raise UsageError(f"error: flake '{flake}' does not provide attribute 'app'")
