@@ -92,7 +92,7 @@ def nix(mocker: MockerFixture) -> Any:
     return found
 
 
-def test_a_base_is_read_out_of_the_history(repository: Path, nix: Nix, mocker: MockerFixture) -> None:
+def test_a_base_is_read_out_of_the_history(repository: Path, nix: Any, mocker: MockerFixture) -> None:
     evaluate = mocker.patch.object(base, "evaluate")
     evaluate.side_effect = lambda _, named, __: {f"{named[0].partition('#')[0]}#packages.x.app": "/s/app.drv"}
     warned: list[str] = []
@@ -107,7 +107,7 @@ def test_a_base_is_read_out_of_the_history(repository: Path, nix: Nix, mocker: M
 
 
 def test_what_is_new_may_be_made_of_the_base_s_other_packages(
-    repository: Path, nix: Nix, mocker: MockerFixture
+    repository: Path, nix: Any, mocker: MockerFixture
 ) -> None:
     def evaluate(_nix: Nix, named: list[str], _cwd: Path) -> dict[str, str]:
         flake, _, attr = named[0].partition("#")
@@ -122,7 +122,7 @@ def test_what_is_new_may_be_made_of_the_base_s_other_packages(
     assert "/s/lib.drv" in found.derivations
 
 
-def test_why_there_is_no_base_is_said(repository: Path, tmp_path_factory: pytest.TempPathFactory, nix: Nix) -> None:
+def test_why_there_is_no_base_is_said(repository: Path, tmp_path_factory: pytest.TempPathFactory, nix: Any) -> None:
     warned: list[str] = []
     assert at_revision(nix, "gone", [".#app"], [], repository, warned.append) is None
     assert at_revision(nix, "old", [".#app"], [], tmp_path_factory.mktemp("none"), warned.append) is None
@@ -134,7 +134,7 @@ def test_why_there_is_no_base_is_said(repository: Path, tmp_path_factory: pytest
 
 
 def test_what_does_not_evaluate_there_is_named_with_nix_s_reason(
-    repository: Path, nix: Nix, mocker: MockerFixture
+    repository: Path, nix: Any, mocker: MockerFixture
 ) -> None:
     mocker.patch.object(base, "evaluate", side_effect=UsageError("x: evaluation failed\nerror: undefined variable 'y'"))
     warned: list[str] = []
@@ -142,7 +142,7 @@ def test_what_does_not_evaluate_there_is_named_with_nix_s_reason(
     assert warned == ["base old: .#app cannot be evaluated there, and is not compared: undefined variable 'y'"]
 
 
-def test_a_report_is_a_base_too(nix: Nix, tmp_path: Path) -> None:
+def test_a_report_is_a_base_too(nix: Any, tmp_path: Path) -> None:
     report = Report(
         tool="t",
         started="2026-01-02",
