@@ -51,16 +51,17 @@ class Run:
     phases: list[Phase] = field(default_factory=list)
     findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    recorder: Recorder = field(default_factory=Recorder)
     unfinished: Reason = NOT_REBUILT
     work: Path = Path()
     test: SuiteRun | None = None
     against: Against | None = None
     needs: Needs = field(default_factory=Needs)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
+    recorder: Recorder = field(init=False)
     realiser: Realiser = field(init=False)
 
     def __post_init__(self) -> None:
+        self.recorder = Recorder(watcher=self.display)
         self.realiser = Realiser(self.nix)
 
     @property

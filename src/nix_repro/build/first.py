@@ -66,9 +66,10 @@ def _each_alone(
         words = last_words(recorder)
         if last is not None and recorder.blame[last] == words:
             # Twice the same is about the store, the disk, the daemon, and all others would say it too.
-            del recorder.blame[last]
+            recorder.acquit(last)
             return
-        recorder.blame[drv_path], last = words, drv_path
+        recorder.accuse(drv_path, words)
+        last = drv_path
 
 
 def _incomplete(nix: Nix, derivations: Sequence[Derivation]) -> list[str]:

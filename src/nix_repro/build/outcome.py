@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.events import disk_full
-from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.log.recorder import Activity, Recorder
 from nix_repro.nix.store_path import StorePath
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import (
@@ -21,7 +22,7 @@ from nix_repro.reasons import (
     Reason,
     said,
 )
-from nix_repro.report import Source, Status
+from nix_repro.report import Status
 
 #: Lines of a builder's log in which it says what it died of.
 LAST_WORDS = 20
@@ -50,58 +51,62 @@ def last_touched(paths: Iterable[str]) -> float | None:
     return max((os.lstat(path).st_ctime for path in paths if os.path.lexists(path)), default=None)
 
 
-def observe_build(
-    nix: Nix, derivations: Sequence[Derivation], present: set[str], recorder: Recorder, *, cancelled: bool
-) -> list[Attempt]:
-    """What the build left in the store, and how each path came there."""
+@dataclass(frozen=True)
+class InStore:
+    """What there is of derivations' outputs, by .drv path: `paths` says where each output is, as far as that is known,
+    and `touched` when the last of them was made read-only. `hashes` are the narHashes of the paths that are valid."""
+
+    paths: Mapping[str, Mapping[str, str]]
+    hashes: Mapping[str, str]
+    touched: Mapping[str, float | None]
+
+
+def look(nix: Nix, derivations: Sequence[Derivation]) -> InStore:
+    """What the store has of the outputs now."""
     paths = {drv.drv_path: output_paths(nix, drv) for drv in derivations}
-    everything = [path for found in paths.values() for path in found.values()]
-    invalid = nix.invalid(everything)
-    hashes = nix.hashes(path for path in everything if path not in invalid)
-    fetched = {activity.name: activity for activity in recorder.substitutions}
+    hashes = nix.valid_hashes(path for found in paths.values() for path in found.values())
     touched = {
         drv_path: last_touched(path for path in found.values() if path in hashes) for drv_path, found in paths.items()
     }
-    recorder.correct_ends(touched, {drv.drv_path: drv.input_drvs for drv in derivations})
-    attempts: list[Attempt] = []
-    for drv in derivations:
-        activity = recorder.build_of(drv.drv_path)
-        seen: dict[str, Seen] = {}
-        for name, path in paths[drv.drv_path].items():
-            if path not in hashes:
-                continue
-            source: Source = "present"
-            origin = "local store, valid before this run"
-            # What could not be fetched was built in the end.
-            if (
-                path not in present
-                and path in fetched
-                and (activity is None or activity.started < fetched[path].started)
-            ):
-                source, origin = "substituted", fetched[path].origin
-            elif activity is not None and path not in present:
-                source, origin = "built", activity.origin or "round 1"
-            seen[name] = Seen(path, hashes[path], source, origin)
-        complete = len(seen) == len(drv.outputs)
-        because: Reason | None = None
-        if complete:
-            status = _status(seen)
-        else:
-            status, because = why_not(drv, recorder, cancelled=cancelled)
-        attempts.append(
-            Attempt(
-                drv.drv_path,
-                1,
-                status,
-                outputs=seen if complete else {},
-                missing=dict.fromkeys(drv.outputs, because) if because is not None else {},
-                because=because,
-                started=activity.started if activity else None,
-                seconds=activity.seconds if activity else None,
-                log=None if complete else recorder.log(drv.drv_path),
-            )
-        )
-    return attempts
+    return InStore(paths, hashes, touched)
+
+
+def observe_build(
+    left: InStore, derivations: Iterable[Derivation], present: set[str], recorder: Recorder, *, cancelled: bool
+) -> list[Attempt]:
+    """What the build came to, from what it left in the store and from what Nix said, and how each path came there.
+    `present` are the paths that were valid before."""
+    fetched = {activity.name: activity for activity in recorder.substitutions}
+
+    def seen(drv: Derivation) -> dict[str, Seen]:
+        built = recorder.build_of(drv.drv_path)
+        return {
+            name: _seen(path, left.hashes[path], *((None, None) if path in present else (built, fetched.get(path))))
+            for name, path in left.paths[drv.drv_path].items()
+            if path in left.hashes
+        }
+
+    return [_attempt_of(drv, seen(drv), recorder, cancelled=cancelled) for drv in derivations]
+
+
+def _seen(path: str, nar_hash: str, built: Activity | None, fetched: Activity | None) -> Seen:
+    # What could not be fetched was built in the end.
+    if fetched is not None and (built is None or built.started < fetched.started):
+        return Seen(path, nar_hash, "substituted", fetched.origin)
+    if built is not None:
+        return Seen(path, nar_hash, "built", built.origin or "round 1")
+    return Seen(path, nar_hash, "present", "local store, valid before this run")
+
+
+def _attempt_of(drv: Derivation, seen: Mapping[str, Seen], recorder: Recorder, *, cancelled: bool) -> Attempt:
+    activity = recorder.build_of(drv.drv_path)
+    started = activity.started if activity else None
+    seconds = activity.seconds if activity else None
+    if len(seen) == len(drv.outputs):
+        return Attempt(drv.drv_path, 1, _status(seen), seen, started=started, seconds=seconds)
+    status, because = why_not(drv, recorder, cancelled=cancelled)
+    missing, log = dict.fromkeys(drv.outputs, because), recorder.log(drv.drv_path)
+    return Attempt(drv.drv_path, 1, status, missing=missing, because=because, started=started, seconds=seconds, log=log)
 
 
 def _status(seen: Mapping[str, Seen]) -> Status:
@@ -115,8 +120,8 @@ def rejection(drv: Derivation, recorder: Recorder) -> str | None:
     """Why Nix did not take what the derivation's builder made, in its own words, or None when it did not say so:
     outputs that refer to each other or to what they may not, that anybody may write to, that hold a pipe. Or why it did
     not even start the builder: because that may not leave the sandbox."""
-    if (blamed := recorder.blame.get(drv.drv_path)) is not None:
-        return blamed
+    if (words := recorder.blame.get(drv.drv_path)) is not None:
+        return words
     # It names the output, the .drv, or a place below the sandbox's root, HASH-NAME.drv.chroot.
     started = recorder.build_of(drv.drv_path) is not None
     paths = (drv.drv_path, *(o.path for o in drv.outputs.values() if o.path is not None and started))

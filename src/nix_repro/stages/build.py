@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from nix_repro.build.first import build
-from nix_repro.build.outcome import observe_build, present_outputs
+from nix_repro.build.outcome import look, observe_build, present_outputs
 from nix_repro.metrics.needed import Work, find_needs
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.command import NixError
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.intervals import covered
+from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan, built_here
 from nix_repro.reasons import UNCHANGED
 from nix_repro.report import Phase, PhaseName
@@ -24,7 +27,6 @@ def build_targets(run: Run, plan: Plan) -> Plan:
     wanted = list(dict.fromkeys([*named, *(() if plan.upstream_unreachable else plan.targets)]))
     derivations = [plan.derivations[path] for path in dict.fromkeys([*wanted, *plan.targets])]
     present = present_outputs(run.nix, derivations)
-    run.recorder.watcher = run.display
     run.display.phase(f"building {plural(len(wanted), 'derivation')}")
     started = time.time()
     try:
@@ -34,21 +36,26 @@ def build_targets(run: Run, plan: Plan) -> Plan:
             if plan.upstream_unreachable:
                 plan = run.plan = built_here(plan, {activity.name for activity in run.recorder.builds})
             targets = [plan.derivations[path] for path in plan.targets]
-            cancelled = run.nix.processes.stopped()
-            run.seen.add(observe_build(run.nix, targets, present, run.recorder, cancelled=cancelled))
+            run.seen.add(_observe(run, targets, present))
             # What is not to be rebuilt has to be built all the same, or fetched: named but not there is never a pass.
             skipped = {path: plan.derivations[path] for path in plan.skipped if path in plan.derivations}
             doubtful = [
                 d for path, d in skipped.items() if run.recorder.failure_of(path) or (path in named and not d.impure)
             ]
-            tried = observe_build(run.nix, doubtful, present, run.recorder, cancelled=cancelled)
-            run.seen.add(attempt for attempt in tried if not attempt.outputs)
+            run.seen.add(attempt for attempt in _observe(run, doubtful, present) if not attempt.outputs)
             run.phases += _build_phases(run, started)
             _find_needs(run, plan, present)
     good = list(run.seen.built())
     if good:
         run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)
     return plan
+
+
+def _observe(run: Run, derivations: Sequence[Derivation], present: set[str]) -> list[Attempt]:
+    cancelled = run.nix.processes.stopped()
+    left = look(run.nix, derivations)
+    run.recorder.correct_ends(derivations, left.touched)
+    return observe_build(left, derivations, present, run.recorder, cancelled=cancelled)
 
 
 def _find_needs(run: Run, plan: Plan, present: set[str]) -> None:

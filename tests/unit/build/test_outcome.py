@@ -1,13 +1,19 @@
-"""Why a derivation has no outputs, by what Nix and the builders said."""
+"""What a build came to: where outputs came from, and why there are none, by what Nix and the builders said."""
 
 from __future__ import annotations
 
+import copy
 import json
+from typing import Literal
 
-from nix_repro.build.outcome import why_not
+import msgspec
+import pytest
+
+from nix_repro.build.outcome import InStore, observe_build, rejection, why_not
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.log.recorder import Recorder
-from nix_repro.reasons import BUILDER_FAILED, DISK_FULL
+from nix_repro.observations import Attempt, Seen
+from nix_repro.reasons import BUILDER_FAILED, DISK_FULL, said
 
 FULL = "cp: error writing 'x': No space left on device"
 
@@ -66,3 +72,75 @@ def test_an_error_without_words() -> None:
     """A builder can say that in Nix's name."""
     status, because = why_not(A, recorded(errors=("",)), cancelled=False)
     assert (status, bool(because.text)) == ("not-built", True)
+
+
+Event = dict[str, object]
+How = Literal["built", "substituted", "present"]
+STARTED = 100.0
+PATH = A.outputs["out"].path or ""
+
+
+def came_about(*log: Event, present: bool = False) -> Attempt:
+    """What one derivation came to whose output is there in the end."""
+    now = STARTED
+    recorder = Recorder(clock=lambda: now)
+    for event in log:
+        recorder.feed(b"@nix " + json.dumps(event).encode())
+        now += 1
+    left = InStore({A.drv_path: {"out": PATH}}, {PATH: "sha256-x"}, {A.drv_path: None})
+    [attempt] = observe_build(left, [A], {PATH} if present else set(), recorder, cancelled=False)
+    return attempt
+
+
+def event(action: str, number: int, kind: int = 0, *fields: object) -> Event:
+    return {"action": action, "id": number, "type": kind, "fields": fields}
+
+
+BUILT = (event("start", 1, 105, A.drv_path, "ssh://other", 1, 1), event("stop", 1))
+FETCHED = (event("start", 2, 108, PATH, "https://cache.example.org"), event("stop", 2))
+
+
+@pytest.mark.parametrize(
+    ("log", "present", "how", "origin"),
+    [
+        (BUILT, False, "built", "ssh://other"),
+        (FETCHED, False, "substituted", "https://cache.example.org"),
+        # What a cache fails to deliver is built in the end, and what was built may be fetched again.
+        ((*FETCHED, *BUILT), False, "built", "ssh://other"),
+        ((*BUILT, *FETCHED), False, "substituted", "https://cache.example.org"),
+        ((), True, "present", "local store, valid before this run"),
+        ((), False, "present", "local store, valid before this run"),
+        (BUILT, True, "present", "local store, valid before this run"),
+    ],
+)
+def test_where_an_output_came_from(log: tuple[Event, ...], present: bool, how: How, origin: str) -> None:
+    attempt = came_about(*log, present=present)
+    assert (attempt.status, attempt.because, attempt.missing) == (how, None, {})
+    assert attempt.outputs == {"out": Seen(PATH, "sha256-x", how, origin)}
+    assert (attempt.started is not None) == (BUILT[0] in log)
+
+
+def test_an_output_that_is_not_there_takes_the_others_with_it() -> None:
+    both = msgspec.structs.replace(A, outputs={"out": DrvOutput(PATH), "dev": DrvOutput(f"{PATH}-dev")})
+    left = InStore({A.drv_path: {"out": PATH, "dev": f"{PATH}-dev"}}, {PATH: "sha256-x"}, {A.drv_path: None})
+    [attempt] = observe_build(left, [both], set(), recorded((A, ["why"], True)), cancelled=False)
+    assert (attempt.status, attempt.outputs, attempt.log) == ("failed", {}, "why")
+    assert attempt.missing == {"out": BUILDER_FAILED, "dev": BUILDER_FAILED}
+
+
+def test_what_looks_at_the_recorder_leaves_it_as_it_is() -> None:
+    recorder = recorded((A, [FULL], True), (B, ["said"], False), errors=("error: nobody's",))
+    before = copy.deepcopy(recorder)
+    left = InStore({A.drv_path: {}, B.drv_path: {}}, {}, {A.drv_path: 1.0, B.drv_path: 1.0})
+    assert [one.status for one in observe_build(left, [A, B], set(), recorder, cancelled=False)] == ["disk-full"] * 2
+    assert rejection(A, recorder) is None
+    assert recorder == before
+
+
+def test_words_without_a_name_are_about_who_is_found_out() -> None:
+    recorder = recorded(errors=("error: a pipe in an output",))
+    recorder.accuse(A.drv_path, "a pipe in an output")
+    assert why_not(A, recorder, cancelled=False) == ("failed", said("a pipe in an output"))
+    assert why_not(B, recorder, cancelled=False) == ("not-built", said("a pipe in an output"))
+    recorder.acquit(A.drv_path)
+    assert why_not(A, recorder, cancelled=False) == ("not-built", said("a pipe in an output"))

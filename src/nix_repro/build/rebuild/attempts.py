@@ -24,15 +24,12 @@ def attempts_of(
     place: str,
     *,
     cancelled: bool,
-    touched: Mapping[str, float | None] = {},
     reasons: Mapping[str, Reason] = {},
 ) -> list[Attempt]:
     """What a rebuild of the request's targets came to. `paths` are their outputs by .drv path and output name, `hashes`
-    the narHashes of those that are there, `touched` when the outputs were last changed, `reasons` what speaks
-    against single derivations' rebuilds."""
+    the narHashes of those that are there, `reasons` what speaks against single derivations' rebuilds."""
     origin = f"round {request.round}, {place}" + (", the first build's inputs" if request.isolated else "")
     against = {**dict.fromkeys(on_rebuilt_inputs(request, recorder), INPUT_REBUILT), **reasons}
-    recorder.correct_ends(touched, {drv.drv_path: drv.input_drvs for drv in request.targets})
     attempts = []
     for drv in request.targets:
         attempt = _attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, origin, cancelled=cancelled)

@@ -112,8 +112,8 @@ class Replace:
         paths = {drv.drv_path: output_paths(self._nix, drv) for drv in request.targets}
         hashes = self._nix.valid_hashes(path for found in paths.values() for path in found.values())
         cancelled = self._nix.processes.stopped()
-        touched = {drv_path: last_touched(found.values()) for drv_path, found in paths.items()}
-        attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=cancelled, touched=touched)
+        recorder.correct_ends(request.targets, {path: last_touched(found.values()) for path, found in paths.items()})
+        attempts = attempts_of(request, paths, hashes, recorder, "in the store", cancelled=cancelled)
         trees: dict[tuple[str, str], Tree] = {}
         for key, was, now in differing(request, attempts):
             kept = keep_directory(request) / Path(now.path).name

@@ -71,6 +71,7 @@ class Shadow:
         if done.returncode != 0 or not done.stdout:
             raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
         said = msgspec.convert(json.loads(done.stdout), Said)
+        recorder.correct_ends(request.targets, said.touched)
         return answer(request, said, recorder, cancelled=nix.processes.stopped())
 
     def _question(self, request: Request, closure: list[str]) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def answer(request: Request, said: Said, recorder: Recorder, *, cancelled: bool)
     """What the helper's words and Nix's come to."""
     hashes = {path: sri(digest) for path, digest in said.hashes.items()}
     paths = {drv.drv_path: _by_output(drv, said.outputs[drv.drv_path]) for drv in request.targets}
-    attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled, touched=said.touched)
+    attempts = attempts_of(request, paths, hashes, recorder, "shadow store", cancelled=cancelled)
     trees = {
         key: Tree(Path(was.path), Path(said.kept[now.path]), request.round)
         for key, was, now in differing(request, attempts)

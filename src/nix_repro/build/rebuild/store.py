@@ -59,6 +59,7 @@ class Store:
         hashes = self._there.valid_hashes(path for found in paths.values() for path in found.values())
         reasons = left_over(paths, stale)
         cancelled = self._nix.processes.stopped()
+        recorder.correct_ends(request.targets, {})
         attempts = attempts_of(request, paths, hashes, recorder, self._url, cancelled=cancelled, reasons=reasons)
         trees: dict[tuple[str, str], Tree] = {}
         for key, was, now in differing(request, attempts):

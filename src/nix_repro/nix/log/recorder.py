@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Protocol
 
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log import events
 
 #: The end of a builder's log that is kept: lines, and characters of one line.
@@ -47,7 +48,7 @@ class Watcher(Protocol):
 
 @dataclass
 class Recorder:
-    """Feed it the lines of an internal-json log.
+    """Feed it the lines of an internal-json log. Only its own methods change it.
 
     `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a .drv
     to the differing output and the kept other side, `full_disk` holds the .drvs whose builder spoke of a full disk (""
@@ -119,19 +120,27 @@ class Recorder:
         """The last time this derivation's builder was seen at work."""
         return self._last_build.get(drv_path)
 
-    def correct_ends(self, touched: Mapping[str, float | None], inputs: Mapping[str, Iterable[str]]) -> None:
-        """Correct when builds ended: before 2.34, Nix says only at the end of the whole command that a build has
-        stopped which was asked for by name.
+    def correct_ends(self, derivations: Iterable[Derivation], touched: Mapping[str, float | None]) -> None:
+        """Correct when these derivations' builds ended: before 2.34, Nix says only at the end of the whole command that
+        a build has stopped which was asked for by name.
 
         `touched` says when a derivation's outputs were last changed (seconds since the epoch); a sandbox that links a
-        file into itself touches it once more, but by then a build that has it among its `inputs` has started.
+        file into itself touches it once more, but by then a build that has it among its inputs has started.
         """
         for drv_path, at in touched.items():
             self._built_until(drv_path, at)
-        for drv_path, below in inputs.items():
-            if (above := self._last_build.get(drv_path)) is not None:
-                for input_drv in below:
+        for drv in derivations:
+            if (above := self._last_build.get(drv.drv_path)) is not None:
+                for input_drv in drv.input_drvs:
                     self._built_until(input_drv, above.started)
+
+    def accuse(self, drv_path: str, words: str) -> None:
+        """What Nix said without a name is about this derivation."""
+        self.blame[drv_path] = words
+
+    def acquit(self, drv_path: str) -> None:
+        """It was not about this derivation after all."""
+        self.blame.pop(drv_path, None)
 
     def _built_until(self, drv_path: str, at: float | None) -> None:
         activity = self._last_build.get(drv_path)

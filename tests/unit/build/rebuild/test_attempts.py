@@ -94,10 +94,8 @@ def test_outputs_tell_when_a_build_ended() -> None:
     number = log.start(ONE)
     log.build(derivation("other"))
     log.stop(number)
-    (found,) = attempts_of(
-        request(ONE), PATHS, HASHES, log.recorder, "here", cancelled=False, touched={ONE.drv_path: 1000.5}
-    )
-    assert found.seconds == 0.5
+    log.recorder.correct_ends([ONE], {ONE.drv_path: 1000.5})
+    assert came_to(log).seconds == 0.5
 
 
 def test_what_was_not_even_tried_has_one_reason() -> None:

@@ -11,6 +11,7 @@ from subprocess import CompletedProcess
 from typing import Any
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 from pytest_mock import MockerFixture
 
@@ -55,7 +56,6 @@ def test_a_difference_has_both_sides() -> None:
     (attempt,) = found.attempts
     assert {name: seen.nar_hash for name, seen in attempt.outputs.items()} == {"out": sri("A"), "doc": sri("B")}
     assert attempt.outputs["out"].origin == "round 2, shadow store"
-    assert attempt.seconds == 0.25
     ((key, tree),) = found.trees.items()
     assert (key, tree.a) == ((ONE.drv_path, "doc"), Path(path("one-doc")))
     assert str(tree.b) == f"/kept/{path('one-doc')[11:]}"
@@ -106,6 +106,15 @@ def asked(nix: Mock, to_do: Request, *, sudo: bool = False) -> dict[str, Any]:
     assert line.count(b"\n") == 1
     question: dict[str, Any] = json.loads(line)
     return question
+
+
+def test_the_helper_says_when_a_build_ended(nix: Mock, tmp_path: Path) -> None:
+    log = Log()
+    log.build(ONE)
+    words = msgspec.json.encode(said(one=A, one_doc=A))
+    nix.processes.lines.return_value = CompletedProcess([], 0, words)
+    (attempt,) = Shadow(nix, sudo=False).rebuild(request(ONE, keep=tmp_path), log.recorder).attempts
+    assert (attempt.status, attempt.seconds) == ("built", 0.25)
 
 
 def test_the_question_has_all_that_a_rebuild_needs(nix: Mock, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import LOG_LINES, LOG_WIDTH, MESSAGES, Recorder
 
 RECORDED = Path(__file__).parents[1] / "recorded"
@@ -98,6 +99,27 @@ def test_a_nameless_timeout_is_nobody_s_who_was_quicker() -> None:
     assert recorder.failure_of("/nix/store/3.drv") is None
 
 
+def drv(name: str, *inputs: str) -> Derivation:
+    return Derivation(f"/nix/store/{name}.drv", name, "x", "sh", (), {}, {}, dict.fromkeys(inputs, ("out",)), ())
+
+
+def test_ends_are_corrected_by_what_the_store_and_the_builds_above_say() -> None:
+    """Old versions say of what was asked for by name only at the end of the command that it has stopped."""
+    now = 0.0
+    recorder = Recorder(clock=lambda: now)
+    names = ("low", "high", "last")
+    for number, name in enumerate(names):
+        now = 10.0 * number
+        path = f"/nix/store/{name}.drv"
+        recorder.feed(event(action="start", id=number, type=105, fields=[path, "", 1, 1]))
+    now = 90.0
+    recorder.ended()
+    graph = [drv("low"), drv("high", "/nix/store/low.drv"), drv("last")]
+    recorder.correct_ends(graph, {"/nix/store/low.drv": 25.0, "/nix/store/high.drv": 30.0, "/nix/store/last.drv": 5.0})
+    # What is built from it had started at 10. A time before its own start says nothing about the last one.
+    assert {a.name[11:-4]: a.stopped for a in recorder.builds} == {"low": 10.0, "high": 30.0, "last": 90.0}
+
+
 @EVERY
 def test_wrong_hash(series: str) -> None:
     recorder = replay(series, "wrong-hash")
@@ -184,6 +206,7 @@ def test_a_million_lines_stay_under_100_mb() -> None:
     """The whole process, interpreter and modules included, measured by the system."""
     code = """
 import re
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.processes import bounded_lines
 recorder = Recorder()
