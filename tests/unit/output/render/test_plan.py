@@ -1,0 +1,58 @@
+"""What would be built, fetched and rebuilt, before anything is."""
+
+from __future__ import annotations
+
+import pytest
+
+from nix_repro.nix.derivation import Derivation, DrvOutput
+from nix_repro.output.render.plan import LISTED, print_plan
+from nix_repro.plan.scope import Plan
+from nix_repro.reasons import FIXED_OUTPUT, UPSTREAM, Reason
+
+
+def drv(name: str, path: str | None) -> Derivation:
+    outputs = {"out": DrvOutput(path, False, path is None)}
+    return Derivation(f"/s/{name}.drv", name, "x86_64-linux", "/bin/sh", (), {}, outputs, {}, (), False)
+
+
+def plan_of(*drvs: Derivation, skipped: dict[str, Reason] | None = None) -> Plan:
+    named = {f"packages.{d.name}": d.drv_path for d in drvs}
+    return Plan(named, {d.drv_path: d for d in drvs}, tuple(named.values()), skipped or {})
+
+
+def test_each_derivation_stands_where_its_outputs_are(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_of(drv("here", "/s/here"), drv("there", "/s/there"), drv("nowhere", "/s/nowhere"), drv("later", None))
+    print_plan(plan, {"/s/here"}, {"/s/there": "https://cache.example"})
+    assert capsys.readouterr().out.splitlines() == [
+        "2 would be built:",
+        "  nowhere",
+        "  later",
+        "1 would be fetched from https://cache.example:",
+        "  there",
+        "1 already in the store:",
+        "  here",
+        "4 would be rebuilt and compared:",
+        "  here",
+        "  there",
+        "  nowhere",
+        "  later",
+    ]
+
+
+def test_what_is_left_out_has_its_reason_most_frequent_first(capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = {"/s/src.drv": FIXED_OUTPUT, "/s/gcc.drv": UPSTREAM, "/s/bash.drv": UPSTREAM}
+    print_plan(plan_of(skipped=skipped), set(), {})
+    assert capsys.readouterr().out.splitlines() == [
+        "2 would not be rebuilt: out of scope: an upstream cache has it:",
+        "  gcc",
+        "  bash",
+        "1 would not be rebuilt: fixed-output:",
+        "  src",
+    ]
+
+
+def test_a_long_list_is_cut_and_a_name_is_only_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(plan_of(*(drv(f"\x1b[2J{n}", None) for n in range(LISTED + 5))), set(), {})
+    printed = capsys.readouterr().out
+    assert printed.count("  and 5 more\n") == 2
+    assert "\x1b" not in printed
