@@ -11,17 +11,22 @@ import msgspec
 
 from nix_repro.report import (
     Build,
+    BuiltBecause,
     Caches,
     Change,
     DerivationReport,
     Finding,
     Hash,
+    Layer,
     LockChange,
     Output,
     Phase,
     Policy,
     Report,
+    Scenario,
+    Skipped,
     SuiteRun,
+    Target,
     Trend,
 )
 
@@ -142,6 +147,92 @@ def _prefixed(value: Any, kind: Any, word: str) -> Any:
         return {f"{word}{name}": _prefixed(item, typing.get_args(kind)[1], word) for name, item in value.items()}
     literal = any(typing.get_origin(part) is typing.Literal for part in typing.get_args(kind))
     return f"{word}{value}" if isinstance(value, str) and not literal else value
+
+
+def hostile(base: Report, word: str) -> Report:
+    """Every field that a flake, a build, a cache or a file system can write, set to the same hostile word."""
+    path = f"/nix/store/{'0' * 32}-{word}"
+    finding = Finding(
+        output=word,
+        path=word,
+        cause="unknown",
+        confidence="low",
+        because=word,
+        fix=word,
+        snippet=word,
+        a=word,
+        b=word + "2",
+        offset=3,
+    )
+    derivations = tuple(
+        msgspec.structs.replace(
+            derivation,
+            name=f"{word}{number}",
+            drv_path=f"{path}{number}.drv",
+            attrs=(f"packages.x86_64-linux.{word}",),
+            reason=word,
+            findings=(finding, finding) if derivation.verdict == "divergent" else (),
+            reproduce=word,
+            outputs={word: next(iter(derivation.outputs.values()))},
+            builds=tuple(msgspec.structs.replace(build, log=word) for build in derivation.builds),
+        )
+        for number, derivation in enumerate(base.derivations)
+    )
+    return msgspec.structs.replace(
+        base,
+        tool=word,
+        system=word,
+        commit=word,
+        nix_version=word,
+        environment={word: word},
+        rebuilder=word,
+        fail_on=(word,),
+        derivations=derivations,
+        skipped=(Skipped(reason=word, count=4, examples=(word, path)),),
+        variations=tuple(msgspec.structs.replace(variation, name=word, reason=word) for variation in base.variations),
+        scenario=Scenario(name="warm", because=word),
+        targets=(Target(name=word, limit=1, actual=2, ok=False, advice=word),),
+        caches=Caches(
+            hit_rate=0.5,
+            layers=(Layer(name=word, url=word, paths=1, bytes=1, seconds=1),),
+            built=(BuiltBecause(drv_path=path, why="changed", root_change=word, change_class="full"),),
+            incidents=(word,),
+            change=Change(
+                base=word,
+                change_class="full",
+                derivations=3,
+                lock=(LockChange(input=word, old_rev=word, new_rev=word, old_date=word, new_date=word, derivations=1),),
+            ),
+        ),
+        test=SuiteRun(command=word, status="failed", ran=(word,), cached=(word,), failed=(word,), log=word),
+        policies=(Policy(expression=word, failed=True),),
+        history=(Trend(name=word, actual=1, median=2, runs=3, regression=True),),
+        warnings=(word,),
+    )
+
+
+def many(base: Report, count: int, verdict: str = "reproducible", log: str | None = None) -> Report:
+    """`base` with `count` derivations of that verdict, each built twice."""
+    like = (
+        next(d for d in base.derivations if d.verdict == "divergent" and d.findings)
+        if verdict == "divergent"
+        else base.derivations[-1]
+    )
+    derivations = tuple(
+        msgspec.structs.replace(
+            like,
+            drv_path=f"/nix/store/{number:032d}-package-{number}.drv",
+            name=f"package-{number}",
+            verdict=verdict,
+            marks=(),
+            builds=(
+                Build(round=1, status="built", started=float(number % 97), seconds=1.0 + number / 1000, log=log),
+                Build(round=2, status="built", started=100.0 + number % 97, seconds=1.0 + number / 1000),
+            ),
+        )
+        for number in range(count)
+    )
+    return msgspec.structs.replace(base, derivations=derivations)
 
 
 def large(count: int, divergent: int) -> Report:

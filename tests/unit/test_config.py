@@ -255,6 +255,7 @@ def test_off_needs_no_quotes(tmp_path: Path) -> None:
         from_file(tmp_path, "scope: off\n")
 
 
+@pytest.mark.size
 def test_a_file_without_a_bottom(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.nix-repro\.yml: nested too deeply"):
         from_file(tmp_path, f"test: {'[' * 5000}\n")

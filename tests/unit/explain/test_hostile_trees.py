@@ -70,6 +70,7 @@ def bomb(compress: Callable[[bytes], bytes], last: bytes) -> bytes:
     return compress(bytes(40 << 20) + last)
 
 
+@pytest.mark.size
 @pytest.mark.parametrize(
     "compress", [partial(gzip.compress, mtime=0), bz2.compress, lzma.compress, zstandard.ZstdCompressor().compress]
 )
@@ -81,6 +82,7 @@ def test_bombs_are_cut_and_that_is_said(tmp_path: Path, compress: Callable[[byte
     assert budget.unpacked >= 0
 
 
+@pytest.mark.size
 def test_zip_bomb(tmp_path: Path) -> None:
     def packed(last: bytes) -> bytes:
         out = io.BytesIO()
@@ -103,6 +105,7 @@ def test_nesting_is_cut_and_that_is_said(tmp_path: Path) -> None:
 BOTTOM = "/".join(["deeper"] * 500)
 
 
+@pytest.mark.size
 def test_deep_directories(tmp_path: Path) -> None:
     # Chains are hung below each other and taken apart again by names that the system takes. Nobody may hold a directory
     # open whose name it does not take: Nix's garbage collector, at work for another test, stops at that.
@@ -139,6 +142,7 @@ def test_members_named_outside_stay_names(tmp_path: Path) -> None:
     assert not (tmp_path / "escaped").exists()
 
 
+@pytest.mark.size
 def test_many_differences_are_cut_and_that_is_said(tmp_path: Path) -> None:
     names = [f"f{number}" for number in range(700)]
     findings = explain(tmp_path, dict.fromkeys(names, b"cat"), dict.fromkeys(names, b"dog"))
@@ -171,6 +175,7 @@ def samples() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.size
 @pytest.mark.parametrize("kind", samples())
 def test_truncated_and_damaged_containers(tmp_path: Path, kind: str) -> None:
     whole = samples()[kind]
@@ -182,6 +187,7 @@ def test_truncated_and_damaged_containers(tmp_path: Path, kind: str) -> None:
         assert explain(tmp_path, damaged, damaged[: at + 1] + b"\1" * len(whole))
 
 
+@pytest.mark.size
 @pytest.mark.parametrize(
     "unit",
     [b"1", b"a", b"1.", b"1:", b"2024-", b"0x7f", b"_1", b"Jan ", b"/tmp/", b"/store/", b"Z9", b"pid ", b"12:34:56 "],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def test_critical_path_is_the_longest_chain(graph: tuple[dict[str, float], dict[
     assert all(a in inputs[b] for a, b in pairwise(chain))
 
 
+@pytest.mark.size
 def test_critical_path_of_a_deep_graph_and_of_a_cycle() -> None:
     deep = {str(i): 1.0 for i in range(20_000)}
     assert len(critical_path(deep, {str(i): [str(i - 1)] for i in range(1, 20_000)})) == 20_000

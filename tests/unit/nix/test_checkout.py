@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -109,18 +108,6 @@ def test_a_flake_that_git_does_not_track(repository: Path) -> None:
         complaint(repository / "new")
         == "flake.nix is not tracked by git, and Nix does not see untracked files: git add flake.nix"
     )
-
-
-def test_a_checkout_of_somebody_else(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SUDO_UID", raising=False)
-    for path in (repository, repository / ".git"):
-        shutil.chown(path, 12345)
-    said = complaint(repository)
-    assert said is not None
-    assert said.startswith("git does not trust this checkout, because another user owns it: ")
-    subprocess.run(["sh", "-c", said.rpartition(": ")[2]], check=True)
-    assert complaint(repository) is None, "the remedy is the remedy"
 
 
 def test_outside_a_repository_git_has_no_objection(tmp_path: Path) -> None:

@@ -241,6 +241,7 @@ def header(size: int, kind: bytes = tarfile.REGTYPE, name: str = "x/out/a") -> b
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
+@pytest.mark.size
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "READ_LIMIT", 1 << 20)
     monkeypatch.setattr(archive, "ENTRIES", 500)

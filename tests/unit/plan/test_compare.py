@@ -178,6 +178,7 @@ def layered(width: int, depth: int, changed: str) -> tuple[Graph, str]:
     return graph, drv(graph, "top", *row)
 
 
+@pytest.mark.size
 def test_two_thousand_derivations_each_looked_at_once() -> None:
     old, a = layered(20, 100, "1")
     new, b = layered(20, 100, "2")
@@ -195,6 +196,7 @@ def test_two_thousand_derivations_each_looked_at_once() -> None:
     assert len(found.root) > 1900
 
 
+@pytest.mark.size
 def test_a_chain_deeper_than_the_stack() -> None:
     def deep(flag: str) -> tuple[Graph, str]:
         graph: Graph = {}

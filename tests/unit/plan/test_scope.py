@@ -207,6 +207,7 @@ def test_attributes_that_name_the_same_derivation() -> None:
     assert plan.top_of("/s/gcc.drv") in ("packages.default", "checks.lib")
 
 
+@pytest.mark.size
 @pytest.mark.parametrize("scope", ["own", "closure"])
 def test_five_thousand_levels(scope: Scope) -> None:
     deep = [drv("d0"), *(drv(f"d{n}", f"d{n - 1}") for n in range(1, 5000))]

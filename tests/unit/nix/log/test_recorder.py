@@ -202,6 +202,7 @@ def test_the_watcher_hears_of_every_activity_once() -> None:
     assert [at for *_, at in heard] == sorted(at for *_, at in heard)
 
 
+@pytest.mark.size
 def test_a_million_lines_stay_under_100_mb() -> None:
     """The whole process, interpreter and modules included, measured by the system."""
     code = """

@@ -93,18 +93,6 @@ def test_visible_keeps_both_ends_of_a_long_name() -> None:
     assert short.endswith("-the-end")
 
 
-def test_a_gantt_label_stays_a_label(mermaid: Any) -> None:
-    values = [*HOSTILE, "section x", "click", "title", "dateFormat", "a:b:c", "x;y", "a, b", "done, crit"]
-    head = "gantt\n  dateFormat YYYY-MM-DD\n  section S\n"
-    answers = mermaid(
-        [f"{head}  ✓ {escape.mermaid(value)} 1 s :2000-01-01, 1d\n  ✓ second :2000-01-02, 1d" for value in values]
-    )
-    for value, answer in zip(values, answers, strict=True):
-        assert answer["ok"], (value, answer)
-        assert [task["section"] for task in answer["tasks"]] == ["S", "S"], value
-        assert [task["label"].strip()[-3:] for task in answer["tasks"]] == ["1 s", "ond"], value
-
-
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_workflow_command_stays_one_command(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     issue_command("error", {"title": escape.visible(value)}, escape.visible_lines(value))

@@ -11,26 +11,19 @@ from typing import Any
 import msgspec
 import pytest
 
+import reports
 from nix_repro.output.render import phrases
 from nix_repro.output.render.summary import LEFT_OUT_FIRST, SUMMARY_LIMIT, render_summary
 from nix_repro.output.render.timeline import LONGEST, MERMAID_LIMIT, timeline
 from nix_repro.reasons import PATH_REWRITING
 from nix_repro.report import (
     Build,
-    BuiltBecause,
     Caches,
-    Change,
     DerivationReport,
     Finding,
-    Layer,
-    LockChange,
-    Phase,
     Policy,
     Report,
-    Scenario,
-    Skipped,
     SuiteRun,
-    Target,
     Trend,
 )
 
@@ -126,78 +119,15 @@ def test_no_headline_says_more_than_was_seen(clean: Report, named: Any) -> None:
     assert "reproducible" not in phrases.headline(report).sentence
 
 
-def hostile_report(base: Report, word: str) -> Report:
-    """Every field that a flake, a build, a cache or a file system can write, set to the same hostile word."""
-    path = f"/nix/store/{'0' * 32}-{word}"
-    finding = Finding(
-        output=word,
-        path=word,
-        cause="unknown",
-        confidence="low",
-        because=word,
-        fix=word,
-        snippet=word,
-        a=word,
-        b=word + "2",
-        offset=3,
-    )
-    derivations = tuple(
-        replace(
-            derivation,
-            name=f"{word}{number}",
-            drv_path=f"{path}{number}.drv",
-            attrs=(f"packages.x86_64-linux.{word}",),
-            reason=word,
-            findings=(finding, finding) if derivation.verdict == "divergent" else (),
-            reproduce=word,
-            outputs={word: next(iter(derivation.outputs.values()))},
-            builds=tuple(replace(build, log=word) for build in derivation.builds),
-        )
-        for number, derivation in enumerate(base.derivations)
-    )
-    return replace(
-        base,
-        tool=word,
-        system=word,
-        commit=word,
-        nix_version=word,
-        environment={word: word},
-        rebuilder=word,
-        fail_on=(word,),
-        derivations=derivations,
-        skipped=(Skipped(reason=word, count=4, examples=(word, path)),),
-        variations=tuple(replace(variation, name=word, reason=word) for variation in base.variations),
-        scenario=Scenario(name="warm", because=word),
-        targets=(Target(name=word, limit=1, actual=2, ok=False, advice=word),),
-        caches=Caches(
-            hit_rate=0.5,
-            layers=(Layer(name=word, url=word, paths=1, bytes=1, seconds=1),),
-            built=(BuiltBecause(drv_path=path, why="changed", root_change=word, change_class="full"),),
-            incidents=(word,),
-            change=Change(
-                base=word,
-                change_class="full",
-                derivations=3,
-                lock=(LockChange(input=word, old_rev=word, new_rev=word, old_date=word, new_date=word, derivations=1),),
-            ),
-        ),
-        test=SuiteRun(command=word, status="failed", ran=(word,), cached=(word,), failed=(word,), log=word),
-        policies=(Policy(expression=word, failed=True),),
-        history=(Trend(name=word, actual=1, median=2, runs=3, regression=True),),
-        warnings=(word,),
-    )
-
-
 def shape(page: Any) -> list[str]:
     """The elements in order, without the spans that keep a dollar sign from being mathematics."""
     return [name for name, _ in page.elements if name != "span"]
 
 
-def test_hostile_words_change_nothing_about_the_page(diverged: Report, github: Any, mermaid: Any) -> None:
-    harmless = github(render_summary(hostile_report(diverged, "harmless")))
-    diagrams = []
+def test_hostile_words_change_nothing_about_the_page(diverged: Report, github: Any) -> None:
+    harmless = github(render_summary(reports.hostile(diverged, "harmless")))
     for word in HOSTILE:
-        page = github(render_summary(hostile_report(diverged, word)))
+        page = github(render_summary(reports.hostile(diverged, word)))
         assert shape(page) == shape(harmless), word
         for name, attributes in page.elements:
             assert set(attributes) <= {"align", "lang"} or (name, attributes) == ("details", {"open": None}), (
@@ -206,64 +136,13 @@ def test_hostile_words_change_nothing_about_the_page(diverged: Report, github: A
             )
         assert set(page.comments) <= {" "}
         assert [language for language, _ in page.blocks] == [language for language, _ in harmless.blocks]
-        diagrams += [text for language, text in page.blocks if language == "mermaid"]
-    answers = mermaid(diagrams)
-    assert len(answers) == len(HOSTILE)
-    bars = [(task["section"], task["start"], task["end"]) for task in answers[0]["tasks"]]
-    assert len(bars) > 20
-    for word, answer in zip(HOSTILE, answers, strict=True):
-        assert answer["ok"], (word, answer)
-        assert [(task["section"], task["start"], task["end"]) for task in answer["tasks"]] == bars, word
 
 
-def test_the_timeline_has_phases_and_builds_where_they_ran(diverged: Report, mermaid: Any) -> None:
-    drawn = timeline(diverged)
-    assert drawn is not None
-    [answer] = mermaid([drawn.diagram])
-    assert answer["type"] == "gantt"
-    sections = [task["section"] for task in answer["tasks"]]
-    assert set(sections) == {"Phases", "First build", "Rebuild"}
-    rebuild = next(task for task in answer["tasks"] if task["label"].startswith("▸ rebuild"))
-    assert rebuild["end"] - rebuild["start"] == 76_100
-    assert drawn.pruned is None
-
-
-def test_installing_before_the_run_shifts_the_timeline(clean: Report, mermaid: Any) -> None:
-    install = Phase(name="install", seconds=6, started=-10)
-    drawn = timeline(replace(clean, phases=(install, *clean.phases)))
-    assert drawn is not None
-    [answer] = mermaid([drawn.diagram])
-    first, evaluate = answer["tasks"][:2]
-    assert first["label"].startswith("▸ install")
-    assert evaluate["start"] - first["start"] == 10_000
-
-
-def many(base: Report, count: int, verdict: str = "reproducible", log: str | None = None) -> Report:
-    like = (
-        next(d for d in base.derivations if d.verdict == "divergent" and d.findings)
-        if verdict == "divergent"
-        else base.derivations[-1]
-    )
-    derivations = tuple(
-        replace(
-            like,
-            drv_path=f"/nix/store/{number:032d}-package-{number}.drv",
-            name=f"package-{number}",
-            verdict=verdict,
-            marks=(),
-            builds=(
-                Build(round=1, status="built", started=float(number % 97), seconds=1.0 + number / 1000, log=log),
-                Build(round=2, status="built", started=100.0 + number % 97, seconds=1.0 + number / 1000),
-            ),
-        )
-        for number in range(count)
-    )
-    return replace(base, derivations=derivations)
-
-
+@pytest.mark.size
 @pytest.mark.parametrize("verdict", ["reproducible", "divergent", "build-failed"])
-def test_five_thousand_derivations_fit_and_are_quick(diverged: Report, github: Any, mermaid: Any, verdict: str) -> None:
-    report = many(diverged, 5000, verdict, log="a line of a log\n" * 5000 if verdict == "build-failed" else None)
+def test_five_thousand_derivations_fit_and_are_quick(diverged: Report, github: Any, verdict: str) -> None:
+    log = "a line of a log\n" * 5000 if verdict == "build-failed" else None
+    report = reports.many(diverged, 5000, verdict, log)
     started = time.process_time()
     markdown = render_summary(report)
     taken = time.process_time() - started
@@ -272,13 +151,11 @@ def test_five_thousand_derivations_fit_and_are_quick(diverged: Report, github: A
     page = github(markdown)
     assert "in the JSON report only" in page.text
     assert f"The {LONGEST} longest of 10,000 builds" in page.text
-    [answer] = mermaid([text for language, text in page.blocks if language == "mermaid"])
-    assert answer["ok"]
-    assert sum(task["section"] != "Phases" for task in answer["tasks"]) == LONGEST
 
 
+@pytest.mark.size
 def test_a_diagram_never_exceeds_githubs_limit(diverged: Report) -> None:
-    drawn = timeline(many(diverged, 2000))
+    drawn = timeline(reports.many(diverged, 2000))
     assert drawn is not None
     assert len(drawn.diagram) < MERMAID_LIMIT
 
@@ -304,10 +181,11 @@ def test_sections_are_left_out_in_order_and_named(diverged: Report, named: Any, 
     assert seen[-1] >= 5
 
 
+@pytest.mark.size
 @pytest.mark.parametrize("word", ["|<>&" * 60, "\u202e" * 240, "name"])
 @pytest.mark.parametrize("limit", [4000, 20_000, 65_536])
 def test_a_small_limit_holds_for_the_worst_names(diverged: Report, github: Any, word: str, limit: int) -> None:
-    report = hostile_report(many(diverged, 300, "divergent"), word)
+    report = reports.hostile(reports.many(diverged, 300, "divergent"), word)
     markdown = render_summary(report, limit_bytes=limit)
     assert len(markdown.encode()) <= limit
     assert github(markdown).text.count("300 of 300 derivations diverge") == 1
