@@ -127,20 +127,27 @@ def _part(draft: Draft, drafts: Sequence[Draft]) -> Draft:
 
 
 def _inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:
-    """A derived draft takes the cause of the best draft of its source."""
-    if draft.source is None:
-        return draft
-    roots = [
-        other for other in drafts if other.source is None and other.path.split("!")[0] == draft.source.split("!")[0]
-    ]
-    roots = [other for other in roots if other.path.startswith(draft.source)] or roots
-    if not roots:
+    """A derived draft takes the cause of the best draft of its source, or of what that in turn derives from."""
+    if draft.source is None or not (roots := _roots(draft.source, drafts)):
         return draft
     root = min(roots, key=_order)
     best = draft.best
     confidence: Confidence = root.best.confidence if draft.source != draft.path else "low"
     evidence = Evidence(root.best.cause, confidence, draft.words, best.a, best.b, best.offset, best.text, derived=True)
     return Draft(draft.path, evidence, draft.places, draft.source)
+
+
+def _roots(source: str | None, drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts that are no derived ones, of a source or of the source's own one: a digest of digests."""
+    asked: set[str] = set()
+    while source is not None and source not in asked:
+        asked.add(source)
+        file = source.split("!")[0]
+        roots = [other for other in drafts if other.source is None and other.path.split("!")[0] == file]
+        if roots:
+            return [other for other in roots if other.path.startswith(source)] or roots
+        source = next((other.source for other in drafts if other.path == source), None)
+    return []
 
 
 def _order(draft: Draft) -> tuple[bool, int, bool]:

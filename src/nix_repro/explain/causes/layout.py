@@ -18,6 +18,8 @@ POINTER = re.compile(
     rb"|(?<![0-9a-z])[0-9a-f]{8,16}-[0-9a-f]{8,16}(?=[ \t]+[r-][w-][x-][ps])"
     rb"|(?<![0-9a-z])0000(?:7f|7e|55|56)[0-9a-f]{10}(?![0-9a-z])"
 )
+#: Bits of an address that are drawn wherever it is drawn at all.
+MIDDLE = 0xFFFF0000
 
 
 def pointer_text(pair: Pair, _context: Context) -> Match | None:
@@ -30,13 +32,13 @@ def pointer_text(pair: Pair, _context: Context) -> Match | None:
 
 def pointer_bytes(pair: Pair, _context: Context) -> Match | None:
     """Eight bytes that read as a user-space address on both sides. Pages move as a whole, so the low twelve bits
-    agree."""
+    agree; the middle bits never do, or it is a small number behind something else."""
     if pair.text or len(pair.a) != len(pair.b):
         return None
     for span in differing_spans(pair.a, pair.b, 64):
         for at in range(max(0, span.start - 7), min(span.end, len(pair.a) - 7)):
             (left,), (right,) = struct.unpack_from("<Q", pair.a, at), struct.unpack_from("<Q", pair.b, at)
-            if left != right and all(value >> 40 in (0x55, 0x56, 0x7E, 0x7F) for value in (left, right)):
+            if (left ^ right) & MIDDLE and all(value >> 40 in (0x55, 0x56, 0x7E, 0x7F) for value in (left, right)):
                 same_page_offset = left & 0xFFF == right & 0xFFF
                 words = f"{left:#x} and {right:#x} have the shape of addresses in a program's memory"
                 return Match(

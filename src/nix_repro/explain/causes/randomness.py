@@ -63,6 +63,13 @@ SHAPES = (
         re.compile(rb"\$(?:[156y]|2[abxy]?|7|argon2\w*|pbkdf2[\w-]*|scrypt)\$[A-Za-z0-9./$=,+-]{16,200}"),
         "high",
     ),
+    # Its digits alone would be a hexadecimal token.
+    Shape(
+        "a floating-point number of many digits",
+        re.compile(rb"(?<![\w.])-?\d{1,3}\.\d{9,20}(?:e-?\d+)?(?![\w.])"),
+        "low",
+        form="number",
+    ),
     Shape(
         "a hexadecimal token",
         re.compile(rb"(?i)(?<![0-9a-z])(?:0x)?(?=[a-f0-9]*[0-9])[0-9a-f]{6,256}(?![0-9a-z])"),
@@ -76,12 +83,6 @@ SHAPES = (
         ),
         "low",
         opaque=True,
-    ),
-    Shape(
-        "a floating-point number of many digits",
-        re.compile(rb"(?<![\w.])-?\d{1,3}\.\d{9,20}(?:e-?\d+)?(?![\w.])"),
-        "low",
-        form="number",
     ),
 )
 

@@ -211,13 +211,10 @@ def _packed(code: str, unit: float, zero: float = 0) -> Callable[[bytes], Instan
 
 def _dos(data: bytes) -> Instant | None:
     time, date = struct.unpack("<HH", data)
-    try:
-        fields = (date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, (time & 31) * 2
-        if not (1 <= fields[1] <= 12 and 1 <= fields[2] <= 31 and fields[3] < 24 and fields[4] < 60 and fields[5] < 60):
-            return None
-        return Instant(calendar.timegm((*fields, 0, 0, 0)), 2, local=True)
-    except ValueError:
+    fields = (date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, (time & 31) * 2
+    if not (1 <= fields[1] <= 12 and 1 <= fields[2] <= 31 and fields[3] < 24 and fields[4] < 60 and fields[5] < 60):
         return None
+    return Instant(calendar.timegm((*fields, 0, 0, 0)), 2, local=True)
 
 
 def _png(data: bytes) -> Instant | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.compare.blob import CHUNK, Blob, StreamBlob, chunks
+from nix_repro.explain.compare.blob import CHUNK, Blob, StreamBlob
 from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
 
 INSIDE = "in the decompressed content"
+#: Bytes given to a decompressor at a time: what comes after the end of a stream is copied.
+FED = 64 << 10
 
 
 class Bounded(Protocol):
@@ -48,23 +51,29 @@ class Inflate:
         return self.inner.decompress(self.inner.unconsumed_tail + data, max_length)
 
 
-def unpack(blob: Blob, budget: Budget, decompressor: Bounded) -> StreamBlob:
-    """The first stream of a compressed blob, cut at what the budget allows."""
+def unpack(blob: Blob, budget: Budget, begin: Callable[[], Bounded]) -> StreamBlob:
+    """The content of a compressed blob, cut at what the budget allows. Streams follow each other where several packers
+    worked at once, and zeros may fill up the end."""
     out = StreamBlob()
-    for chunk in chunks(blob):
-        data = chunk
-        while not decompressor.eof:
-            piece = decompressor.decompress(data, CHUNK)
+    stream: Bounded | None = None
+    offset, whole = 0, False
+    while data := blob.read(offset, FED):
+        offset += len(data)
+        while data or (stream is not None and not stream.needs_input):
+            if stream is None:
+                data = data.lstrip(b"\0")
+                if not data:
+                    break
+                stream = begin()
+            piece = stream.decompress(data, CHUNK)
             data = b""
             if out.size + len(piece) > budget.member or not budget.unpack(len(piece)) or budget.expired():
                 budget.say("a compressed file holds more than is unpacked for a comparison")
                 return out
             out.append(piece)
-            if decompressor.needs_input:
-                break
-        if decompressor.eof:
-            return out
-    if not out.size:
+            if stream.eof:
+                data, stream, whole = stream.unused_data, None, True
+    if not out.size and not whole:
         raise NotThis
     return out
 
@@ -87,15 +96,15 @@ def open_gzip(blob: Blob, budget: Budget) -> Container:
         Field("operating system", head[9]),
         Field("original name", original),
     )
-    return wrapped("gzip", unpack(blob, budget, Inflate(31)), fields)
+    return wrapped("gzip", unpack(blob, budget, lambda: Inflate(31)), fields)
 
 
 def open_xz(blob: Blob, budget: Budget) -> Container:
-    return wrapped("xz", unpack(blob, budget, lzma.LZMADecompressor(memlimit=512 << 20)))
+    return wrapped("xz", unpack(blob, budget, lambda: lzma.LZMADecompressor(memlimit=512 << 20)))
 
 
 def open_bzip2(blob: Blob, budget: Budget) -> Container:
-    return wrapped("bzip2", unpack(blob, budget, bz2.BZ2Decompressor()))
+    return wrapped("bzip2", unpack(blob, budget, bz2.BZ2Decompressor))
 
 
 def open_zstd(blob: Blob, budget: Budget) -> Container:
