@@ -126,27 +126,3 @@ def test_what_was_copied_from_an_input_is_not_made_here(tmp_path: Path) -> None:
     assert own.cause == "timestamp"
     (other,) = explain(tmp_path, b"0f" * 32, b"7a" * 32, context)
     assert other.cause != "propagated"
-
-
-def entry(name: bytes, data: bytes, inode: int, at: int) -> bytes:
-    numbers = (inode, 0o100644, 0, 0, 1, at, len(data), 0, 0, 0, 0, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name + b"\0"
-    return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
-
-
-def test_cpio(tmp_path: Path) -> None:
-    def archive(inode: int, at: int, text: bytes = b"x\n") -> bytes:
-        return (
-            entry(b"init", b"same\n", inode, at)
-            + entry(b"etc/one", text, inode + 1, at)
-            + entry(b"TRAILER!!!", b"", 0, 0)
-        )
-
-    (times,) = explain(tmp_path, archive(1, STARTED + 1), archive(1, STARTED + 1201))
-    assert (times.path, times.cause, times.confidence) == ("!etc/one", "timestamp", "high")
-    (inodes,) = explain(tmp_path, archive(7, 1), archive(912, 1))
-    assert (inodes.path, inodes.cause) == ("!etc/one", "archive-metadata")
-    (text,) = explain(tmp_path, archive(1, 1, b"at %d\n" % (STARTED + 1)), archive(1, 1, b"at %d\n" % (STARTED + 1201)))
-    assert (text.path, text.cause) == ("!etc/one", "timestamp")
-    (cut,) = explain(tmp_path, archive(1, 1)[:60], archive(2, 1)[:60])
-    assert cut.cause == "unknown"

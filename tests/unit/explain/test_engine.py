@@ -1,0 +1,75 @@
+"""From differences to findings: the surest first, one a cause and path, and nothing left out unsaid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from binaries import archive, member
+from nix_repro.explain import engine
+from nix_repro.explain.context import Context, Side
+from sides import BUILDS, STARTED, explain
+
+T1, T2 = STARTED + 1, STARTED + 1201
+
+
+def test_the_surest_of_several_places_is_shown(tmp_path: Path) -> None:
+    a, b = (b"x = %d\nmake -j%d all\n" % (cores, cores) for cores in (3, 7))
+    (finding,) = explain(tmp_path, a, b)
+    assert (finding.cause, finding.confidence) == ("parallelism", "high")
+    assert finding.a == "make -j3 all"
+    assert finding.because.endswith("; places in the file that differ: 2")
+
+
+def test_the_surest_finding_comes_first_and_the_unexplained_last(tmp_path: Path) -> None:
+    a = {"a": b"cat", "b": b"token: 8f14e45fceea167a", "c": b"at %d" % T1}
+    b = {"a": b"dog", "b": b"token: c9f0f895fb98ab91", "c": b"at %d" % T2}
+    findings = explain(tmp_path, a, b)
+    assert [(item.path, item.cause, item.confidence) for item in findings] == [
+        ("c", "timestamp", "high"),
+        ("b", "randomness", "low"),
+        ("a", "unknown", "low"),
+    ]
+
+
+def test_findings_beyond_the_most_that_are_listed_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST", 3)
+    names = [f"f{n}" for n in range(8)]
+    findings = explain(tmp_path, dict.fromkeys(names, b"cat"), dict.fromkeys(names, b"dog"))
+    assert len(findings) == 4
+    assert findings[-1].because == "not everything was compared: 5 more findings are not listed"
+
+
+def library(*names: bytes) -> dict[str, bytes]:
+    return {"x.a": archive(*(member(name + b"/", b"same") for name in names))}
+
+
+def test_members_in_another_order(tmp_path: Path) -> None:
+    (finding,) = explain(tmp_path, library(b"a.o", b"b.o", b"c.o"), library(b"c.o", b"b.o", b"a.o"))
+    assert (finding.path, finding.cause, finding.confidence) == ("x.a", "ordering", "high")
+    assert finding.because == "both archives have the same members in another order"
+    assert "ar crD" in (finding.snippet or "")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "path", "because"),
+    [
+        ((b"a.o", b"b.o"), (b"a.o",), "x.a!b.o", "it exists only in the build"),
+        ((b"a.o",), (b"a.o", b"b.o"), "x.a!b.o", "it exists only in the rebuild"),
+        ((b"a.o", b"cat.o"), (b"a.o", b"dog.o"), "x.a!cat.o", "its name differs, and no cause can be told from the"),
+    ],
+)
+def test_a_member_that_only_one_side_has(
+    tmp_path: Path, a: tuple[bytes, ...], b: tuple[bytes, ...], path: str, because: str
+) -> None:
+    (finding,) = explain(tmp_path, library(*a), library(*b))
+    assert (finding.path, finding.cause) == (path, "unknown")
+    assert finding.because.startswith(because)
+
+
+def test_what_is_known_of_one_build_alone_says_nothing(tmp_path: Path) -> None:
+    half = Context(a=Side(window=BUILDS.a.window, cores=3, build_dir="/build"))
+    (finding,) = explain(tmp_path, b"at %d" % T1, b"at %d" % T2, half)
+    assert finding.confidence == "low"
+    assert finding.because.endswith("when the builds ran is not known")
