@@ -14,7 +14,7 @@ from nix_repro.build.rebuild.choose import choose
 from nix_repro.config import Config
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.metrics.phases import NOTED, job_phases
-from nix_repro.nix.caches.lookup import Caches
+from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.processes import Processes
 from nix_repro.observations import Tree
@@ -78,7 +78,7 @@ def plan_only(
     missing = [
         o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present
     ]
-    caches = Caches(run.nix, run.nix.settings().get("substituters", []))
+    caches = BinaryCaches(run.nix, run.nix.settings().get("substituters", []))
     where = caches.where(missing)
     for url, why in caches.unreachable.items():
         run.warn(f"cache {url}: {why}")

@@ -59,10 +59,10 @@ class Config:
     diffoscope: str = "auto"
 
 
-Layer = Mapping[str, settings.Setting]
+ConfigLayer = Mapping[str, settings.Setting]
 
 
-def load(layers: Iterable[Layer]) -> Config:
+def load(layers: Iterable[ConfigLayer]) -> Config:
     """The configuration, later layers winning. Raises `UsageError` that names the place of what is wrong."""
     merged: dict[str, settings.Setting] = {}
     targets: list[Limit] = []
@@ -73,13 +73,13 @@ def load(layers: Iterable[Layer]) -> Config:
     return Config(**{key: _PARSERS[key](setting) for key, setting in merged.items()} | {"targets": tuple(targets)})
 
 
-def layer(values: Mapping[str, Any], where: str) -> Layer:
+def layer(values: Mapping[str, Any], where: str) -> ConfigLayer:
     """Values that were given, by field name; None means not given. `where` has `{}` for the option's name."""
     given = {key: value for key, value in values.items() if value is not None and value != ()}
     return {key: settings.Setting(value, where.format(key.replace("_", "-"))) for key, value in given.items()}
 
 
-def read_file(path: Path) -> Layer:
+def read_file(path: Path) -> ConfigLayer:
     """The settings in a `.nix-repro.yml`. Raises `UsageError` with file and line."""
     import yaml
 

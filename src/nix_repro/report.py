@@ -45,11 +45,11 @@ PhaseName = Literal["install", "cache", "evaluate", "fetch", "build", "test", "r
 SEVERITY: tuple[Verdict, ...] = ("divergent", "build-failed", "rebuild-failed", "unverified", "reproducible")
 
 
-class Base(msgspec.Struct, frozen=True, kw_only=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the report: immutable, built by keyword, equal by value."""
 
 
-class Hash(Base, frozen=True, kw_only=True):
+class Hash(Part, frozen=True, kw_only=True):
     """One observation of an output's content.
 
     `nar_hash` is SRI (`sha256-<base64>`). `source` says how it came about; `present` means that the path was valid
@@ -61,7 +61,7 @@ class Hash(Base, frozen=True, kw_only=True):
     origin: str
 
 
-class Output(Base, frozen=True, kw_only=True):
+class Output(Part, frozen=True, kw_only=True):
     """One output of a derivation. `path` is null while a content-addressed output has never been built. `diffoscope` is
     diffoscope's page about it, relative to the report directory, when there is one."""
 
@@ -72,7 +72,7 @@ class Output(Base, frozen=True, kw_only=True):
     diffoscope: str | None = None
 
 
-class Build(Base, frozen=True, kw_only=True):
+class Build(Part, frozen=True, kw_only=True):
     """One attempt at a derivation. Round 1 is the build; rounds from 2 on are rebuilds; `isolated` ones ran with the
     first build's inputs.
 
@@ -88,7 +88,7 @@ class Build(Base, frozen=True, kw_only=True):
     isolated: bool = False
 
 
-class Finding(Base, frozen=True, kw_only=True):
+class Finding(Part, frozen=True, kw_only=True):
     """Why two builds of an output differ, in one place of it.
 
     `path` is relative to the output, members inside archives after `!`. `because` is the evidence, `fix` is what to
@@ -109,7 +109,7 @@ class Finding(Base, frozen=True, kw_only=True):
     derived_from: str | None = None
 
 
-class DerivationReport(Base, frozen=True, kw_only=True):
+class DerivationReport(Part, frozen=True, kw_only=True):
     """What was found about one derivation in scope.
 
     `attrs` are the installables that name it, empty for dependencies. `reason` is never null when the verdict is
@@ -130,7 +130,7 @@ class DerivationReport(Base, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
 
 
-class Skipped(Base, frozen=True, kw_only=True):
+class Skipped(Part, frozen=True, kw_only=True):
     """Derivations that were looked at and left out of the comparison, with the reason they share."""
 
     reason: str
@@ -138,7 +138,7 @@ class Skipped(Base, frozen=True, kw_only=True):
     examples: tuple[str, ...]
 
 
-class Variation(Base, frozen=True, kw_only=True):
+class Variation(Part, frozen=True, kw_only=True):
     """Something held different between build and rebuild, on purpose or as a side effect of the rebuilder."""
 
     name: str
@@ -146,7 +146,7 @@ class Variation(Base, frozen=True, kw_only=True):
     reason: str
 
 
-class Phase(Base, frozen=True, kw_only=True):
+class Phase(Part, frozen=True, kw_only=True):
     """Wall-clock seconds of one phase. `started` counts from the start of the run. Phases may overlap: fetching and
     building do."""
 
@@ -155,14 +155,14 @@ class Phase(Base, frozen=True, kw_only=True):
     started: float = 0.0
 
 
-class Scenario(Base, frozen=True, kw_only=True):
+class Scenario(Part, frozen=True, kw_only=True):
     """Which row of the targets table applies, and why it was chosen."""
 
     name: ScenarioName
     because: str
 
 
-class Target(Base, frozen=True, kw_only=True):
+class Target(Part, frozen=True, kw_only=True):
     """A limit and what was measured. Seconds for phases, a ratio from 0 to 1 for the hit rate. `ok` is null when the
     value could not be measured."""
 
@@ -173,7 +173,7 @@ class Target(Base, frozen=True, kw_only=True):
     advice: str | None = None
 
 
-class Layer(Base, frozen=True, kw_only=True):
+class Layer(Part, frozen=True, kw_only=True):
     """What one cache layer served: paths, bytes (NAR size) and the wall-clock seconds in which it was at work."""
 
     kind: LayerKind | None = None
@@ -184,7 +184,7 @@ class Layer(Base, frozen=True, kw_only=True):
     seconds: float | None
 
 
-class BuiltBecause(Base, frozen=True, kw_only=True):
+class BuiltBecause(Part, frozen=True, kw_only=True):
     """Why a derivation was built instead of being fetched."""
 
     drv_path: str
@@ -193,7 +193,7 @@ class BuiltBecause(Base, frozen=True, kw_only=True):
     change_class: ChangeClass | None = None
 
 
-class LockChange(Base, frozen=True, kw_only=True):
+class LockChange(Part, frozen=True, kw_only=True):
     """A flake input that another revision was locked for. Revisions and dates (ISO) are null where the lock has none;
     `derivations` changed because of it, null when several inputs changed at once and nobody can tell."""
 
@@ -205,7 +205,7 @@ class LockChange(Base, frozen=True, kw_only=True):
     derivations: int | None = None
 
 
-class Change(Base, frozen=True, kw_only=True):
+class Change(Part, frozen=True, kw_only=True):
     """This run against the base it was compared with: the class of the change and how many derivations it touches."""
 
     base: str
@@ -214,7 +214,7 @@ class Change(Base, frozen=True, kw_only=True):
     lock: tuple[LockChange, ...] = ()
 
 
-class Caches(Base, frozen=True, kw_only=True):
+class Caches(Part, frozen=True, kw_only=True):
     """What the cache layers did. `hit_rate` is null when nothing could have been a hit."""
 
     hit_rate: float | None = None
@@ -224,7 +224,7 @@ class Caches(Base, frozen=True, kw_only=True):
     change: Change | None = None
 
 
-class SuiteRun(Base, frozen=True, kw_only=True):
+class SuiteRun(Part, frozen=True, kw_only=True):
     """The test phase: a command, or the flake's checks. `cached` names checks whose result was there already: they
     were not run. `log` is the end of what a command that failed printed."""
 
@@ -236,14 +236,14 @@ class SuiteRun(Base, frozen=True, kw_only=True):
     log: str | None = None
 
 
-class Policy(Base, frozen=True, kw_only=True):
+class Policy(Part, frozen=True, kw_only=True):
     """A `fail-when` expression, and whether it was true of this report."""
 
     expression: str
     failed: bool
 
 
-class Trend(Base, frozen=True, kw_only=True):
+class Trend(Part, frozen=True, kw_only=True):
     """One number of this run against the median of `runs` earlier ones of the default branch."""
 
     name: str
@@ -253,7 +253,7 @@ class Trend(Base, frozen=True, kw_only=True):
     regression: bool
 
 
-class Report(Base, frozen=True, kw_only=True):
+class Report(Part, frozen=True, kw_only=True):
     """Everything one run found. See docs/report.md for the contract."""
 
     version: Literal[1] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +99,18 @@ def rooms() -> list[Path]:
 @pytest.mark.parametrize("room", rooms(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_room_says_what_belongs_there(room: Path) -> None:
     assert ast.get_docstring(ast.parse((room / "__init__.py").read_text("utf-8")))
+
+
+def types(tree: ast.Module) -> Iterator[str]:
+    """The classes of a module, and its names for other types."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (t.id for t in node.targets if isinstance(t, ast.Name) and t.id[:1].isupper() > t.id.isupper())
+
+
+def test_no_two_types_have_the_same_name() -> None:
+    """A name means one thing, in whatever room it is read."""
+    found = Counter(name for tree in MODULES.values() for name in types(tree))
+    assert [name for name, times in found.items() if times > 1] == []

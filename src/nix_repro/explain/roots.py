@@ -32,7 +32,7 @@ class StoppableBudget(Budget):
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanations:
     """Findings by .drv path, and what there was no time for, as `NAME (OUTPUT)`."""
 
     findings: dict[str, tuple[Finding, ...]]
@@ -41,7 +41,7 @@ class Explained:
 
 def explain_roots(
     plan: Plan, roots: Sequence[str], seen: Observations, here: Side, stopped: Callable[[], bool]
-) -> Explained:
+) -> Explanations:
     """Explain the divergent derivations whose trees were kept; as many as there is time for, and no more when it is
     `stopped`. `here` is what all builds of the run have in common."""
     deadline = time.monotonic() + TOTAL
@@ -56,11 +56,11 @@ def explain_roots(
                 late.append(f"{plan.derivations[drv_path].name} ({output})")
                 continue
             if stopped():
-                return Explained(found, tuple(late))
+                return Explanations(found, tuple(late))
             context = _context(plan, drv_path, output, trees, seen, here)
             budget = StoppableBudget(stopped=stopped)
             found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, budget))
-    return Explained(found, tuple(late))
+    return Explanations(found, tuple(late))
 
 
 def _context(

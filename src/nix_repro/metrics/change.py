@@ -39,7 +39,7 @@ _ORDER: tuple[ChangeClass, ...] = ("full", "partial", "none")
 
 
 @dataclass(frozen=True)
-class Context:
+class ChangeContext:
     """What the classes depend on besides the derivations: the files that changed in the repository (None: not known),
     the lock's changes, and the repository's own derivations."""
 
@@ -54,7 +54,7 @@ def idle(path: str) -> bool:
     return bool(_TEXT.search(path)) or path.endswith(".md") or parts[-1] in _IDLE_NAMES or parts[0] in _IDLE_DIRECTORIES
 
 
-def classify(root: Root, files: Sequence[str] | None, context: Context) -> ChangeClass:
+def classify(root: Root, files: Sequence[str] | None, context: ChangeContext) -> ChangeClass:
     """The class of one root change; `files` are those that differ when it is a source, None when nobody can tell.
 
     full: another lock, interpreter, compiler or builder; partial: source or configuration; none: what should have
@@ -94,7 +94,7 @@ def classify_all(against: Against, own: Collection[str]) -> Classified:
     """Every root change of a comparison with its class. `own` are the repository's own derivations."""
     base, comparison = against.base, against.comparison
     lock = lock_changes(base.old_lock, base.new_lock) if base.files is not None else []
-    context = Context(base.files, lock, own)
+    context = ChangeContext(base.files, lock, own)
     roots = {root: classify(root, files, context) for root, files in against.files.items()}
     whole = worst(roots.values(), new=None in comparison.pairs.values())
     return Classified(roots, whole, with_blast(lock, comparison, roots))

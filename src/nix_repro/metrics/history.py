@@ -22,7 +22,7 @@ _NAMES = ("evaluate", "fetch", "build", "test", "verification", "total", HIT_RAT
 _BYTES = 4 << 20
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a run. `default` says that it was one of the default branch's; `values` are seconds by
     phase, the total without verification, and the hit rate."""
 
@@ -38,13 +38,13 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     """The history file. Other versions are not read."""
 
     version: int = 1
-    runs: tuple[Entry, ...] = ()
+    runs: tuple[HistoryEntry, ...] = ()
 
 
-def entry(report: Report, *, default: bool) -> Entry:
+def entry(report: Report, *, default: bool) -> HistoryEntry:
     """What is remembered of a run."""
     values = measured(report.phases, report.caches.hit_rate)
-    return Entry(
+    return HistoryEntry(
         started=report.started,
         commit=report.commit,
         system=report.system,
@@ -54,7 +54,7 @@ def entry(report: Report, *, default: bool) -> Entry:
     )
 
 
-def compare(runs: Sequence[Entry], this: Entry) -> tuple[Trend, ...]:
+def compare(runs: Sequence[HistoryEntry], this: HistoryEntry) -> tuple[Trend, ...]:
     """This run against the median of the default branch's last runs of the same scenario and system."""
     alike = [run for run in runs if run.default and run.scenario == this.scenario and run.system == this.system][
         -COMPARED:
@@ -74,7 +74,7 @@ def _worse(name: str, actual: float, usual: float) -> bool:
     return actual > usual + much if quantity(name).direction == "at most" else actual < usual - much
 
 
-def read(file: Path) -> tuple[tuple[Entry, ...], str | None]:
+def read(file: Path) -> tuple[tuple[HistoryEntry, ...], str | None]:
     """The runs in the file, and what was wrong with it. No file: no runs, and nothing wrong."""
     try:
         if file.stat().st_size > _BYTES:
@@ -91,7 +91,7 @@ def read(file: Path) -> tuple[tuple[Entry, ...], str | None]:
     )
 
 
-def write(file: Path, runs: Sequence[Entry]) -> str | None:
+def write(file: Path, runs: Sequence[HistoryEntry]) -> str | None:
     """Write the last runs; what went wrong, if anything did."""
     try:
         write_whole(file, msgspec.json.encode(File(runs=tuple(runs[-KEPT:]))) + b"\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nix_repro.nix.caches.kinds import BUILT, LOCAL, RESTORED, Place, normal, recognise
+from nix_repro.nix.caches.kinds import BUILT, LOCAL, RESTORED, CacheLayer, normal, recognise
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.intervals import covered
 from nix_repro.nix.log.recorder import Activity
@@ -19,7 +19,7 @@ def attribute(
     built: Collection[str],
     upstream: Collection[str] = (),
     restored: bool = False,
-) -> dict[str, Place]:
+) -> dict[str, CacheLayer]:
     """The one place every path came from. `built` are the outputs of builders that ran, `fetched` all attempts in
     order: the last one is the one that succeeded, unless the path was built in the end. Anything else was there
     before."""
@@ -32,14 +32,18 @@ def attribute(
 
 
 def layers(
-    places: Mapping[str, Place], sizes: Mapping[str, int], *, fetched: Sequence[Activity], builds: Sequence[Activity]
+    places: Mapping[str, CacheLayer],
+    sizes: Mapping[str, int],
+    *,
+    fetched: Sequence[Activity],
+    builds: Sequence[Activity],
 ) -> tuple[Layer, ...]:
     """What each layer served, in the order in which Nix asks them. The seconds are those in which it was at work."""
-    spans: dict[Place, list[tuple[float, float]]] = {BUILT: [(a.started, a.stopped or a.started) for a in builds]}
+    spans: dict[CacheLayer, list[tuple[float, float]]] = {BUILT: [(a.started, a.stopped or a.started) for a in builds]}
     for activity in fetched:
         if (place := places.get(activity.name)) is not None and place.url == normal(activity.origin):
             spans.setdefault(place, []).append((activity.started, activity.stopped or activity.started))
-    paths: dict[Place, list[str]] = {}
+    paths: dict[CacheLayer, list[str]] = {}
     for path, place in places.items():
         paths.setdefault(place, []).append(path)
     order: tuple[LayerKind, ...] = ("local", "project", "upstream", "built")
@@ -73,7 +77,7 @@ def substitutable(drv: Derivation) -> bool:
 
 
 def hit_rate(
-    places: Mapping[str, Place], outputs: Mapping[str, Derivation], unchanged: Callable[[Derivation], bool]
+    places: Mapping[str, CacheLayer], outputs: Mapping[str, Derivation], unchanged: Callable[[Derivation], bool]
 ) -> HitRate:
     """Needed, unchanged, substitutable outputs that were present or fetched ÷ all such.
 

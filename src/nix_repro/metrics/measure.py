@@ -74,7 +74,7 @@ def measure(facts: Facts) -> Measurements:
         chosen=facts.chosen,
     )
     values = targets.measured(facts.phases, rate.rate)
-    judged = targets.judge_targets(_limits(facts, row.name), values, _evidence(facts, served, rate))
+    judged = targets.judge_targets(_limits(facts, row.name), values, _circumstances(facts, served, rate))
     caches = Caches(
         hit_rate=None if rate.rate is None else round(rate.rate, 4),
         layers=served,
@@ -104,7 +104,7 @@ def _served(facts: Facts, own: set[str]) -> dict[str, int]:
     return dict(counts)
 
 
-def _evidence(facts: Facts, served: Sequence[Layer], rate: HitRate) -> targets.Evidence:
+def _circumstances(facts: Facts, served: Sequence[Layer], rate: HitRate) -> targets.Circumstances:
     seconds: dict[str, float] = {}
     for activity in facts.builds:
         took = (activity.stopped or activity.started) - activity.started
@@ -112,7 +112,7 @@ def _evidence(facts: Facts, served: Sequence[Layer], rate: HitRate) -> targets.E
     derivations = {**facts.plan.derivations, **facts.needs.derivations}
     inputs = {path: tuple(drv.input_drvs) for path, drv in derivations.items()}
     fetching = [layer for layer in served if layer.kind in ("project", "upstream")]
-    return targets.Evidence(
+    return targets.Circumstances(
         builds=[(store_name(path), took) for path, took in seconds.items()],
         path=[(store_name(path), seconds[path]) for path in critical_path(seconds, inputs)],
         missed=[store_name(path) for path in rate.missed],

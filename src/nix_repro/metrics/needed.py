@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nix_repro.metrics.layers import attribute
-from nix_repro.nix.caches.kinds import Place
+from nix_repro.nix.caches.kinds import CacheLayer
 from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation, PathInfo
 from nix_repro.nix.log.recorder import Activity
@@ -20,7 +20,7 @@ class Needs:
     """Every needed path with the one place it came from; its NAR size in bytes; and which derivation makes it, for
     those that are known. `derivations` are the plan's and whatever else was built."""
 
-    places: Mapping[str, Place] = field(default_factory=dict)
+    places: Mapping[str, CacheLayer] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     outputs: Mapping[str, Derivation] = field(default_factory=dict)
     derivations: Mapping[str, Derivation] = field(default_factory=dict)

@@ -63,7 +63,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Circumstances:
     """What an overrun is explained with. `builds` are (name, seconds) of what was built, `path` those of the critical
     path in order; `missed` names what no cache had though nothing changed; `slots` is Nix's max-jobs."""
 
@@ -103,24 +103,24 @@ def measured(phases: Iterable[Phase], hit_rate: float | None) -> dict[str, float
 
 
 def judge_targets(
-    limits: Mapping[str, float], values: Mapping[str, float | None], evidence: Evidence
+    limits: Mapping[str, float], values: Mapping[str, float | None], circumstances: Circumstances
 ) -> tuple[Target, ...]:
     """Every limit held against its value."""
     targets: list[Target] = []
     for name, limit in limits.items():
         actual = values.get(name)
         ok = None if actual is None else quantity(name).met(actual, limit)
-        advice = None if ok is not False else _advice(name, limit, values, evidence)
+        advice = None if ok is not False else _advice(name, limit, values, circumstances)
         targets.append(Target(name=name, limit=limit, actual=actual, ok=ok, advice=advice))
     return tuple(targets)
 
 
-def _advice(name: str, limit: float, values: Mapping[str, float | None], evidence: Evidence) -> str:
+def _advice(name: str, limit: float, values: Mapping[str, float | None], circumstances: Circumstances) -> str:
     match name:
         case "build":
-            return _about_builds(limit, values.get("build") or 0.0, evidence)
+            return _about_builds(limit, values.get("build") or 0.0, circumstances)
         case "fetch":
-            return _about_fetching(evidence)
+            return _about_fetching(circumstances)
         case "test":
             return (
                 "the tests took longer than their limit: run fewer here, or split them into checks that Nix can cache "
@@ -135,9 +135,9 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], evidenc
             said = f"most of it is {largest} ({parts[largest]:.1f} s)"
             # What the limit leaves for it beside the others.
             left = limit - (values.get("total") or 0.0) + (parts[largest] or 0.0)
-            return said if largest == "total" else f"{said}: {_advice(largest, left, values, evidence)}"
+            return said if largest == "total" else f"{said}: {_advice(largest, left, values, circumstances)}"
         case "hit rate":
-            names = some(evidence.missed, _NAMED) or "some paths"
+            names = some(circumstances.missed, _NAMED) or "some paths"
             return f"no cache had {names}, though nothing changed in it: do the default branch's runs write to it?"
         case "rebuild" | "verification" | "explain":
             return (
@@ -153,29 +153,29 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], evidenc
             return f"look at the step that does the {name}: this tool only measures it"
 
 
-def _about_builds(limit: float, seconds: float, evidence: Evidence) -> str:
-    slowest = sorted(evidence.builds, key=lambda build: -build[1])[:_NAMED]
+def _about_builds(limit: float, seconds: float, circumstances: Circumstances) -> str:
+    slowest = sorted(circumstances.builds, key=lambda build: -build[1])[:_NAMED]
     said = (
         "slowest: " + ", ".join(f"{name} {took:.1f} s" for name, took in slowest)
         if slowest
         else "nothing was built to the end"
     )
-    along = sum(took for _, took in evidence.path)
-    if evidence.path:
-        said += f"; critical path {_chain(evidence.path)} = {along:.1f} s"
-    if evidence.missed:
-        return f"{said}; {some(evidence.missed, _NAMED)} did not change and should have come from a cache"
+    along = sum(took for _, took in circumstances.path)
+    if circumstances.path:
+        said += f"; critical path {_chain(circumstances.path)} = {along:.1f} s"
+    if circumstances.missed:
+        return f"{said}; {some(circumstances.missed, _NAMED)} did not change and should have come from a cache"
     # With as many jobs as there is work for, building takes as long as this path does.
     if along > limit or along >= 0.95 * seconds:
         return f"{said}; more cores do not help: split the longest derivation of that path"
-    slots = f" (max-jobs is {evidence.slots})" if evidence.slots is not None else ""
+    slots = f" (max-jobs is {circumstances.slots})" if circumstances.slots is not None else ""
     return f"{said}; builds waited for free slots: more jobs{slots} or a larger runner"
 
 
-def _about_fetching(evidence: Evidence) -> str:
+def _about_fetching(circumstances: Circumstances) -> str:
     rows = [
         f"{name} {paths} paths" + (f" at {size / took / 1e6:.1f} MB/s" if size and took else "")
-        for name, (paths, size, took) in evidence.fetched.items()
+        for name, (paths, size, took) in circumstances.fetched.items()
     ]
     return f"fetched: {', '.join(rows) or 'nothing'}; a smaller closure or a nearer cache shortens it"
 

@@ -19,7 +19,7 @@ from nix_repro.nix.hashes import BASE32
 from nix_repro.nix.store_path import DIGEST, DIGEST_LENGTH, NAME, store_name
 
 #: Derivations by .drv path.
-Show = Callable[[Iterable[str]], Mapping[str, Derivation]]
+ShowOnly = Callable[[Iterable[str]], Mapping[str, Derivation]]
 #: Derivations read of one graph at most; what lies below is not looked at.
 MOST = 50_000
 
@@ -77,7 +77,7 @@ class Comparison:
 
 
 def compare(
-    roots: Sequence[tuple[str | None, str]], known: Collection[str], show_old: Show, show_new: Show
+    roots: Sequence[tuple[str | None, str]], known: Collection[str], show_old: ShowOnly, show_new: ShowOnly
 ) -> Comparison:
     """Compare from pairs of top derivations (old or None, new) downwards. What the old graph has too (`known`) is not
     entered. `show_old` may leave out derivations that are gone: of those only the name is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nix_repro.doctor.diagnose import urgent
 from nix_repro.nix.caches.kinds import normal
-from nix_repro.nix.caches.lookup import Caches
+from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.plan.against import against
 from nix_repro.plan.base import Base, at_revision, from_report
 from nix_repro.plan.installables import evaluate
@@ -19,7 +19,7 @@ def plan_run(run: Run) -> Plan:
     with run.phase("evaluate", "evaluating"):
         installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
         urls = _upstream_urls(run)
-        caches = Caches(run.nix, urls)
+        caches = BinaryCaches(run.nix, urls)
         plan = run.plan = make_plan(
             installables,
             run.config.scope,

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 import reports
 from nix_repro.metrics import history
-from nix_repro.metrics.history import Entry
+from nix_repro.metrics.history import HistoryEntry
 
 
-def run(total: float, *, default: bool = True, scenario: str = "warm", rate: float = 1.0) -> Entry:
+def run(total: float, *, default: bool = True, scenario: str = "warm", rate: float = 1.0) -> HistoryEntry:
     values = {"total": total, "hit rate": rate}
-    return Entry(started="", commit=None, system="x86_64-linux", default=default, scenario=scenario, values=values)
+    return HistoryEntry(
+        started="", commit=None, system="x86_64-linux", default=default, scenario=scenario, values=values
+    )
 
 
 def test_this_run_against_the_median_of_the_default_branch() -> None:
@@ -76,8 +78,8 @@ def test_what_is_remembered_of_a_run() -> None:
     ],
 )
 def test_worse_is_slower_or_fewer_hits(usual: dict[str, float], now: dict[str, float], worse: bool) -> None:
-    runs = [Entry(started="", commit=None, system="s", default=True, scenario="warm", values=usual)] * 3
-    this = Entry(started="", commit=None, system="s", default=False, scenario="warm", values=now)
+    runs = [HistoryEntry(started="", commit=None, system="s", default=True, scenario="warm", values=usual)] * 3
+    this = HistoryEntry(started="", commit=None, system="s", default=False, scenario="warm", values=now)
     assert [trend.regression for trend in history.compare(runs, this)] == [worse]
 
 

@@ -205,7 +205,7 @@ def test_classes(
     change_root: Root, files: list[str] | None, repository: set[str] | None, lock: bool, expected: str
 ) -> None:
     moved = [LockChange(input="dep", old_rev="a", new_rev="b", old_date=None, new_date=None)] if lock else []
-    assert change.classify(change_root, files, change.Context(repository, moved, OWN)) == expected
+    assert change.classify(change_root, files, change.ChangeContext(repository, moved, OWN)) == expected
 
 
 def test_lock_changes_with_revisions_dates_and_blast() -> None:

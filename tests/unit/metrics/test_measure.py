@@ -8,7 +8,7 @@ from nix_repro.metrics.measure import Facts, Measurements, measure
 from nix_repro.metrics.needed import Needs
 from nix_repro.metrics.targets import Limit
 from nix_repro.nix.caches.incidents import Incident
-from nix_repro.nix.caches.kinds import BUILT, LOCAL, Place
+from nix_repro.nix.caches.kinds import BUILT, LOCAL, CacheLayer
 from nix_repro.nix.log.recorder import Activity
 from nix_repro.plan.against import Against
 from nix_repro.plan.base import Base
@@ -17,7 +17,7 @@ from nix_repro.plan.scope import Plan
 from nix_repro.reasons import UPSTREAM
 from nix_repro.report import Phase
 
-CACHIX = Place("project", "Cachix mine", "https://mine.cachix.org")
+CACHIX = CacheLayer("project", "Cachix mine", "https://mine.cachix.org")
 PHASES = (Phase(name="build", seconds=100.0), Phase(name="total", seconds=110.0))
 
 

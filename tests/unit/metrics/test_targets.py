@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_repro.metrics import targets
-from nix_repro.metrics.targets import HIT_RATE, Evidence, Limit
+from nix_repro.metrics.targets import HIT_RATE, Circumstances, Limit
 from nix_repro.report import Phase, ScenarioName
 
 _names = st.sampled_from(targets.NAMES)
@@ -34,7 +34,7 @@ def test_what_was_asked_wins_and_the_narrower_of_two(scenario: ScenarioName, ask
 
 @given(st.dictionaries(_names, st.floats(0, 100)), st.dictionaries(_names, st.one_of(st.none(), st.floats(0, 100))))
 def test_judging_never_guesses(limits: dict[str, float], values: dict[str, float | None]) -> None:
-    for target in targets.judge_targets(limits, values, Evidence()):
+    for target in targets.judge_targets(limits, values, Circumstances()):
         actual = values.get(target.name)
         assert target.actual == actual
         assert (target.ok is None) == (actual is None)
@@ -46,11 +46,11 @@ def test_judging_never_guesses(limits: dict[str, float], values: dict[str, float
 def test_the_hit_rate_must_be_above_its_limit_and_only_when_warm() -> None:
     assert [name for name, rows in targets.DEFAULTS.items() if HIT_RATE in rows] == ["warm"]
     judged = {
-        rate: targets.judge_targets({HIT_RATE: 0.95}, {HIT_RATE: rate}, Evidence())[0].ok
+        rate: targets.judge_targets({HIT_RATE: 0.95}, {HIT_RATE: rate}, Circumstances())[0].ok
         for rate in (0.94, 0.95, 0.951, 1.0)
     }
     assert judged == {0.94: False, 0.95: False, 0.951: True, 1.0: True}
-    assert targets.judge_targets({HIT_RATE: 1.0}, {HIT_RATE: 1.0}, Evidence())[0].ok is True
+    assert targets.judge_targets({HIT_RATE: 1.0}, {HIT_RATE: 1.0}, Circumstances())[0].ok is True
 
 
 def test_the_total_is_without_verification() -> None:
@@ -66,10 +66,10 @@ def test_the_total_is_without_verification() -> None:
 
 
 def test_an_overrun_names_phase_derivations_and_critical_path() -> None:
-    evidence = Evidence(
+    circumstances = Circumstances(
         builds=[("fast", 1.0), ("gcc", 60.0), ("app", 30.0)], path=[("gcc", 60.0), ("app", 30.0)], slots=2
     )
-    (total,) = targets.judge_targets({"total": 50.0}, {"total": 95.0, "build": 91.0, "evaluate": 2.0}, evidence)
+    (total,) = targets.judge_targets({"total": 50.0}, {"total": 95.0, "build": 91.0, "evaluate": 2.0}, circumstances)
     assert total.advice is not None
     for words in (
         "most of it is build",
@@ -79,14 +79,14 @@ def test_an_overrun_names_phase_derivations_and_critical_path() -> None:
     ):
         assert words in total.advice
     wide = targets.judge_targets(
-        {"build": 50.0}, {"build": 95.0}, Evidence(builds=[("a", 10.0)], path=[("a", 10.0)], slots=2)
+        {"build": 50.0}, {"build": 95.0}, Circumstances(builds=[("a", 10.0)], path=[("a", 10.0)], slots=2)
     )[0]
     assert wide.advice is not None
     assert "max-jobs is 2" in wide.advice
     # Most of the time is the path's, yet with more jobs it would be inside the limit.
-    near = targets.judge_targets({"build": 91.0}, {"build": 95.0}, evidence)[0]
+    near = targets.judge_targets({"build": 91.0}, {"build": 95.0}, circumstances)[0]
     assert "max-jobs is 2" in (near.advice or "")
-    missed = targets.judge_targets({"build": 50.0}, {"build": 95.0}, Evidence(missed=["a", "b", "c", "d"]))[0]
+    missed = targets.judge_targets({"build": 50.0}, {"build": 95.0}, Circumstances(missed=["a", "b", "c", "d"]))[0]
     assert missed.advice is not None
     assert "a, b, c and 1 more did not change" in missed.advice
 
@@ -110,8 +110,8 @@ def test_a_limit_is_met_on_one_side_only(actual: float, limit: float) -> None:
 def test_every_target_has_an_advice_of_its_own(name: str) -> None:
     limit, actual = (0.95, 0.5) if name == HIT_RATE else (1.0, 20.0)
     fetched = {"a cache": (3, 5_000_000, 2.0), "another": (1, None, None)}
-    evidence = Evidence(missed=["app"] if name == HIT_RATE else [], fetched=fetched)
-    (target,) = targets.judge_targets({name: limit}, {name: actual}, evidence)
+    circumstances = Circumstances(missed=["app"] if name == HIT_RATE else [], fetched=fetched)
+    (target,) = targets.judge_targets({name: limit}, {name: actual}, circumstances)
     words = {
         "fetch": "a cache 3 paths at 2.5 MB/s, another 1 paths",
         "build": "nothing was built to the end",
@@ -127,11 +127,11 @@ def test_every_target_has_an_advice_of_its_own(name: str) -> None:
 
 
 def test_the_hit_rate_is_no_part_of_the_total() -> None:
-    (total,) = targets.judge_targets({"total": 0.1}, {"total": 0.5, HIT_RATE: 0.9, "cache": 0.4}, Evidence())
+    (total,) = targets.judge_targets({"total": 0.1}, {"total": 0.5, HIT_RATE: 0.9, "cache": 0.4}, Circumstances())
     assert (total.advice or "").startswith("most of it is cache (0.4 s): look at the step that does the cache")
 
 
 def test_a_long_path_is_cut_in_the_middle() -> None:
     path = [(name, 10.0) for name in "abcdefg"]
-    (build,) = targets.judge_targets({"build": 1.0}, {"build": 70.0}, Evidence(path=path))
+    (build,) = targets.judge_targets({"build": 1.0}, {"build": 70.0}, Circumstances(path=path))
     assert "critical path a → b → … → f → g = 70.0 s" in (build.advice or "")

@@ -17,7 +17,7 @@ from nix_repro.plan import compare as why
 
 
 def compare(old: Graph, new: Graph, *roots: tuple[str | None, str]) -> why.Comparison:
-    def show(graph: Graph) -> why.Show:
+    def show(graph: Graph) -> why.ShowOnly:
         return lambda paths: {path: graph[path] for path in paths}
 
     return why.compare(list(roots), set(old), show(old), show(new))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nix_repro.explain.causes.layout import large_number, named_number, pointer_bytes, pointer_text
 from nix_repro.explain.causes.locales import locale_text
 from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
-from nix_repro.explain.causes.model import EXPLAINED, Match, Pair, Place, Rule, erase
+from nix_repro.explain.causes.model import EXPLAINED, Bounds, Match, Pair, Rule, erase
 from nix_repro.explain.causes.named import instruction_sets, named_surroundings, variables
 from nix_repro.explain.causes.ordering import ordering
 from nix_repro.explain.causes.randomness import random_bytes, random_numbers, random_token
@@ -65,8 +65,8 @@ def explain_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> tuple[l
 
 
 def erased(pair: Pair, match: Match) -> Pair:
-    places_a: list[Place] = [a for a, _ in match.places]
-    places_b: list[Place] = [b for _, b in match.places]
+    places_a: list[Bounds] = [a for a, _ in match.places]
+    places_b: list[Bounds] = [b for _, b in match.places]
     return Pair(erase(pair.a, places_a), erase(pair.b, places_b), pair.offset, pair.text)
 
 

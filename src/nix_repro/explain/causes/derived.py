@@ -25,7 +25,7 @@ MOST, READ = 256, 512 << 20
 
 
 @dataclass
-class Source:
+class Digested:
     """Something that differs: its path, the sizes, and per side the digests in hexadecimal, once they were asked
     for."""
 
@@ -48,7 +48,7 @@ class Sources:
     def __init__(self, budget: Budget, open_files: ExitStack) -> None:
         self.budget = budget
         self.open_files = open_files
-        self.sources: list[Source] = []
+        self.sources: list[Digested] = []
         self.left = READ
         self.left_out = False
 
@@ -62,11 +62,11 @@ class Sources:
             files = a.duplicate(), b.duplicate()
             for file in files:
                 self.open_files.callback(file.close)
-            self.sources.append(Source(path, sizes, files=files, of_input=of_input))
+            self.sources.append(Digested(path, sizes, files=files, of_input=of_input))
         else:
-            self.sources.append(Source(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
+            self.sources.append(Digested(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
 
-    def find(self, a: bytes, b: bytes, path: str) -> tuple[Source, str] | None:
+    def find(self, a: bytes, b: bytes, path: str) -> tuple[Digested, str] | None:
         """What both tokens are a digest or the size of, and which it is."""
         spelled = _spellings(a), _spellings(b)
         for source in self.sources:

@@ -51,7 +51,7 @@ def pointer_bytes(pair: Pair, _context: Context) -> Match | None:
     return None
 
 
-class Kind(NamedTuple):
+class NamedNumber(NamedTuple):
     """A number that the text around it names."""
 
     cause: Cause
@@ -61,7 +61,7 @@ class Kind(NamedTuple):
 
 
 NAMED = (
-    Kind(
+    NamedNumber(
         "timestamp",
         "a duration",
         re.compile(
@@ -72,12 +72,12 @@ NAMED = (
         "duration",
     ),
     # 0x55… and 0x7f… as Python's id() prints them.
-    Kind(
+    NamedNumber(
         "address-layout",
         "an address in decimal digits",
         re.compile(rb"(?<![\d.])(?:9[34]\d{12}|1(?:39|40)\d{12})(?![\d.])"),
     ),
-    Kind(
+    NamedNumber(
         "address-layout",
         "a process's number",
         re.compile(
@@ -86,7 +86,7 @@ NAMED = (
         ),
         "pid",
     ),
-    Kind(
+    NamedNumber(
         "randomness",
         "a number drawn at random",
         re.compile(

@@ -61,7 +61,7 @@ def _occurrences(value: bytes, data: bytes) -> list[tuple[int, int]]:
     return [match.span() for match in pattern.finditer(data)]
 
 
-class Shape(NamedTuple):
+class MachineShape(NamedTuple):
     cause: Cause
     what: str
     pattern: re.Pattern[bytes]
@@ -70,7 +70,7 @@ class Shape(NamedTuple):
 
 
 SHAPES = (
-    Shape(
+    MachineShape(
         "build-path",
         "a build directory of Nix",
         re.compile(
@@ -78,20 +78,20 @@ SHAPES = (
         ),
         "high",
     ),
-    Shape(
+    MachineShape(
         "host",
         "a kernel's release",
         re.compile(rb"(?<=Linux )(?:[^\s\"']+ )?\d+\.\d+\.\d+[A-Za-z0-9.+_-]*|(?<=Darwin )\d+\.\d+\.\d+"),
         "low",
         "kernel",
     ),
-    Shape(
+    MachineShape(
         "cpu",
         "a processor's speed or model",
         re.compile(rb"(?im)^.*(?:\bMHz|bogomips|model name|stepping|microcode|-march=|-mtune=|\bcpu family).*$"),
         "low",
     ),
-    Shape(
+    MachineShape(
         "host",
         "the machine's memory, load or disk",
         re.compile(
@@ -101,7 +101,7 @@ SHAPES = (
         "low",
         "host",
     ),
-    Shape(
+    MachineShape(
         "locale",
         "a time zone",
         re.compile(
@@ -110,7 +110,7 @@ SHAPES = (
         "low",
         "zone",
     ),
-    Shape(
+    MachineShape(
         "locale",
         "a locale",
         re.compile(rb"(?<![A-Za-z0-9])(?:C|POSIX|[a-z]{2}_[A-Z]{2})(?:\.(?:UTF-8|utf8|ISO-?8859-\d+))?(?![A-Za-z0-9])"),

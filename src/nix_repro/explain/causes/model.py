@@ -13,7 +13,8 @@ from nix_repro.report import Cause, Confidence
 #: Takes the place of bytes that a rule has explained, so that the next rule sees what is left.
 EXPLAINED = b"\x1a"
 
-Place = tuple[int, int]
+#: Where something in a piece starts and where it has ended.
+Bounds = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Pair:
     offset: int
     text: bool = True
 
-    def changed(self) -> tuple[Place, Place]:
+    def changed(self) -> tuple[Bounds, Bounds]:
         """The region that differs on either side: what a common beginning and end leave over."""
         shortest = min(len(self.a), len(self.b))
         start = common_prefix(self.a[:shortest], self.b[:shortest])
@@ -47,7 +48,7 @@ class Match:
     cause: Cause
     confidence: Confidence
     because: str
-    places: Sequence[tuple[Place, Place]]
+    places: Sequence[tuple[Bounds, Bounds]]
     form: str = ""
     opaque: bool = False
 
@@ -55,7 +56,7 @@ class Match:
 Rule = Callable[[Pair, Context], "Match | None"]
 
 
-def erase(data: bytes, places: Sequence[Place]) -> bytes:
+def erase(data: bytes, places: Sequence[Bounds]) -> bytes:
     """The piece with each place filled with EXPLAINED, offsets unchanged."""
     out = bytearray(data)
     for start, end in places:
@@ -74,5 +75,5 @@ def paired(pattern: re.Pattern[bytes], pair: Pair) -> list[tuple[re.Match[bytes]
     return [(left, right) for left, right in zip(a, b, strict=True) if left[0] != right[0]] if len(a) == len(b) else []
 
 
-def spans(tokens: Sequence[tuple[re.Match[bytes], re.Match[bytes]]]) -> list[tuple[Place, Place]]:
+def spans(tokens: Sequence[tuple[re.Match[bytes], re.Match[bytes]]]) -> list[tuple[Bounds, Bounds]]:
     return [(left.span(), right.span()) for left, right in tokens]

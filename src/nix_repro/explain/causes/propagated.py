@@ -25,13 +25,13 @@ KEPT = 16 << 20
 
 
 @dataclass(frozen=True)
-class Inputs:
+class DivergentInputs:
     """What differs in the inputs that diverge: the contents of their differing files, per side."""
 
     contents: tuple[tuple[str, bytes, bytes], ...]
 
 
-def read_inputs(context: Context, budget: Budget, sources: Sources) -> Inputs:
+def read_inputs(context: Context, budget: Budget, sources: Sources) -> DivergentInputs:
     """What differs in the inputs; whatever is a digest of that is found in `sources`."""
     contents = []
     kept = KEPT
@@ -45,10 +45,10 @@ def read_inputs(context: Context, budget: Budget, sources: Sources) -> Inputs:
                 a, b = (blob.read(0, min(kept, 4 << 20)) for blob in difference.blobs)
                 kept -= len(a) + len(b)
                 contents.append((f"{item.store_path}/{difference.path}", a, b))
-    return Inputs(tuple(contents))
+    return DivergentInputs(tuple(contents))
 
 
-def propagated(inputs: Inputs) -> Callable[[Pair, Context], Match | None]:
+def propagated(inputs: DivergentInputs) -> Callable[[Pair, Context], Match | None]:
     def rule(pair: Pair, context: Context) -> Match | None:
         if (copied := _same_bytes(pair, inputs)) is not None or len(pair.a) + len(pair.b) > LONGEST:
             return copied
@@ -57,7 +57,7 @@ def propagated(inputs: Inputs) -> Callable[[Pair, Context], Match | None]:
     return rule
 
 
-def _same_bytes(pair: Pair, inputs: Inputs) -> Match | None:
+def _same_bytes(pair: Pair, inputs: DivergentInputs) -> Match | None:
     if not inputs.contents:
         return None
     bare = pair.changed()

@@ -29,7 +29,7 @@ class Instant(NamedTuple):
     local: bool = False
 
 
-class Format(NamedTuple):
+class TimeFormat(NamedTuple):
     name: str
     pattern: re.Pattern[bytes]
     decode: Callable[[re.Match[bytes]], Instant | None]
@@ -129,20 +129,20 @@ def _ulid(match: re.Match[bytes]) -> Instant:
 
 def _format(
     name: str, template: str, before: str = r"(?<![0-9A-Za-z])(?<!\d[.:])", after: str = r"(?![0-9A-Za-z])(?!:\d)"
-) -> Format:
+) -> TimeFormat:
     """A date format, kept off other digits and letters."""
-    return Format(name, _pattern(before + template + after), _date)
+    return TimeFormat(name, _pattern(before + template + after), _date)
 
 
-def _count(name: str, pattern: bytes, decode: Callable[[re.Match[bytes]], Instant]) -> Format:
-    return Format(name, re.compile(pattern), decode)
+def _count(name: str, pattern: bytes, decode: Callable[[re.Match[bytes]], Instant]) -> TimeFormat:
+    return TimeFormat(name, re.compile(pattern), decode)
 
 
 _CLOCK = r"{H}:{M}(?::{S})?{p}{z}"
 _HEX = rb"(?<![0-9A-Fa-f])(?:0[xX])?"
 
 #: The most telling first: what one format explains, the next no longer sees.
-TEXT: tuple[Format, ...] = (
+TEXT: tuple[TimeFormat, ...] = (
     _format("ISO 8601", r"{Y}-{m2}-{d2}[T _]{H2}:{M}(?::{S})?{z}"),
     _format("date", r"{a}{b}\s+{d}\s+{H}:{M}:{S}{p}(?:\s[A-Z]{3,5}|\s[+-]\d{4})?\s+{Y}"),
     _format("date", r"{a}{d}[ -]{b}[ -]{Y},?(?:\sat)?\s" + _CLOCK),
@@ -185,7 +185,7 @@ TEXT: tuple[Format, ...] = (
     _format("month", r"{Y}-{m2}"),
     _format("clock time", r"{H}:{M}:{S}{p}", after=r"(?![0-9A-Za-z:])"),
     _format("clock time", r"{H2}:{M}{p}", before=r"(?<![0-9A-Za-z.:])", after=r"(?![0-9A-Za-z:])"),
-    Format("year and day", re.compile(rb"(?<!\d)(?P<Y>20\d\d)[-.]?(?P<j>[0-3]\d\d)(?!\d)"), _year_day),
+    TimeFormat("year and day", re.compile(rb"(?<!\d)(?P<Y>20\d\d)[-.]?(?P<j>[0-3]\d\d)(?!\d)"), _year_day),
     _count("days since the epoch", rb"(?<![\d.])(?P<n>[12]\d{4})(?![\d.])", _number(10, DAY, DAY)),
     _format("year", r"{Y}", before=r"(?<![0-9A-Za-z.])", after=r"(?![0-9A-Za-z])(?!\.\d)"),
 )

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from nix_repro.explain.causes.model import Match, Pair, Place, paired
+from nix_repro.explain.causes.model import Bounds, Match, Pair, paired
 from nix_repro.explain.causes.times import DAY, TEXT, Instant, binary_candidates
 from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
@@ -110,7 +110,7 @@ def binary_timestamp(pair: Pair, context: Context) -> Match | None:
                 continue
             a, b = form.decode(left), form.decode(right)
             if a is not None and b is not None and verdict([(a, b)], context) == "high":
-                place: Place = position, position + form.size
+                place: Bounds = position, position + form.size
                 return Match(
                     "timestamp",
                     "high",

@@ -8,7 +8,7 @@ from typing import Literal
 from nix_repro.explain.compare.blob import Blob
 from nix_repro.explain.compare.containers import Field
 
-Kind = Literal[
+DifferenceKind = Literal[
     "content",
     "container",
     "wrapper",
@@ -35,7 +35,7 @@ class Difference:
     """
 
     path: str
-    kind: Kind
+    kind: DifferenceKind
     a: bytes = b""
     b: bytes = b""
     blobs: tuple[Blob, Blob] | None = None

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import open_file
-from nix_repro.explain.compare.difference import Difference, Kind
+from nix_repro.explain.compare.difference import Difference, DifferenceKind
 from nix_repro.explain.compare.members import compare_contents
 from nix_repro.explain.compare.names import VARIABLE, renames
 
@@ -82,7 +82,7 @@ def _entries(
         yield Difference(printable.name(prefix + old), "name", old, new)
     gone, come = {old for old, _ in renamed}, {new for _, new in renamed}
     shapes = [Counter(VARIABLE.sub(b"*", name) for name in side) for side in names]
-    groups: tuple[tuple[Kind, list[bytes]], ...] = (
+    groups: tuple[tuple[DifferenceKind, list[bytes]], ...] = (
         ("missing", [name for name in missing if name not in gone]),
         ("extra", [name for name in extra if name not in come]),
     )

@@ -14,7 +14,7 @@ from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.log.intervals import covered
 from nix_repro.nix.store_path import DIGEST
 
-Kind = Literal["rate-limited", "refused", "error", "dead", "slow", "untrusted", "corrupt", "full"]
+TroubleKind = Literal["rate-limited", "refused", "error", "dead", "slow", "untrusted", "corrupt", "full"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Trouble:
     `delay` are the seconds that Nix said it would wait before trying again; None when it does not try again.
     """
 
-    kind: Kind
+    kind: TroubleKind
     url: str
     said: str
     delay: float | None = None
@@ -85,7 +85,7 @@ def read(message: str) -> Trouble | None:
     return None
 
 
-def _download(why: str) -> tuple[Kind, str]:
+def _download(why: str) -> tuple[TroubleKind, str]:
     status = _STATUS.search(why)
     code = int(status.group(1)) if status else None
     if code == 429:
@@ -103,7 +103,7 @@ def _download(why: str) -> tuple[Kind, str]:
     return "dead", "could not be reached"
 
 
-_REMEDY: dict[Kind, str] = {
+_REMEDY: dict[TroubleKind, str] = {
     "rate-limited": "fewer jobs at once, or another cache for this project",
     "refused": "GitHub allows 200 cache writes a minute and repository: fewer jobs at once, or another cache",
     "error": "look at the server's own log; without it the paths were fetched elsewhere or built",
@@ -121,7 +121,7 @@ class Incident:
     out."""
 
     cache: str
-    kind: Kind
+    kind: TroubleKind
     said: str
     count: int
     seconds: float
@@ -159,7 +159,7 @@ class Complaint:
 def gather(complaints: Sequence[Complaint], dropped: dict[str, float], ended: float) -> list[Incident]:
     """The incidents, one for each cache and kind. `dropped` maps caches that were left out to when that was; waiting
     that had not ended by then, or by the end of the command (`ended`), does not count."""
-    groups: dict[tuple[str, Kind], list[Complaint]] = {}
+    groups: dict[tuple[str, TroubleKind], list[Complaint]] = {}
     for complaint in complaints:
         groups.setdefault((complaint.cache, complaint.trouble.kind), []).append(complaint)
     found: list[Incident] = []

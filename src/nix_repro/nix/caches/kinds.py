@@ -15,7 +15,7 @@ MAGIC_NIX_CACHE = ("127.0.0.1:37515", "localhost:37515")
 
 
 @dataclass(frozen=True)
-class Place:
+class CacheLayer:
     """A cache layer: what people call it, its kind, its URL."""
 
     kind: LayerKind
@@ -23,35 +23,35 @@ class Place:
     url: str | None = None
 
 
-LOCAL = Place("local", "local store")
+LOCAL = CacheLayer("local", "local store")
 
 
-RESTORED = Place("local", "local store (with what cache-nix-action restored)")
+RESTORED = CacheLayer("local", "local store (with what cache-nix-action restored)")
 
 
-BUILT = Place("built", "built")
+BUILT = CacheLayer("built", "built")
 
 
-def recognise(url: str, upstream: Collection[str] = ()) -> Place:
+def recognise(url: str, upstream: Collection[str] = ()) -> CacheLayer:
     """The cache at a URL: an upstream one when it is among `upstream`, otherwise one of the project's."""
     base = normal(url)
     parts = urlsplit(base)
     host = (parts.hostname or "").lower()
     if base in upstream:
-        return Place("upstream", host or base, base)
+        return CacheLayer("upstream", host or base, base)
     if parts.netloc in MAGIC_NIX_CACHE:
-        return Place("project", "Magic Nix Cache", base)
+        return CacheLayer("project", "Magic Nix Cache", base)
     if host.endswith(".cachix.org"):
-        return Place("project", f"Cachix {host.removesuffix('.cachix.org')}", base)
+        return CacheLayer("project", f"Cachix {host.removesuffix('.cachix.org')}", base)
     match parts.scheme:
         case "file" | "":
-            return Place("project", f"directory {unquote(parts.path)}", base)
+            return CacheLayer("project", f"directory {unquote(parts.path)}", base)
         case "s3":
-            return Place("project", f"S3 bucket {host}", base)
+            return CacheLayer("project", f"S3 bucket {host}", base)
         case "ssh" | "ssh-ng":
-            return Place("project", f"store on {host}", base)
+            return CacheLayer("project", f"store on {host}", base)
         case _:
-            return Place("project", parts.netloc or base, base)
+            return CacheLayer("project", parts.netloc or base, base)
 
 
 def normal(url: str) -> str:

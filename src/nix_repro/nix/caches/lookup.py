@@ -25,7 +25,7 @@ BUDGET = 30.0
 Lookup = Callable[[str], bool | None]
 
 
-class Caches:
+class BinaryCaches:
     """The caches that answer. `unreachable` maps those that did not to why; they are not asked again."""
 
     def __init__(self, nix: Nix, urls: Iterable[str]) -> None:

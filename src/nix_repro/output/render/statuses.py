@@ -20,14 +20,14 @@ DESCRIPTION_LIMIT = 140
 #: How many installables get a status of their own. A wall of them hides the ones that matter.
 INSTALLABLES = 20
 
-State = Literal["success", "failure", "error", "pending"]
+StatusState = Literal["success", "failure", "error", "pending"]
 
 
 class CommitStatus(NamedTuple):
     """One status as GitHub's API takes it."""
 
     context: str
-    state: State
+    state: StatusState
     description: str
     target_url: str | None
 
@@ -41,11 +41,11 @@ def _context(run_id: str, attr: str | None = None) -> str:
     return f"{name[: CONTEXT_LIMIT - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[State, str]:
+def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[StatusState, str]:
     """State and description for one installable. What `fail-on` does not name never makes a status red."""
     found = standing(derivation, fail_on)
     # What differs through an input does not fail the run by itself; but it does differ, and somebody has named it.
-    state: State = "success" if found.word is None else "error" if found.meaning == "open" else "failure"
+    state: StatusState = "success" if found.word is None else "error" if found.meaning == "open" else "failure"
     return state, _said(derivation, found.meaning)
 
 
@@ -74,7 +74,7 @@ def commit_statuses(
     cost = phrases.verification_cost(report)
     if cost is not None:
         said += f" · verification +{wording.seconds(cost)}"
-    state: State = "failure" if report.conclusion == "fail" else "success"
+    state: StatusState = "failure" if report.conclusion == "fail" else "success"
     if report.conclusion == "inconclusive":
         # Open questions that `fail-on` does not name are said, and are no failure; an interrupted run is no answer.
         said = f"Inconclusive: {said}"

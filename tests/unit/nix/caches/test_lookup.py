@@ -14,7 +14,7 @@ import pytest
 
 from nix_repro.nix.caches import lookup as upstream
 from nix_repro.nix.caches.kinds import normal
-from nix_repro.nix.caches.lookup import Caches
+from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.command import Nix
 from nix_repro.nix.processes import Processes
 
@@ -63,7 +63,7 @@ def nix(tmp_path: Path) -> Nix:
 
 def test_what_it_has(nix: Nix) -> None:
     with server(lambda asked: 200 if asked in HASHES[:40] else 404) as (url, asked):
-        caches = Caches(nix, [url])
+        caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS) == set(PATHS[:40])
         assert caches.unreachable == {}
         assert sorted(asked) == sorted(f"/{digest}.narinfo" for digest in HASHES)
@@ -72,7 +72,7 @@ def test_what_it_has(nix: Nix) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_nix_takes_for_absent(nix: Nix, status: int) -> None:
     with server(lambda _: status) as (url, _):
-        caches = Caches(nix, [url])
+        caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS) == set()
         assert caches.unreachable == {}
 
@@ -81,7 +81,7 @@ def test_what_nix_takes_for_absent(nix: Nix, status: int) -> None:
 @pytest.mark.parametrize("count", [1, 60])
 def test_an_error_is_no_answer(nix: Nix, status: int, count: int) -> None:
     with server(lambda _: status) as (url, asked):
-        caches = Caches(nix, [url])
+        caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS[:count]) is None
         assert caches.unreachable == {url: f"answered {status}"}
         assert len(asked) == 1, "one question is enough to know"
@@ -91,7 +91,7 @@ def test_an_error_is_no_answer(nix: Nix, status: int, count: int) -> None:
 
 def test_an_error_in_the_middle_keeps_what_was_found(nix: Nix) -> None:
     with server(lambda asked: 500 if asked == HASHES[30] else 200) as (url, _):
-        caches = Caches(nix, [url])
+        caches = BinaryCaches(nix, [url])
         assert set(caches.where(PATHS)) == set(PATHS) - {PATHS[30]}
         assert caches.unreachable == {url: "answered 500"}
 
@@ -100,7 +100,7 @@ def test_a_dead_port(nix: Nix) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        caches = Caches(nix, [url])
+        caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS) is None
         assert caches.unreachable == {url: "ConnectionError"}
 
@@ -110,7 +110,7 @@ def test_a_server_that_never_answers(nix: Nix, monkeypatch: pytest.MonkeyPatch) 
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        caches = Caches(nix, [f"http://127.0.0.1:{silent.getsockname()[1]}"])
+        caches = BinaryCaches(nix, [f"http://127.0.0.1:{silent.getsockname()[1]}"])
         assert caches.available(PATHS) is None
         assert set(caches.unreachable.values()) == {"ReadTimeout"}
 
@@ -124,7 +124,7 @@ def test_a_slow_one_is_asked_as_long_as_the_budget_lasts(nix: Nix, monkeypatch: 
         return 200
 
     with server(slowly) as (url, asked):
-        caches = Caches(nix, [url])
+        caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS) is None
         assert caches.unreachable == {url: "did not answer within its time limit"}
         assert len(asked) < len(PATHS)
@@ -140,7 +140,7 @@ def test_many_are_asked_at_once(nix: Nix) -> None:
         return 200
 
     with server(together) as (url, _):
-        assert Caches(nix, [url]).available(PATHS[:9]) == set(PATHS[:9])
+        assert BinaryCaches(nix, [url]).available(PATHS[:9]) == set(PATHS[:9])
 
 
 def test_the_first_cache_that_has_it(nix: Nix) -> None:
@@ -148,7 +148,7 @@ def test_the_first_cache_that_has_it(nix: Nix) -> None:
         server(lambda asked: 200 if asked == HASHES[0] else 404) as (first, _),
         server(lambda _: 200) as (second, asked),
     ):
-        caches = Caches(nix, [f"{first}/?priority=10", second, f"{second}/"])
+        caches = BinaryCaches(nix, [f"{first}/?priority=10", second, f"{second}/"])
         assert caches.urls == (first, second)
         assert caches.where(PATHS[:2]) == {PATHS[0]: first, PATHS[1]: second}
         assert asked == [f"/{HASHES[1]}.narinfo"]
@@ -158,7 +158,7 @@ def test_the_first_cache_that_has_it(nix: Nix) -> None:
 
 def test_one_dead_cache_of_two_leaves_the_other(nix: Nix, tmp_path: Path) -> None:
     with server(lambda _: 200) as (url, _):
-        caches = Caches(nix, [f"file://{tmp_path}/nowhere", url])
+        caches = BinaryCaches(nix, [f"file://{tmp_path}/nowhere", url])
         assert caches.available(PATHS) == set(PATHS)
         assert caches.unreachable == {f"file://{tmp_path}/nowhere": "there is no such directory"}
 
@@ -167,18 +167,18 @@ def test_a_directory(nix: Nix, tmp_path: Path) -> None:
     directory = tmp_path / "a cache"
     directory.mkdir()
     (directory / f"{HASHES[3]}.narinfo").touch()
-    caches = Caches(nix, [f"file://{tmp_path}/a%20cache?compression=none"])
+    caches = BinaryCaches(nix, [f"file://{tmp_path}/a%20cache?compression=none"])
     assert caches.available(PATHS) == {PATHS[3]}
 
 
 def test_other_kinds_are_asked_through_nix(nix: Nix) -> None:
-    caches = Caches(nix, ["s3://bucket?region=x"])
+    caches = BinaryCaches(nix, ["s3://bucket?region=x"])
     assert caches.available(PATHS) is None
     assert caches.unreachable == {"s3://bucket": "error: no credentials for the bucket"}
 
 
 def test_without_caches_there_is_nothing_and_nothing_unreachable(nix: Nix) -> None:
-    assert Caches(nix, []).available(PATHS) == set()
+    assert BinaryCaches(nix, []).available(PATHS) == set()
 
 
 @pytest.mark.parametrize(
@@ -200,5 +200,5 @@ def test_nobody_is_asked_any_more_when_the_run_is_told_to_stop(nix: Nix) -> None
         return 200
 
     with server(first_answer) as (url, asked):
-        Caches(nix, [url]).available(PATHS)
+        BinaryCaches(nix, [url]).available(PATHS)
     assert len(asked) == 1
