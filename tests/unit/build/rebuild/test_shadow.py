@@ -11,7 +11,6 @@ from subprocess import CompletedProcess
 from typing import Any
 from unittest.mock import Mock
 
-import msgspec
 import pytest
 from pytest_mock import MockerFixture
 
@@ -108,15 +107,6 @@ def asked(nix: Mock, to_do: Request, *, sudo: bool = False) -> dict[str, Any]:
     return question
 
 
-def test_the_helper_says_when_a_build_ended(nix: Mock, tmp_path: Path) -> None:
-    log = Log()
-    log.build(ONE)
-    words = msgspec.json.encode(said(one=A, one_doc=A))
-    nix.processes.lines.return_value = CompletedProcess([], 0, words)
-    (attempt,) = Shadow(nix, sudo=False).rebuild(request(ONE, keep=tmp_path), log.recorder).attempts
-    assert (attempt.status, attempt.seconds) == ("built", 0.25)
-
-
 def test_the_question_has_all_that_a_rebuild_needs(nix: Mock, tmp_path: Path) -> None:
     question = asked(nix, request(ONE, keep=tmp_path))
     assert question["targets"] == {ONE.drv_path: [path("one"), path("one-doc")]}
@@ -140,6 +130,17 @@ def test_a_trusted_users_own_settings_go_with_it(nix: Mock, tmp_path: Path) -> N
     question = asked(nix, request(ONE, keep=tmp_path))
     assert question["env"]["NIX_USER_CONF_FILES"] == "/h/nix.conf"
     assert question["state_dir"] == "/state"
+
+
+def test_outputs_tell_when_a_build_ended(nix: Mock, tmp_path: Path) -> None:
+    """Nix says so only when the whole command is over."""
+    log, words = Log(), {"outputs": {ONE.drv_path: []}, "hashes": {}, "kept": {}, "touched": {ONE.drv_path: 1000.25}}
+    number = log.start(ONE)
+    log.build(derivation("other"))
+    log.stop(number)
+    nix.processes.lines.return_value = CompletedProcess([], 0, json.dumps(words).encode())
+    (attempt,) = Shadow(nix).rebuild(request(ONE, keep=tmp_path), log.recorder).attempts
+    assert attempt.seconds == 0.25
 
 
 @pytest.mark.parametrize("condition", [TIME, ONE_CPU, KERNEL, DIRECTORY_ORDER, BUILD_PATH], ids=lambda c: c.name)
