@@ -15,8 +15,13 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-#: What a run found, and what stood in its way. `judge` decides between them.
-PASS, DIVERGENCE, USAGE, OVERRUN, BUILD_FAILED, UNVERIFIED = 0, 1, 2, 3, 4, 5
+# Exit codes: what a run found, and what stood in its way. `judge` decides between them.
+PASS = 0
+DIVERGENCE = 1
+USAGE = 2
+OVERRUN = 3
+BUILD_FAILED = 4
+UNVERIFIED = 5
 
 
 #: A fault of nix-repro itself, which must not look like a verdict (EX_SOFTWARE of sysexits.h).

@@ -114,3 +114,10 @@ def test_no_two_types_have_the_same_name() -> None:
     """A name means one thing, in whatever room it is read."""
     found = Counter(name for tree in MODULES.values() for name in types(tree))
     assert [name for name, times in found.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_constants_are_one_a_line(name: str) -> None:
+    """Where each says what it counts."""
+    assigned = (target for node in MODULES[name].body if isinstance(node, ast.Assign) for target in node.targets)
+    assert not [ast.unparse(target) for target in assigned if isinstance(target, ast.Tuple)]

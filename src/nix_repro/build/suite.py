@@ -22,8 +22,10 @@ from nix_repro.nix.log.recorder import Recorder
 from nix_repro.plan.installables import flake_checks
 from nix_repro.report import SuiteRun
 
-#: The end of a failed command's output that is kept: lines, and characters of one.
-LINES, WIDTH = 200, 500
+#: Last lines of a failed command's output that are kept.
+LINES = 200
+#: Characters of one of them.
+WIDTH = 500
 #: Seconds for which the output of a command that has ended is read on.
 LINGER = 1.0
 

@@ -51,8 +51,10 @@ SETTINGS = (
 )
 OWN = ("config", "history", "nix_options", "working_directory", "github_token", "statuses", "comment", "id")
 PUBLISH = ("reports", "comment", "github_token")
-# Bounds for what a stranger's job stored: legs of a matrix, and bytes of a report.
+# Bounds for what a stranger's job stored.
+#: Legs of a matrix.
 _STORED = 50
+#: Bytes of a report.
 _STORED_BYTES = 50_000_000
 
 

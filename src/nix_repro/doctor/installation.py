@@ -14,8 +14,9 @@ from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal
 from nix_repro.nix.command import Nix
 from nix_repro.text import plural, size
 
-#: Bytes of free space under which it is worth a word, and under which it is a problem.
+#: Bytes of free space under which it is worth a word.
 LITTLE_SPACE = 10 * 10**9
+#: Bytes of free space under which it is a problem.
 HARDLY_SPACE = 10**9
 
 

@@ -17,8 +17,9 @@ from nix_repro.nix.store_path import store_name
 from nix_repro.plan.installables import evaluate
 from nix_repro.text import plural, size
 
-#: Seconds after which the answer of a cache is slow, and after which it is not waited for.
+#: Seconds after which the answer of a cache is slow.
 SLOW_CACHE = 2.0
+#: Seconds for which it is waited for.
 TIMEOUT = 5.0
 
 

@@ -21,6 +21,7 @@ from nix_repro.explain.compare.trees import compare_trees
 from nix_repro.explain.context import Context
 from nix_repro.report import Cause, Confidence, Finding
 
+#: Findings listed of one output.
 MOST = 200
 RANK: dict[Confidence, int] = {"proved": 0, "high": 1, "low": 2}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+#: Characters of the bytes that a finding shows.
 SNIPPET = 160
 
 

@@ -14,11 +14,20 @@ from nix_repro.files import write_whole
 from nix_repro.metrics.targets import HIT_RATE, measured, quantity
 from nix_repro.report import Report, Trend
 
-#: Runs kept in the file, runs of the default branch compared with, and how few of them say nothing.
-KEPT, COMPARED, FEWEST = 100, 20, 3
-#: Slower by this factor and by so many seconds, or a hit rate lower by so much, is a regression.
-FACTOR, SECONDS, RATE = 1.25, 5.0, 0.05
+#: Runs kept in the file.
+KEPT = 100
+#: Runs of the default branch that a run is compared with.
+COMPARED = 20
+#: Fewer runs say nothing.
+FEWEST = 3
+#: A regression is slower by this factor
+FACTOR = 1.25
+#: and by as many seconds,
+SECONDS = 5.0
+#: or has a hit rate (0 to 1) that is lower by so much.
+RATE = 0.05
 _NAMES = ("evaluate", "fetch", "build", "test", "verification", "total", HIT_RATE)
+#: Bytes of a history that is read.
 _BYTES = 4 << 20
 
 

@@ -17,9 +17,10 @@ from typing import IO, Any
 
 from nix_repro.errors import Interrupted
 
-#: Seconds between asking a child to stop and killing it. Builds get the longer time to clean up; an evaluation may not
-#: react to a signal at all until a primitive operation ends.
-GRACE, SHORT_GRACE = 20.0, 3.0
+#: Seconds between asking a child to stop and killing it: builds have to clean up.
+GRACE = 20.0
+#: The same for an evaluation, which may not react to a signal at all until a primitive operation ends.
+SHORT_GRACE = 3.0
 
 
 class Processes:

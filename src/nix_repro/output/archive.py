@@ -22,11 +22,17 @@ from nix_repro.observations import Tree
 NAME = "trees.tar.gz"
 #: Bytes of all files in an archive, before compression: an artifact that nobody downloads explains nothing.
 LIMIT = 256 << 20
-#: Bytes that are read back from an archive, entries in it, and directories within each other: removing them recurses.
-READ_LIMIT, ENTRIES, DEPTH = 2 << 30, 500_000, 400
+#: Bytes that are read back from an archive.
+READ_LIMIT = 2 << 30
+#: Entries in it.
+ENTRIES = 500_000
+#: Directories within each other in it: removing them recurses.
+DEPTH = 400
 TOO_LARGE = "too large"
-#: Bytes of a header, the most that tarfile asks for at once: names and link targets are no longer.
-_BLOCK, _AT_ONCE = 512, 1 << 20
+#: Bytes of a header.
+_BLOCK = 512
+#: The most bytes that tarfile asks for at once: names and link targets are no longer.
+_AT_ONCE = 1 << 20
 
 
 def write_trees(file: Path, trees: Mapping[str, Tree], limit: int = LIMIT) -> dict[str, str]:

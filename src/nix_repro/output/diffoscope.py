@@ -70,20 +70,14 @@ def _with_pages(derivation: DerivationReport, name: str | None, pages: Mapping[s
     return msgspec.structs.replace(derivation, outputs=outputs)
 
 
-#: Seconds and bytes of address space for one comparison, and bytes of its page.
+#: Seconds for one comparison.
 SECONDS = 120
-
-
+#: Bytes of address space for it.
 MEMORY = 4 << 30
-
-
+#: Bytes of its page.
 OUTPUT = 5 << 20
-
-
 #: Bytes of one file that it may write, unpacked members among them.
 FILE = 1 << 30
-
-
 #: Ours besides PATH: the programs that it starts read what hostile builds wrote, and need no secret of the job.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH")
 

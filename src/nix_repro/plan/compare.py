@@ -28,6 +28,7 @@ _STORE_PATH = re.compile(rf"{_STORE}{DIGEST}-{NAME}")
 #: What stands for an output whose path is not known before building: a slash and a SHA-256.
 _PLACEHOLDER = re.compile(rf"/[{BASE32}]{{52}}(?![0-9A-Za-z])")
 _VERSION = re.compile(r"-\d.*$")
+#: Characters shown of a value.
 _VALUE = 40
 
 

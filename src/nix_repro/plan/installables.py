@@ -31,8 +31,10 @@ _TOP_LEVEL = frozenset(
 _WHAT = """d: if d.type or null == "derivation" then d.drvPath
   else { kind = builtins.typeOf d; names = if builtins.isAttrs d then builtins.attrNames d else []; }"""
 _WHAT_EACH = f"builtins.mapAttrs (name: {_WHAT})"
-#: Links that are followed to the store, and names of attributes that are shown.
-_LINKS, _SHOWN = 40, 5
+#: Links that are followed to the store.
+_LINKS = 40
+#: Names of attributes that are shown.
+_SHOWN = 5
 
 
 def _nobody(_text: str) -> None:

@@ -18,8 +18,10 @@ from nix_repro.report import Policy
 if TYPE_CHECKING:
     pass
 
-#: Seconds for one expression, and bytes of memory.
-TIME, MEMORY = 2.0, 1 << 30
+#: Seconds for one expression.
+TIME = 2.0
+#: Bytes of memory for one expression.
+MEMORY = 1 << 30
 
 # jq computes with constants while it compiles: `"x" * 1e9` needs a gigabyte before anything is asked.
 _BOUNDED = f"""

@@ -11,7 +11,7 @@ from nix_repro.config import Config
 from nix_repro.explain import roots
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.experiments.inquiry import CHANCE, FEW, MANY, REBUILDS
-from nix_repro.explain.experiments.laboratory import PATIENCE
+from nix_repro.explain.experiments.laboratory import PATIENCE, TIMES_SLOWER
 from nix_repro.output import archive, diffoscope
 from nix_repro.report import Cause
 from tools import tool
@@ -46,4 +46,4 @@ def test_the_numbers_are_the_codes() -> None:
         f"all comparisons of a run {roots.TOTAL:.0f} s",
     ):
         assert said in TEXT, said
-    assert (PATIENCE, budget.nesting) == ((60, 10), 8), "a minute and ten times; eight levels"
+    assert (PATIENCE, TIMES_SLOWER, budget.nesting) == (60, 10, 8), "a minute and ten times; eight levels"

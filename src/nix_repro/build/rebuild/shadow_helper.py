@@ -27,8 +27,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# Flags of unshare(2) and mount(2).
 _CLONE_NEWNS = 0x20000
-_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+_MS_RDONLY = 1
+_MS_REMOUNT = 32
+_MS_BIND = 4096
+_MS_REC = 16384
+_MS_PRIVATE = 1 << 18
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
 #: What a command may be run under, by name: the caller chooses, it does not say how.
 _UNDER = {"one-cpu": ["taskset", "--cpu-list", "0"], "other-kernel": ["setarch", "--uname-2.6"]}

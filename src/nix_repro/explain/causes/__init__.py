@@ -38,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     random_numbers,
     large_number,
 )
+#: Causes found in one pair at most.
 ROUNDS = 32
 FILLED = re.compile(EXPLAINED + b"+")
 

@@ -26,8 +26,12 @@ EVEX = re.compile(
     + _bytes(lambda code: code & 0x97 in (0, 8, 9, 10)),
     re.DOTALL,
 )
-#: Fewer, fewer times more than on the other side, or a smaller share of the bytes may be operands that look so.
-FEWEST, TIMES, SHARE = 6, 8, 0.01
+#: Fewer such instructions may be operands that look so,
+FEWEST = 6
+#: or fewer times as many as on the other side,
+TIMES = 8
+#: or a smaller share of the bytes (0 to 1).
+SHARE = 0.01
 
 
 def instruction_set(a: bytes, b: bytes) -> str | None:

@@ -20,8 +20,10 @@ SHORTEST = 6
 DIGEST_LENGTHS = (32, 40, 56, 64, 96, 128)
 #: What stands before a digest and tells the algorithm, as in SRI.
 PREFIX = re.compile(r"^(?:sha\d{1,3}|md5)[-_:]")
-#: Differing files that are remembered (two descriptors each), and bytes of them that may be read.
-MOST, READ = 256, 512 << 20
+#: Differing files that are remembered (two descriptors each).
+MOST = 256
+#: Bytes of them that may be read.
+READ = 512 << 20
 
 
 @dataclass

@@ -19,8 +19,9 @@ from nix_repro.explain.compare.content import align, region, stretches
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.context import Context
 
-#: Where code is, and bytes of it that are read.
+#: Where code is.
 CODE = ("section .text",)
+#: Bytes of it that are read.
 CODE_READ = 4 << 20
 BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
 

@@ -18,9 +18,11 @@ STORE_PATH = re.compile(
     rf"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>{DIGEST})-(?P<name>{NAME})".encode()
 )
 WORD = re.compile(rb"[A-Za-z0-9_.:+-]")
+#: Fewer bytes may be in an input by chance.
 SHORTEST = 5
 #: Bytes of both sides in which paths are looked for: lines, not files, since the pattern is slow where none ends.
 LONGEST = 64 << 10
+#: Bytes of the inputs' differing files that are remembered.
 KEPT = 16 << 20
 
 

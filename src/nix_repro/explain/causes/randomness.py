@@ -137,6 +137,7 @@ def random_token(pair: Pair, _context: Context) -> Match | None:
 #: Numbers of a series, and a fraction of one: what is drawn from a distribution looks so, and what is measured too.
 NUMBERS = re.compile(rb"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?!\.?\w)")
 FRACTION = re.compile(rb"(?<![\w.])-?0?\.\d{3,8}(?!\.?\w)")
+#: Fewer numbers are no series.
 SERIES = 4
 
 

@@ -8,7 +8,9 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+#: Seconds.
 DAY = 86400
+#: Seconds, those of a leap year.
 YEAR = 366 * DAY
 MONTHS = {
     name: number
@@ -231,8 +233,10 @@ def _png(data: bytes) -> Instant | None:
     return Instant(calendar.timegm((*fields, 0, 0, 0)), 1)
 
 
-#: Seconds from 1601 (Windows) and 1904 (QuickTime, HFS) to the epoch.
-_1601, _1904 = -11_644_473_600, -2_082_844_800
+#: Seconds from the epoch to 1601, from which Windows counts,
+_1601 = -11_644_473_600
+#: and to 1904, from which QuickTime and HFS do.
+_1904 = -2_082_844_800
 
 BINARY: tuple[Binary, ...] = (
     *(

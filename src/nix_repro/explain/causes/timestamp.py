@@ -17,9 +17,11 @@ from nix_repro.report import Confidence
 
 #: Seconds by which a clock time may miss the window: windows come from log events, file systems round.
 SLACK = 2.0
+#: Seconds between time zones.
 QUARTER = 900
-#: Without windows: both after the year 2000, the second at most this much later.
+#: Without windows: the second time is at most so many seconds later,
 NEAR = 30 * DAY
+#: and both are after the year 2000 (seconds since the epoch).
 PLAUSIBLE = 946684800
 
 

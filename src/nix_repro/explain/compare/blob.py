@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO, Protocol
 
+#: Bytes read at once.
 CHUNK = 1 << 20
 
 

@@ -16,12 +16,16 @@ from nix_repro.explain.compare.spans import GAP, Span, common_prefix, differing_
 
 #: Bytes of each side that are looked at from the first difference on.
 REGION = 2 << 20
-#: Bytes of a pair that rules see, and of what surrounds the difference in it.
-PIECE, AROUND = 16 << 10, 160
+#: Bytes of a pair that rules see.
+PIECE = 16 << 10
+#: Bytes of what surrounds the difference in it.
+AROUND = 160
 #: Bytes of equal text kept around what differs: whether a few lines changed places or all shows beside those that did
 #: not.
 KEPT = 4096
+#: Lines of either side that are told apart by their order.
 MANY_LINES = 4000
+#: Places looked at in a pair of binary files.
 SPANS = 128
 STRING = re.compile(rb"[\t\x20-\x7e\x80-\xff]{4,}")
 PRINTABLE = re.compile(rb"[\t\x20-\x7e]*\Z")

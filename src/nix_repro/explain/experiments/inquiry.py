@@ -28,9 +28,11 @@ from nix_repro.build.variations import (
 )
 from nix_repro.report import Cause, Finding
 
-#: Equal rebuilds that prove a hold: of a difference that was another one every time, and at least of one that was not.
-#: FEW is also how often a change has to bring a difference, and its undoing to take it away.
-FEW, MANY = 3, 12
+#: Equal rebuilds that prove a hold where the difference was another one every time. It is also how often a change has
+#: to bring a difference, and its undoing to take it away.
+FEW = 3
+#: Equal rebuilds that prove a hold at least, where the difference was not another one every time.
+MANY = 12
 #: How probable equal rebuilds may be by mere chance.
 CHANCE = 0.01
 #: Rebuilds that one derivation is given.

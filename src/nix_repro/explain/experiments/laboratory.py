@@ -28,8 +28,10 @@ from nix_repro.report import Finding
 
 _FAKETIME = "faketime/libfaketime.so.1"
 _LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
-#: How long a build may take in an experiment: this many seconds, plus this many times its original duration.
-PATIENCE = (60, 10)
+#: A build may take this many seconds in an experiment,
+PATIENCE = 60
+#: plus this many times its original duration.
+TIMES_SLOWER = 10
 
 
 class Laboratory:
@@ -120,7 +122,7 @@ class Laboratory:
         left = max(1, math.ceil(self._deadline - time.monotonic()))
         usual = max(self.first[path].seconds or left for path in drv_paths)
         limits = replace(
-            self._limits, timeout=min(self._limits.timeout or left, left, math.ceil(PATIENCE[0] + PATIENCE[1] * usual))
+            self._limits, timeout=min(self._limits.timeout or left, left, math.ceil(PATIENCE + TIMES_SLOWER * usual))
         )
         targets = tuple(self.plan.derivations[path] for path in drv_paths)
         request = Request(targets, self.first, self._round, limits, keep, isolated=True, condition=condition)

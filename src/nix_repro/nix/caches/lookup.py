@@ -16,9 +16,11 @@ from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import StorePath
 
-#: Look-ups at once, seconds for one, seconds for all of one cache's.
+#: Look-ups at once.
 WORKERS = 24
+#: Seconds for one.
 TIMEOUT = 5.0
+#: Seconds for all of one cache's.
 BUDGET = 30.0
 
 #: True, False, or None for "no answer".

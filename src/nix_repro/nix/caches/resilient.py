@@ -21,13 +21,18 @@ from nix_repro.nix.log import events
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.store_path import StorePath
 
-#: Seconds to connect, and seconds without data. Nix's own defaults are 15 (2.8: no limit) and 300.
-CONNECT, STALLED = 5, 8
+#: Seconds to connect. Nix's own default is 15 (2.8: no limit).
+CONNECT = 5
+#: Seconds without data. Nix's own default is 300.
+STALLED = 8
 #: Seconds that Nix may announce to wait before it tries again.
 PATIENCE = 5.0
-#: A cache is in trouble for too long if there are this many complaints within the window, over more seconds than a
-#: spell.
-SPELL, COMPLAINTS, WINDOW = 6.0, 5, 15.0
+#: A cache is in trouble for too long if there are this many complaints
+COMPLAINTS = 5
+#: within so many seconds,
+WINDOW = 15.0
+#: and more seconds between the first of them and now.
+SPELL = 6.0
 #: A build that has run for fewer seconds may be stopped to get rid of a cache, because that costs less than waiting.
 YOUNG = 60.0
 #: How many complaints are kept: there is one per path that a cache fails to deliver.

@@ -14,8 +14,12 @@ import msgspec
 from nix_repro.nix.command import plain
 
 _PREFIX = b"@nix "
+# Types of activities, of results, and levels of messages, as Nix numbers them (libutil/logging.hh).
 _RESOLVED = 0
-_COPY_PATH, _BUILD, _SUBSTITUTE, _QUERY_PATH_INFO = 100, 105, 108, 109
+_COPY_PATH = 100
+_BUILD = 105
+_SUBSTITUTE = 108
+_QUERY_PATH_INFO = 109
 _BUILD_LOG_LINE = 101
 _ERROR = 0
 _WARNING = 1

@@ -12,13 +12,15 @@ from typing import Protocol
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log import events
 
-#: The end of a builder's log that is kept: lines, and characters of one line.
+#: Last lines of a builder's log that are kept.
 LOG_LINES = 100
+#: Characters of one of them.
 LOG_WIDTH = 500
 #: Bytes of logs kept in all; the log of the build that spoke first goes first.
 LOGS_TOTAL = 16_000_000
-#: Messages kept of one command (a cache that fails says so once per path), and characters looked at of one.
+#: Messages kept of one command: a cache that fails says so once per path.
 MESSAGES = 2000
+#: Characters looked at of one.
 MESSAGE_WIDTH = 4000
 #: Seconds by which a build that ran into a limit may seem shorter than it: events arrive late.
 CLOCK_SLACK = 0.5

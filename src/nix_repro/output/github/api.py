@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
     from nix_repro.report import Report
 
-#: All of it, waiting included: a job must not hang on its reporting.
+#: Seconds for all of it, waiting included: a job must not hang on its reporting.
 TOTAL_SECONDS = 60.0
-#: One request, and how often one that failed for a passing reason is sent.
+#: Seconds for the server's answer to one request.
 REQUEST_SECONDS = 10
+#: How often a request that failed for a passing reason is sent.
 ATTEMPTS = 3
-#: A server that asks for a longer pause is not waited for.
+#: Seconds: a server that asks for a longer pause is not waited for.
 LONGEST_PAUSE = 10.0
 
 CommentMode = Literal["off", "failures", "changes", "always"]

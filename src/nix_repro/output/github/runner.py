@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 #: The runner shows this many of each level and step, and drops the rest without a word.
 PER_LEVEL = 10
+#: Characters of a message.
 _MESSAGE_CHARS = 2_000
+#: Nix files in which derivations are looked for.
 _FILES = 300
+#: Bytes of such a file.
 _FILE_BYTES = 500_000
 
 Level = Literal["error", "warning", "notice"]

@@ -13,9 +13,21 @@ if TYPE_CHECKING:
 
 #: More boxes than this are a wall; the list beside the drawing and the table go on.
 DRAWN = 60
+#: Characters of a label.
 _LABEL = 26
-# Pixels: the width of a character, the room around a label, a box, and the gaps between boxes.
-_CHAR, _PADDING, _HEIGHT, _GAP, _ACROSS, _EDGE = 7.3, 34, 34, 14, 64, 8
+# Pixels.
+#: The width of a character,
+_CHAR = 7.3
+#: of the room beside a label,
+_PADDING = 34
+#: the height of a box,
+_HEIGHT = 34
+#: of the gap below it,
+_GAP = 14
+#: the width of the gap between columns,
+_ACROSS = 64
+#: of the edge around everything.
+_EDGE = 8
 
 
 class Node(NamedTuple):

@@ -27,14 +27,28 @@ if TYPE_CHECKING:
 
     from nix_repro.report import DerivationReport, Finding, Report
 
-#: Divergent derivations shown with their findings, and those that a table names after them.
-EXPLAINED, NAMED = 40, 200
-#: Findings shown of one derivation, and those of them that are not folded.
-FINDINGS, UNFOLDED = 30, 3
-#: Rows of the table of all derivations, failures first; of other tables; logs of failed builds.
-ROWS, ITEMS, LOGS = 500, 100, 40
-_LOG_LINES, _LOG_CHARS = 200, 24_000
-_SNIPPET, _PATH = 4000, 600
+#: Divergent derivations shown with their findings.
+EXPLAINED = 40
+#: Those that a table names after them.
+NAMED = 200
+#: Findings shown of one derivation.
+FINDINGS = 30
+#: Those of them that are not folded.
+UNFOLDED = 3
+#: Rows of the table of all derivations, failures first.
+ROWS = 500
+#: Rows of other tables.
+ITEMS = 100
+#: Logs of failed builds.
+LOGS = 40
+#: Lines of a log.
+_LOG_LINES = 200
+#: Characters of a log.
+_LOG_CHARS = 24_000
+#: Characters of a snippet.
+_SNIPPET = 4000
+#: Characters of a path.
+_PATH = 600
 # Icons of their own; every other derivation has its verdict's.
 _ICONS: dict[Meaning, str] = {"inherited": "link", "excused": "known"}
 # The comparison writes a line feed in a snippet as these two characters.

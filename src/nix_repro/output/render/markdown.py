@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 
     from nix_repro.report import DerivationReport, Finding, Output, Report, Target
 
+#: Outputs of a derivation in a table.
 _OUTPUTS = 8
 # Of one divergence at most twenty lines are shown: a few of each side, of the code, and the sentences.
+#: Lines of a side.
 _SIDE_LINES = 3
+#: Lines of code.
 _SNIPPET_LINES = 6
+#: Last lines of a failed build's log,
 _LOG_LINES = 80
+#: and characters of it.
+_LOG_CHARS = 12_000
 # What a rebuild was compared with, where that is no build of this machine.
 _AGAINST = {
     "substituted": "against a cache's copy",
@@ -33,7 +39,6 @@ _AGAINST = {
     "ledger": "against an earlier run",
     "runner": "against another runner",
 }
-_LOG_CHARS = 12_000
 
 
 def _head_lines(value: str, count: int) -> list[str]:

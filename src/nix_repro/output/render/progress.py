@@ -15,8 +15,9 @@ from rich.text import Text
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
 
-#: Seconds between signs of life where nobody watches a live display, and running activities that one shows at once.
+#: Seconds between signs of life where nobody watches a live display.
 HEARTBEAT = 30.0
+#: Running activities that a live display shows at once.
 RUNNING = 8
 
 

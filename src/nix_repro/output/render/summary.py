@@ -35,17 +35,23 @@ LEFT_OUT_FIRST = {
     "targets": "the targets",
     "tests": "the tests and policies",
 }
-# Rows of the first table when there is trouble, when there is none, and of the folded table.
+#: Rows of the first table when there is trouble.
 _ROWS = 40
+#: Rows of the first table when there is none.
 _QUIET_ROWS = 10
+#: Rows of the folded table.
 _OTHER_ROWS = 400
-# Divergences explained at all, and those not folded.
+#: Divergences explained at all.
 _EXPLAINED = 25
+#: Those of them that are not folded.
 _UNFOLDED = 3
+#: Logs of failed builds.
 _LOGS = 15
+#: Rows of other tables.
 _ITEMS = 60
 _FOLDED = {"others", "timeline", "caches", "built", "skipped", "environment"}
 _DETAILS = "### Details\n"
+#: Warnings and incidents.
 _MESSAGES = 15
 
 

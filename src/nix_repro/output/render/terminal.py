@@ -19,8 +19,12 @@ from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Output, Rep
 from nix_repro.text import plural
 from nix_repro.verdict.policy import Meaning, standing
 
-#: Rows of the table, lines of a failed build's log, findings of one derivation.
-ROWS, LOG, FINDINGS = 60, 25, 10
+#: Rows of the table.
+ROWS = 60
+#: Lines of a failed build's log.
+LOG = 25
+#: Findings of one derivation.
+FINDINGS = 10
 #: Columns where there is no terminal to say how many it has.
 LOG_WIDTH = 140
 _STYLE: dict[Verdict, str] = {

@@ -15,8 +15,10 @@ from nix_repro.output.render.phrases import margin, measure, percent
 from nix_repro.report import BuiltBecause, Report
 from nix_repro.text import plural, seconds, size, some
 
-#: Derivations named below one reason, incidents and reasons shown.
-_NAMED, _ROWS = 4, 12
+#: Derivations named below one reason.
+_NAMED = 4
+#: Incidents and reasons shown.
+_ROWS = 12
 
 
 def print_ci(console: Console, report: Report) -> None:

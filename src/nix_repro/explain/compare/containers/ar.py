@@ -7,6 +7,7 @@ from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, SliceBlob
 from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
 
+#: Bytes of a member's header.
 HEADER = 60
 #: GNU's symbol table and its table of long names: they follow from the members.
 SYMBOLS = (b"/", b"/SYM64/", b"__.SYMDEF")

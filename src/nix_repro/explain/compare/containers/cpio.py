@@ -7,6 +7,7 @@ from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, SliceBlob
 from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
 
+#: Bytes of a member's header.
 HEADER = 110
 MAGIC = (b"070701", b"070702")
 LAST = b"TRAILER!!!"

@@ -12,6 +12,7 @@ from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob
 from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
 
+#: The type of sections that hold nothing, and the flag of compressed ones (elf.h).
 NOBITS = 8
 COMPRESSED = 0x800
 BUILD_ID = ".note.gnu.build-id"
