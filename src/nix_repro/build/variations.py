@@ -17,6 +17,8 @@ Need = Literal["sandbox", "libfaketime", "zone"]
 TIME_GAP = 2.0
 #: By how many days the clock is shifted.
 LATER = 400
+#: What other time zone there is, if tzdata is installed.
+OTHER_ZONE = Path("/usr/share/zoneinfo/Asia/Tokyo")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ BUILD_PATH = Condition(
     build_dir="/build-elsewhere",
 )
 KERNEL = Condition("kernel", "another kernel release", under="other-kernel")
-ZONE = Condition("zone", "another time zone", needs=("sandbox", "zone"), zone=Path("/usr/share/zoneinfo/Asia/Tokyo"))
+ZONE = Condition("zone", "another time zone", needs=("sandbox", "zone"), zone=OTHER_ZONE)
 
 #: All that only some rebuilders can do, on some machines.
 TABLE = (CLOCK_FROZEN, CLOCK_SHIFTED, ONE_CPU, CORES, DIRECTORY_ORDER, BUILD_PATH, KERNEL, ZONE)

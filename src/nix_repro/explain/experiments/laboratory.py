@@ -12,7 +12,7 @@ from typing import Any
 
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
-from nix_repro.build.variations import TIME, TIME_GAP, ZONE, Condition, Machine, Need, files, on_machine
+from nix_repro.build.variations import OTHER_ZONE, TIME, TIME_GAP, Condition, Machine, Need, files, on_machine
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Side
 from nix_repro.explain.engine import explain_output
@@ -184,10 +184,9 @@ class Laboratory:
 def this_machine(settings: Mapping[str, Any], cores: int) -> Machine:
     """What this machine has for experiments. `settings` are Nix's, `cores` what a build is given."""
     library = next((path for directory in _LIBRARIES if (path := Path(directory, _FAKETIME)).exists()), None)
-    assert ZONE.zone is not None
     reasons: tuple[tuple[Need, bool, str], ...] = (
         ("sandbox", str(settings.get("sandbox")).lower() == "true", "it needs Nix's sandbox, which is off"),
         ("libfaketime", library is not None, "libfaketime is not installed"),
-        ("zone", ZONE.zone.exists(), f"there is no {ZONE.zone}"),
+        ("zone", OTHER_ZONE.exists(), f"there is no {OTHER_ZONE}"),
     )
     return Machine(cores, library, {need: reason for need, met, reason in reasons if not met})
