@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from nix_repro import __version__
+from nix_repro.output.formats import FORMATS
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/nix_repro"
-DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
-THEIRS = (".nix-repro.yml", "flake.lock", "flake.nix")
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+THEIRS = (".nix-repro.yml", "flake.lock", "flake.nix", *(form.file for form in FORMATS))
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
 
@@ -35,3 +38,9 @@ def test_every_dependency_has_its_reason() -> None:
     for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
         name = re.split(r"[<>=]", requirement)[0]
         assert f"| {name} |" in table, name
+
+
+def test_the_changelog_has_this_version_and_what_comes_next() -> None:
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
+    assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"], "it has one place"
