@@ -48,3 +48,11 @@ def explain(
         shutil.rmtree(where / side, ignore_errors=True)
         (where / side).unlink(missing_ok=True)
     return explain_output("out", make(where / "a", a), make(where / "b", b), context, budget)
+
+
+def causes(findings: tuple[Finding, ...]) -> set[str]:
+    return {finding.cause for finding in findings}
+
+
+def sure(findings: tuple[Finding, ...]) -> set[str]:
+    return {finding.cause for finding in findings if finding.confidence == "high"}

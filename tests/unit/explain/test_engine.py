@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from binaries import archive, member
 from nix_repro.explain import engine
 from nix_repro.explain.context import Context, Side
-from sides import BUILDS, STARTED, explain
+from nix_repro.explain.engine import explain_output
+from sides import BUILDS, STARTED, UNKNOWN, explain, make, sure
 
 T1, T2 = STARTED + 1, STARTED + 1201
+data = st.binary(max_size=300) | st.text(max_size=200).map(str.encode)
+trees = st.dictionaries(st.sampled_from(["a", "b.gz", "c.txt", "d/e", "d/f-123", "d/f-456", "bin/x"]), data, max_size=6)
 
 
 def test_the_surest_of_several_places_is_shown(tmp_path: Path) -> None:
@@ -73,3 +79,33 @@ def test_what_is_known_of_one_build_alone_says_nothing(tmp_path: Path) -> None:
     (finding,) = explain(tmp_path, b"at %d" % T1, b"at %d" % T2, half)
     assert finding.confidence == "low"
     assert finding.because.endswith("when the builds ran is not known")
+
+
+def test_nothing_known_of_the_builds_makes_no_confident_claim_about_them(tmp_path: Path) -> None:
+    for a, b in ((b"-j3", b"-j7"), (b"on alpha", b"on beta"), (b"t=%d" % STARTED, b"t=%d" % (STARTED + 1200))):
+        assert sure(explain(tmp_path, a, b, UNKNOWN)) == set()
+
+
+def found(a: dict[str, bytes], b: dict[str, bytes]) -> list[tuple[str, str, str | None]]:
+    with tempfile.TemporaryDirectory() as name:
+        left, right = make(Path(name) / "a", a), make(Path(name) / "b", b)
+        return [(item.path, item.cause, item.a) for item in explain_output("out", left, right, BUILDS)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(trees)
+def test_a_tree_does_not_differ_from_its_copy(tree: dict[str, bytes]) -> None:
+    assert found(tree, dict(tree)) == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(trees, trees)
+def test_something_is_found_exactly_when_trees_differ(a: dict[str, bytes], b: dict[str, bytes]) -> None:
+    assert bool(found(a, b)) == (a != b)
+
+
+@settings(max_examples=100, deadline=None)
+@given(trees, st.sampled_from(["a", "c.txt", "d/e"]), data, data)
+def test_the_file_that_differs_is_named(tree: dict[str, bytes], name: str, one: bytes, other: bytes) -> None:
+    files = found({**tree, name: one}, {**tree, name: other})
+    assert {path.split("!")[0] for path, _, _ in files} == ({name} if one != other else set())

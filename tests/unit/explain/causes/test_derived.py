@@ -12,7 +12,7 @@ import pytest
 
 from nix_repro.explain.causes import derived
 from nix_repro.report import Finding
-from sides import STARTED, explain
+from sides import STARTED, Tree, explain
 
 NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
 
@@ -102,3 +102,33 @@ def test_sources_that_were_too_many_are_said(tmp_path: Path, monkeypatch: pytest
     found = told(tmp_path, side)
     assert found["note"].derived_from is None
     assert "digests of very many or very large files are not computed" in found[""].because
+
+
+def test_checksums_derive_from_what_they_digest(tmp_path: Path) -> None:
+    def side(at: int) -> Tree:
+        data = b"built %d\n" % at
+        digest = hashlib.sha256(data)
+        return {
+            "data": data,
+            "sums": digest.hexdigest().encode() + b"  data\n",
+            "sri": b"sha256-" + base64.b64encode(digest.digest()),
+        }
+
+    findings = explain(tmp_path, side(STARTED + 1), side(STARTED + 1201))
+    assert [(item.path, item.cause, item.derived_from) for item in findings] == [
+        ("data", "timestamp", None),
+        ("sri", "timestamp", "data"),
+        ("sums", "timestamp", "data"),
+    ]
+
+
+def test_a_digest_of_something_else_derives_from_nothing(tmp_path: Path) -> None:
+    def side(at: int) -> Tree:
+        return {"data": b"built %d\n" % at, "sums": hashlib.sha256(b"no such file %d" % at).hexdigest().encode()}
+
+    findings = explain(tmp_path, side(STARTED + 1), side(STARTED + 1201))
+    assert [(item.path, item.cause, item.derived_from) for item in findings] == [
+        ("data", "timestamp", None),
+        ("sums", "randomness", None),
+    ]
+    assert findings[1].confidence == "low"

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sides import explain
+from nix_repro.explain.causes.randomness import is_noise, jumbled
+from sides import causes, explain
+
+NOISE_A, NOISE_B = (random.Random(seed).randbytes(256) for seed in (1, 2))  # noqa: S311
+UUID_A, UUID_B = b"9b2d7a54-8f2f-4d2c-9e0a-0a2b6f6a7c11", b"3f1c2e90-1d7b-4a55-8c1d-77aa10b2c3d4"
 
 
 def drawn(seed: int) -> bytes:
@@ -54,3 +58,49 @@ def test_near_misses(tmp_path: Path, a: bytes, b: bytes) -> None:
     (finding,) = explain(tmp_path, a, b)
     assert "a hexadecimal token" not in finding.because
     assert "mixed letters" not in finding.because
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "confidence"),
+    [
+        (b"id=" + UUID_A, b"id=" + UUID_B, "high"),
+        (b"dir=/tmp/tmp.A8sKq2ZxPw", b"dir=/tmp/tmp.b71LmNrT0c", "high"),
+        (b"token: 8f14e45fceea167a", b"token: c9f0f895fb98ab91", "low"),
+        (b"key = dGhlIHF1aWNrIGJyb3duIGZveA==", b"key = anVtcHMgb3ZlciB0aGUgbGF6eQ==", "low"),
+        (NOISE_A, NOISE_B, "high"),
+        (b"HEAD\0" + NOISE_A, b"HEAD\0" + NOISE_B[:-3], "low"),
+        (b"HEAD" + bytes(40) + NOISE_A[:32] + bytes(40), b"HEAD" + bytes(40) + NOISE_B[:32] + bytes(40), "low"),
+    ],
+)
+def test_randomness(tmp_path: Path, a: bytes, b: bytes, confidence: str) -> None:
+    (finding,) = explain(tmp_path, a, b)
+    assert (finding.cause, finding.confidence) == ("randomness", confidence)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (b"version 1.2.3", b"version 1.2.4"),
+        (b"libfoo.so.1", b"libfoo.so.2"),
+        (b"the cat sat", b"the dog sat"),
+        (b"rev 41", b"rev 42"),
+        (b"value=true", b"value=false"),
+        (b"HEAD\0\0\1\2\xff", b"HEAD\0\0\3\2\xff"),
+        (b"id 00000000-0000-4000-8000-000000000001", b"id 00000000-0000-4000-8000-000000000002"),
+    ],
+)
+def test_small_differences_are_unknown(tmp_path: Path, a: bytes, b: bytes) -> None:
+    assert causes(explain(tmp_path, a, b)) == {"unknown"}
+
+
+def test_code_and_tables_are_no_noise() -> None:
+    assert is_noise(NOISE_A)
+    assert not is_noise(Path("/bin/true").read_bytes()[0x2000:0x2400])
+    assert not is_noise(bytes(range(64)) * 4)
+    assert not is_noise(b"a sentence of words that is long enough to be looked at, and yet no noise at all")
+
+
+def test_names_of_several_words_are_not_jumbled() -> None:
+    assert [token for token in (b"fooBarBaz", b"XMLHttpRequest", b"getElementById", b"README") if jumbled(token)] == []
+    assert jumbled(b"QjXkZp")
+    assert jumbled(b"tNAxSTRd")

@@ -3,17 +3,11 @@ so."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import random
 from pathlib import Path
 
 import pytest
 
-from nix_repro.explain.causes.code import instruction_set
-from nix_repro.explain.causes.randomness import jumbled
-from nix_repro.explain.context import Context, Input
-from sides import STARTED, UNKNOWN, A, B, explain
+from sides import UNKNOWN, explain
 
 
 @pytest.mark.parametrize(
@@ -77,52 +71,3 @@ def test_named(tmp_path: Path, a: bytes, b: bytes, cause: str) -> None:
 )
 def test_near_misses(tmp_path: Path, a: bytes, b: bytes) -> None:
     assert {finding.cause for finding in explain(tmp_path, a, b, UNKNOWN)} == {"unknown"}
-
-
-def test_two_ways_to_sort_are_two_locales(tmp_path: Path) -> None:
-    words = b"Apple Cherry Elder Grape banana date fig".split()
-    by_language = sorted(words, key=bytes.lower)
-    (finding,) = explain(tmp_path, b"\n".join(words), b"\n".join(by_language))
-    assert (finding.cause, finding.confidence) == ("locale", "high")
-    shuffled = random.Random(5).sample(words, len(words))  # noqa: S311
-    (finding,) = explain(tmp_path, b"\n".join(words), b"\n".join(shuffled))
-    assert finding.cause == "ordering"
-
-
-def test_instruction_sets() -> None:
-    scalar = bytes.fromhex("f30f5904873bc1f30f58c0488d4001") * 12
-    avx = bytes.fromhex("c5fc100407c5fc5901c5fc58c04883c020") * 12
-    avx512 = bytes.fromhex("62f17c481004074883c0404839c875f0") * 12
-    assert instruction_set(scalar, avx) == "AVX"
-    assert instruction_set(avx512, avx) == "AVX-512"
-    assert instruction_set(scalar, scalar[15:]) is None
-    assert instruction_set(avx, avx + avx) is None
-    noise = [random.Random(seed).randbytes(4000) for seed in (1, 2)]  # noqa: S311
-    assert instruction_set(*noise) is None
-
-
-def test_names_of_several_words_are_not_jumbled() -> None:
-    assert [token for token in (b"fooBarBaz", b"XMLHttpRequest", b"getElementById", b"README") if jumbled(token)] == []
-    assert jumbled(b"QjXkZp")
-    assert jumbled(b"tNAxSTRd")
-
-
-def test_what_was_copied_from_an_input_is_not_made_here(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    text = b"made %d.25\n"
-    for side, at in (("a", STARTED + 1), ("b", STARTED + 1201)):
-        (tmp_path / "in" / side).write_bytes(text % at)
-    given = Input(
-        store_path="/nix/store/00000000000000000000000000000000-dep", a=tmp_path / "in/a", b=tmp_path / "in/b"
-    )
-    context = Context(a=A, b=B, inputs=(given,))
-    first, second = text % (STARTED + 1), text % (STARTED + 1201)
-    (packed,) = explain(tmp_path, gzip.compress(first, mtime=0), gzip.compress(second, mtime=0), context)
-    assert (packed.cause, packed.confidence) == ("propagated", "high")
-    sums = [hashlib.sha256(side).hexdigest().encode() + b"  dep\n" for side in (first, second)]
-    (digest,) = explain(tmp_path, sums[0], sums[1], context)
-    assert (digest.cause, digest.confidence, digest.derived_from) == ("propagated", "high", None)
-    (own,) = explain(tmp_path, b"made %d\n" % (STARTED + 2), b"made %d\n" % (STARTED + 1202), context)
-    assert own.cause == "timestamp"
-    (other,) = explain(tmp_path, b"0f" * 32, b"7a" * 32, context)
-    assert other.cause != "propagated"

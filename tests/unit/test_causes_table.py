@@ -16,7 +16,7 @@ from nix_repro.output import archive, diffoscope
 from nix_repro.report import Cause
 from tools import tool
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TEXT = " ".join((ROOT / "docs/explaining.md").read_text().split())
 
 
