@@ -11,11 +11,19 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Reason:
     """A reason in words. `settled`: it leaves no question open, so nobody expects such a derivation to be verified.
-    `hint` says what to do about it, where the text alone leaves a reader at a loss."""
+    `question`: it leaves one open about the derivation, which is known to be so. `hint` says what to do about it, where
+    the text alone leaves a reader at a loss."""
 
     text: str
     settled: bool = False
+    question: bool = False
     hint: str | None = None
+
+    @property
+    def failure(self) -> bool:
+        """Whether the check itself has failed: a build was asked for, and nobody can show that it took place. So does
+        whatever is not declared here, because a builder or a report from elsewhere may have worded it."""
+        return not (self.settled or self.question)
 
 
 # Why a derivation is not among the targets.
@@ -23,27 +31,28 @@ FIXED_OUTPUT = Reason("fixed-output", settled=True)
 IMPURE = Reason("impure: it is not meant to give the same output twice", settled=True)
 UPSTREAM = Reason("out of scope: an upstream cache has it", settled=True)
 UNCHANGED = Reason("unchanged since the revision that was named", settled=True)
-NOT_NAMED = Reason("out of scope: not named")
-UNREACHABLE = Reason("upstream unreachable")
+NOT_NAMED = Reason("out of scope: not named", question=True)
+UNREACHABLE = Reason("upstream unreachable", question=True)
 
 # Why a build left no outputs.
 BUILDER_FAILED = Reason("the builder failed")
-DEPENDENCY_FAILED = Reason("a dependency failed to build")
+DEPENDENCY_FAILED = Reason("a dependency failed to build", question=True)
 DISK_FULL = Reason("disk full")
-TIMED_OUT = Reason("timed out")
-CANCELLED = Reason("cancelled")
-UNSUPPORTED = Reason("it is for a system, or needs a feature, that this machine does not have")
+TIMED_OUT = Reason("timed out", question=True)
+CANCELLED = Reason("cancelled", question=True)
+UNSUPPORTED = Reason("it is for a system, or needs a feature, that this machine does not have", question=True)
 WITHOUT_A_WORD = Reason("Nix ended without building it and without saying why")
 
 # Why a rebuild says nothing about an output.
 NO_EVENT = Reason("no build was observed")
 INPUT_REBUILT = Reason("an input outside the comparison had to be built again")
 ALREADY_THERE = Reason("already in the other store, and not to be deleted there")
-FIRST_OUTPUT_ONLY = Reason("only first output seen")
+FIRST_OUTPUT_ONLY = Reason("only first output seen", question=True)
 NOT_KEPT = Reason("differs, but the other side was not kept")
 CONTENT_ADDRESSED = Reason("content-addressed: nix --check compares nothing")
 PATH_REWRITING = Reason(
     "path rewriting",
+    question=True,
     hint="the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to "
     "it. Use the rebuilder shadow or replace, or set sandbox = true.",
 )
@@ -56,14 +65,14 @@ _DECLARED = {value.text: value for value in tuple(globals().values()) if isinsta
 
 
 def said(words: str) -> Reason:
-    """What Nix said, if anything. That is always an open question: a builder can speak in Nix's name, and must not
-    settle one by saying what settles it here."""
+    """What Nix said, if anything. That is always a failure of the check: a builder can speak in Nix's name, and must
+    not settle or open a question by saying what does so here."""
     if not words:
         return WITHOUT_A_WORD
-    return Reason(f"Nix: {words}" if recall(words).settled else words)
+    return Reason(f"Nix: {words}" if words in _DECLARED else words)
 
 
 def recall(text: str | None) -> Reason:
-    """The reason with this text, as a report has it. One that is not declared here (or null) is open, without a
+    """The reason with this text, as a report has it. One that is not declared here (or null) is a failure, without a
     hint."""
     return _DECLARED.get(text or "", Reason(text or ""))

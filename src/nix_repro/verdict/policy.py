@@ -15,7 +15,7 @@ FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
 #: What `fail_on` may hold: what can be asked for, and what is kept for when there is a base to compare with.
 Word = Literal[FailOn, "new-divergence"]
-Meaning = Literal["passes", "settled", "open", "inherited", "excused", "diverges", "failed"]
+Meaning = Literal["passes", "settled", "open", "unshown", "inherited", "excused", "diverges", "failed"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,10 @@ class Standing:
     """What a derivation's verdict, marks and reason come to.
 
     `meaning` is `passes` when no difference was found; `settled` or `open` when it is unverified, for a reason that
-    leaves nothing open or a question; `inherited` when it is the same by itself and differs through an input;
-    `excused` when it diverges and a rule allows it; `diverges`; `failed` when it could not be built. `word` is the one
-    of `fail_on` that it falls under, None when `fail_on` lists none of them.
+    leaves nothing open or a question; `unshown` when it is unverified because the check could not show a build that
+    was asked for, which fails a run whatever `fail_on` lists; `inherited` when it is the same by itself and differs
+    through an input; `excused` when it diverges and a rule allows it; `diverges`; `failed` when it could not be built.
+    `word` is the one of `fail_on` that it falls under, None when `fail_on` lists none of them.
     """
 
     meaning: Meaning
@@ -47,8 +48,11 @@ def standing(derivation: DerivationReport, fail_on: Collection[str]) -> Standing
         case "build-failed" | "rebuild-failed":
             return Standing("failed", _listed(fail_on, "build-failure"))
         case "unverified":
-            if recall(derivation.reason).settled:
+            reason = recall(derivation.reason)
+            if reason.settled:
                 return Standing("settled")
+            if reason.failure:
+                return Standing("unshown", "unverified")
             return Standing("open", _listed(fail_on, "unverified"))
         case "reproducible":
             if "propagated" in derivation.marks:

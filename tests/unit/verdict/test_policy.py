@@ -15,7 +15,7 @@ from nix_repro.output.github import runner
 from nix_repro.output.render import phrases
 from nix_repro.output.render.junit import render_junit
 from nix_repro.output.render.statuses import commit_statuses
-from nix_repro.reasons import FIXED_OUTPUT, TIMED_OUT
+from nix_repro.reasons import FIXED_OUTPUT, NO_EVENT, TIMED_OUT
 from nix_repro.report import SEVERITY, Caches, DerivationReport, Mark, Report, Target, Verdict
 from nix_repro.verdict.conclusion import judge
 from nix_repro.verdict.policy import FAIL_ON, Meaning, overrun_fails, standing
@@ -58,11 +58,12 @@ def ask(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Answers:
 
 EMPTY: Report = msgspec.structs.replace(reports.read("clean"), targets=(), warnings=(), caches=Caches())
 #: By meaning: when it fails, its exit code, and what is said of it then; and what is said when it does not.
-CODE: dict[Meaning, int] = {"diverges": 1, "failed": 4, "open": 5}
+CODE: dict[Meaning, int] = {"diverges": 1, "failed": 4, "open": 5, "unshown": 5}
 FAILING: dict[Meaning, tuple[str, str, str | None, str]] = {
     "diverges": ("error", "failure", "failure", "❌"),
     "failed": ("error", "failure", "error", "💥"),
     "open": ("error", "error", "skipped", "⚠️"),
+    "unshown": ("error", "error", "error", "⚠️"),
 }
 OTHERWISE: dict[Meaning, tuple[str | None, str, str | None, str]] = {
     "diverges": ("warning", "success", "failure", "❌"),
@@ -79,7 +80,7 @@ OTHERWISE: dict[Meaning, tuple[str | None, str, str | None, str]] = {
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [(v, None) for v in SEVERITY if v != "unverified"]
-    + [("unverified", r) for r in (TIMED_OUT.text, FIXED_OUTPUT.text)],
+    + [("unverified", r) for r in (TIMED_OUT.text, FIXED_OUTPUT.text, NO_EVENT.text, "words")],
 )
 def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tuple[Mark, ...]) -> None:
     derivation = reports.derivation("a", verdict=verdict, reason=reason, marks=marks, attrs=("packages.x.a",))
@@ -92,7 +93,7 @@ def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tupl
             status = "failure"
         code = CODE[found.meaning] if found.fails else 5 if found.meaning == "open" else 0
         assert answers == (found.fails, code, annotation, status, junit, symbol), (found, fail_on)
-        assert found.word is None or found.word in fail_on
+        assert found.word is None or found.word in fail_on or found.meaning == "unshown"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,13 @@ def test_what_it_means(
     reason = TIMED_OUT.text if verdict == "unverified" else None
     found = standing(reports.derivation("a", verdict=verdict, marks=marks, reason=reason), fail_on)
     assert (found.meaning, found.fails) == (meaning, fails)
+
+
+@pytest.mark.parametrize("reason", [NO_EVENT.text, "error: whatever a builder may say", ""])
+@pytest.mark.parametrize("marks", subsets(MARKS))
+def test_a_build_that_nobody_can_show_fails_a_run_that_fails_on_nothing(reason: str, marks: tuple[Mark, ...]) -> None:
+    unshown = reports.derivation("a", verdict="unverified", reason=reason, marks=marks)
+    assert judge([unshown, reports.derivation("fine")], [], ()) == ("fail", 5)
 
 
 @pytest.mark.parametrize("marks", subsets(MARKS))

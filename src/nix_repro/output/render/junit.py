@@ -48,7 +48,7 @@ def _case(suite: ET.Element, derivation: DerivationReport, fail_on: tuple[str, .
             _add(case, "skipped", message=f"known divergence: {message}")
         case "diverges":
             _add(case, "failure", _details(derivation), type=derivation.verdict, message=message)
-        case "failed":
+        case "failed" | "unshown":
             _add(case, "error", _details(derivation), type=derivation.verdict, message=message)
         case "open" | "settled":
             _add(case, "skipped", message=f"unverified: {message}")
@@ -61,8 +61,9 @@ def _case(suite: ET.Element, derivation: DerivationReport, fail_on: tuple[str, .
 
 
 def render_junit(report: Report) -> str:
-    """The report as JUnit XML. Divergent derivations are failures, failed builds errors, unverified ones and known
-    divergences skipped, whether or not `fail_on` lists them. Characters that XML cannot hold are replaced."""
+    """The report as JUnit XML. Divergent derivations are failures, failed builds and builds that could not be shown are
+    errors, what else is unverified and known divergences are skipped, whether or not `fail_on` lists them. Characters
+    that XML cannot hold are replaced."""
     root = ET.Element("testsuites", {"name": "nix-repro"})
     suite = _add(root, "testsuite", name=f"nix-repro {report.system}", timestamp=report.started)
     for derivation in phrases.failures_first(report.derivations, report.fail_on):

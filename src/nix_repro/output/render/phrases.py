@@ -18,6 +18,7 @@ SYMBOLS: dict[Meaning, str] = {
     "excused": "🟡",
     "inherited": "🔗",
     "open": "⚠️",
+    "unshown": "⚠️",
     "settled": "➖",
     "passes": "✅",
 }
@@ -160,7 +161,7 @@ def headline(report: Report) -> Headline:
     meanings = Counter(standing(d, report.fail_on).meaning for d in report.derivations)
     trouble = _trouble(report, meanings)
     said = list(trouble)
-    open_questions = meanings["open"]
+    open_questions = meanings["open"] + meanings["unshown"]
     if not trouble:
         if open_questions and not interrupted(report.exit_code):
             all_of_it = plural(len(report.derivations), "derivation")

@@ -45,7 +45,9 @@ def _of(derivation: DerivationReport, fail_on: tuple[str, ...]) -> tuple[StatusS
     """State and description for one installable. What `fail-on` does not name never makes a status red."""
     found = standing(derivation, fail_on)
     # What differs through an input does not fail the run by itself; but it does differ, and somebody has named it.
-    state: StatusState = "success" if found.word is None else "error" if found.meaning == "open" else "failure"
+    state: StatusState = (
+        "success" if found.word is None else "error" if found.meaning in {"open", "unshown"} else "failure"
+    )
     return state, _said(derivation, found.meaning)
 
 
@@ -62,7 +64,7 @@ def _said(derivation: DerivationReport, meaning: Meaning) -> str:
             return ("Known divergence" if meaning == "excused" else "Diverges") + where
         case "failed":
             return ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
-        case "open" | "settled":
+        case "open" | "unshown" | "settled":
             return "Unverified" + reason
 
 

@@ -39,8 +39,9 @@ def test_overall_first_then_each_installable_by_name(diverged: Report) -> None:
         ("divergent", ("known",), ("divergence",), "success"),
         ("divergent", ("new",), ("new-divergence",), "failure"),
         ("divergent", (), ("new-divergence",), "success"),
-        ("unverified", (), ("divergence",), "success"),
-        ("unverified", (), ("unverified",), "error"),
+        ("unverified: timed out", (), ("divergence",), "success"),
+        ("unverified: timed out", (), ("unverified",), "error"),
+        ("unverified: why", (), (), "error"),
         ("rebuild-failed", (), ("build-failure",), "failure"),
         ("rebuild-failed", (), ("divergence",), "success"),
         ("reproducible", ("propagated",), ("divergence",), "failure"),
@@ -50,7 +51,8 @@ def test_overall_first_then_each_installable_by_name(diverged: Report) -> None:
 def test_policy_decides_the_colour(
     clean: Report, named: Any, verdict: Any, marks: Any, fail_on: Any, state: str
 ) -> None:
-    derivation = named("a", verdict=verdict, marks=marks, attrs=("packages.x.a",), reason="why")
+    verdict, _, reason = verdict.partition(": ")
+    derivation = named("a", verdict=verdict, marks=marks, attrs=("packages.x.a",), reason=reason or "why")
     found = commit_statuses(replace(clean, derivations=(derivation,), fail_on=fail_on), run_id="x", run_url=None)
     assert found[1].state == state
 
