@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sysconfig
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from action_start import start
 from nix_repro.cli import action
 from nix_repro.metrics.phases import NOTED
 from nix_repro.nix.caches.kinds import CACHE_STEPS
@@ -77,14 +79,18 @@ def test_every_step_that_is_referred_to_comes_earlier() -> None:
             assert name in seen
 
 
-def test_every_output_of_a_step_is_one_that_it_sets() -> None:
-    start = (ROOT / "bin" / "lib" / "action-start").read_text("utf-8")
+def test_every_output_of_a_step_is_one_that_it_sets(tmp_path: Path) -> None:
+    (tmp_path / "installed").touch()
+    [installed] = [step for step in STEPS if step["id"] == "installed"]
+    environ = {"PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(tmp_path / "installed")}
+    subprocess.run(["bash", "-c", installed["run"]], env=environ, check=True)
     sets = {
-        "start": set(re.findall(r'echo "([\w-]+)=', start)),
-        "installed": {"at"},
+        "start": {*start(tmp_path)[1], *start(tmp_path, INSTALL_NIX="bad")[1]},
+        "installed": {line.partition("=")[0] for line in (tmp_path / "installed").read_text().splitlines()},
         "check": {*outputs.NAMES, "report-directory", "exit-code"},
     }
-    for step, name in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", TEXT):
+    used = [*expressions(STEPS), *(entry["value"] for entry in ACTION["outputs"].values())]
+    for step, name in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", " ".join(used)):
         assert name in sets[step], f"{step} never sets {name}"
 
 
@@ -158,10 +164,16 @@ def test_the_structure_is_what_github_describes() -> None:
     assert said.startswith("0\n"), said
 
 
+def uses(value: Any) -> list[str]:
+    """Every action and workflow that is used."""
+    if isinstance(value, dict):
+        return [name for key, inner in value.items() for name in ([inner] if key == "uses" else uses(inner))]
+    return [name for inner in value for name in uses(inner)] if isinstance(value, list) else []
+
+
 def test_workflows_pin_what_they_use_and_ask_for_little() -> None:
     assert {path.stem for path in WORKFLOWS} >= {"ci", "release", "self-test"}
     for path in WORKFLOWS:
-        text = path.read_text("utf-8")
-        for used in re.findall(r"uses: (\S+)", text):
-            assert used.startswith("./") or re.search(r"@[0-9a-f]{40}$", used), f"{path.name}: {used}"
-        assert yaml.safe_load(text)["permissions"] == {}, path.name
+        workflow = yaml.safe_load(path.read_text("utf-8"))
+        assert all(re.search(r"^\./|@[0-9a-f]{40}$", used) for used in uses(workflow)), path.name
+        assert workflow["permissions"] == {}, path.name
