@@ -10,12 +10,12 @@ from pathlib import Path
 
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.causes import RULES
 from nix_repro.explain.causes.derived import DIGEST_LENGTHS, Sources
 from nix_repro.explain.causes.evidence import Evidence
 from nix_repro.explain.causes.fixes import DERIVED, fix_for
 from nix_repro.explain.causes.gather import PARTS, gather
 from nix_repro.explain.causes.propagated import propagated, read_inputs
+from nix_repro.explain.causes.rules import RULES
 from nix_repro.explain.compare.names import VARIABLE
 from nix_repro.explain.compare.trees import compare_trees
 from nix_repro.explain.context import Context

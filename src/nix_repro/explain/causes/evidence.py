@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nix_repro.explain.causes import Explained, explain_pair
 from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.causes.rules import Explained, explain_pair
 from nix_repro.explain.compare.content import is_shown
 from nix_repro.explain.context import Context
 from nix_repro.report import Cause, Confidence

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.causes import Explained, erased, explain_pair, settled
 from nix_repro.explain.causes.code import instruction_set
 from nix_repro.explain.causes.evidence import MARGIN, Evidence, evidence_of
 from nix_repro.explain.causes.locales import line_width
 from nix_repro.explain.causes.model import Pair, Rule
 from nix_repro.explain.causes.ordering import judge, ordering
 from nix_repro.explain.causes.randomness import random_bytes
+from nix_repro.explain.causes.rules import Explained, erased, explain_pair, settled
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
 from nix_repro.explain.compare.blob import Blob
 from nix_repro.explain.compare.content import align, region, stretches

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nix_repro.explain.causes import RULES, explain_pair
 from nix_repro.explain.causes.model import Pair
+from nix_repro.explain.causes.rules import RULES, explain_pair
 from sides import BUILDS
 
 data = st.binary(max_size=300) | st.text(max_size=200).map(str.encode)

@@ -1,0 +1,75 @@
+"""The rules in the order in which they are tried. What one explains is erased from the pair and the rest is asked about
+again, so that several causes in one line are several answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from nix_repro.explain.causes.layout import large_number, named_number, pointer_bytes, pointer_text
+from nix_repro.explain.causes.locales import locale_text
+from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
+from nix_repro.explain.causes.model import EXPLAINED, Bounds, Match, Pair, Rule, erase
+from nix_repro.explain.causes.named import instruction_sets, named_surroundings, variables
+from nix_repro.explain.causes.ordering import ordering
+from nix_repro.explain.causes.randomness import random_bytes, random_numbers, random_token
+from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
+from nix_repro.explain.context import Context
+
+#: What equals something known of the builds comes first, then structure, then mere shapes.
+RULES: tuple[Rule, ...] = (
+    text_timestamp,
+    binary_timestamp,
+    machine_values,
+    zones,
+    ordering,
+    pointer_text,
+    pointer_bytes,
+    locale_text,
+    machine_shapes,
+    cores,
+    instruction_sets,
+    named_surroundings,
+    named_number,
+    random_token,
+    random_bytes,
+    variables,
+    random_numbers,
+    large_number,
+)
+#: Causes found in one pair at most.
+ROUNDS = 32
+FILLED = re.compile(EXPLAINED + b"+")
+
+
+class Explained(NamedTuple):
+    """A match, and the pair it was found in as it first was."""
+
+    match: Match
+    pair: Pair
+
+
+def explain_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> tuple[list[Explained], bool]:
+    """Everything that explains a part of the pair, and whether that leaves nothing unexplained."""
+    found: list[Explained] = []
+    rest = pair
+    for _ in range(ROUNDS):
+        match = next((match for rule in rules if (match := rule(rest, context)) and match.places), None)
+        if match is None:
+            break
+        found.append(Explained(match, pair))
+        rest = erased(rest, match)
+        if settled(rest):
+            break
+    return found, settled(rest)
+
+
+def erased(pair: Pair, match: Match) -> Pair:
+    places_a: list[Bounds] = [a for a, _ in match.places]
+    places_b: list[Bounds] = [b for _, b in match.places]
+    return Pair(erase(pair.a, places_a), erase(pair.b, places_b), pair.offset, pair.text)
+
+
+def settled(pair: Pair) -> bool:
+    return FILLED.sub(EXPLAINED, pair.a) == FILLED.sub(EXPLAINED, pair.b)
