@@ -10,7 +10,7 @@ from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Tar
 from nix_repro.verdict.policy import Word, overrun_fails, standing
 
 #: The first of these that a run fails on decides its exit code.
-_CODES: dict[Word, int] = {
+CODES: dict[Word, int] = {
     "divergence": DIVERGENCE,
     "new-divergence": DIVERGENCE,
     "build-failure": BUILD_FAILED,
@@ -44,7 +44,7 @@ def judge(
         words.add("unverified")
     if any(overrun_fails(target, fail_on) for target in targets):
         words.add("overrun")
-    codes = [code for word, code in _CODES.items() if word in words]
+    codes = [code for word, code in CODES.items() if word in words]
     if signum is not None:
         return ("fail" if codes else "inconclusive"), INTERRUPTED + signum
     if codes:
