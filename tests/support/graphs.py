@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from hypothesis import strategies as st
 
 from nix_repro.nix.derivation import Derivation, DrvOutput
 
@@ -44,3 +46,20 @@ def out(graph: Graph, drv_path: str) -> str:
     path = graph[drv_path].outputs["out"].path
     assert path is not None
     return path
+
+
+def numbered(rows: Sequence[Iterable[int]]) -> Graph:
+    """Derivations called 0, 1, 2 and so on, each with the inputs of its row, which are earlier ones."""
+    graph: Graph = {}
+    paths: list[str] = []
+    for number, row in enumerate(rows):
+        paths.append(drv(graph, str(number), *(paths[i] for i in sorted(row) if i < number)))
+    return graph
+
+
+#: Any graph of up to fourteen derivations.
+GRAPHS = (
+    st.integers(1, 14)
+    .flatmap(lambda size: st.tuples(*(st.sets(st.integers(0, max(0, n - 1)), max_size=4) for n in range(size))))
+    .map(numbered)
+)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from nix_repro import __version__
+from nix_repro.config import load, read_file
+from nix_repro.metrics.targets import DEFAULTS
 from nix_repro.output.formats import FORMATS
+from nix_repro.settings import duration
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/nix_repro"
@@ -44,3 +47,21 @@ def test_the_changelog_has_this_version_and_what_comes_next() -> None:
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[:2] == ["Unreleased", __version__]
     assert "version" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dynamic"], "it has one place"
+
+
+def test_the_configuration_in_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs/caching.md").read_text(encoding="utf-8")
+    (block,) = [b for b in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if b.startswith("targets:")]
+    file = tmp_path / ".nix-repro.yml"
+    file.write_text(block)
+    config = load([read_file(file)])
+    assert len(config.targets) == 3
+    assert len(config.fail_when) == 2
+    assert config.test == "checks"
+
+
+def test_the_defaults_in_the_documentation_are_the_real_ones() -> None:
+    text = (ROOT / "docs/caching.md").read_text(encoding="utf-8")
+    for name, limits in DEFAULTS.items():
+        (row,) = re.findall(rf"^\| `{name}` \|.*\| (\S+) \| (\S+) \| (\S+) \| [^|]+ \|$", text, re.MULTILINE)
+        assert [duration(cell) for cell in row] == [limits.get(phase) for phase in ("build", "test", "total")]

@@ -41,7 +41,8 @@ def differing_files(old: str | None, new: str | None) -> list[str] | None:
             not (a / name).is_symlink() and not filecmp.cmp(a / name, b / name, shallow=False)
         ):
             differing.add(name)
-    return sorted(differing)
+    # A name need not be text, and the report must.
+    return sorted(os.fsencode(name).decode("utf-8", "replace") for name in differing)
 
 
 def _listing(top: Path) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Intervals, scenario, critical path: arithmetic that must hold for any input."""
+"""When a run's phases were, and its critical path: arithmetic that must hold for any input."""
 
 from __future__ import annotations
 
@@ -9,26 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_repro.metrics.phases import critical_path, job_phases
-from nix_repro.metrics.scenario import scenario
-from nix_repro.nix.log.intervals import covered, union
-from nix_repro.report import ChangeClass
-
-_intervals = st.lists(
-    st.tuples(st.integers(0, 200), st.integers(0, 200)).map(lambda pair: (float(min(pair)), float(max(pair)))),
-    max_size=30,
-)
-
-
-@given(_intervals)
-def test_covered_counts_each_second_once(intervals: list[tuple[float, float]]) -> None:
-    seconds = {second for start, stop in intervals for second in range(int(start), int(stop))}
-    assert covered(intervals) == len(seconds)
-
-
-@given(_intervals)
-def test_union_is_sorted_and_apart(intervals: list[tuple[float, float]]) -> None:
-    merged = union(intervals)
-    assert all(a[1] < b[0] for a, b in pairwise(merged))
 
 
 @st.composite
@@ -57,31 +37,6 @@ def test_critical_path_of_a_deep_graph_and_of_a_cycle() -> None:
     assert len(critical_path(deep, {str(i): [str(i - 1)] for i in range(1, 20_000)})) == 20_000
     assert critical_path({"a": 1.0, "b": 2.0}, {"a": ["b"], "b": ["a"]}) in (["a", "b"], ["b", "a"])
     assert critical_path({}, {}) == []
-
-
-@given(
-    st.booleans(),
-    st.sampled_from([None, "full", "partial", "none"]),
-    st.dictionaries(st.sampled_from(["magic", "cachix"]), st.integers(0, 50)),
-    st.integers(0, 50),
-    st.integers(0, 100),
-)
-def test_scenario_by_its_definition(
-    ci: bool, change: ChangeClass | None, served: dict[str, int], present: int, needed: int
-) -> None:
-    found = scenario(ci=ci, change=change, served=served, present=present, needed=needed)
-    assert found.because
-    if ci:
-        assert (found.name == "cold") == (change == "full" or not any(served.values()))
-        assert found.name in ("cold", "warm")
-    else:
-        assert found.name in ("first-time", "cached")
-
-
-def test_scenario_can_be_chosen() -> None:
-    found = scenario(ci=True, change="full", served={}, present=0, needed=9, chosen="warm")
-    assert (found.name, found.because) == ("warm", "chosen in the configuration")
-    assert scenario(ci=False, change=None, served={}, present=0, needed=0).name == "first-time"
 
 
 def test_what_came_before_this_process() -> None:

@@ -60,6 +60,69 @@ def test_every_sort_of_change(before: dict[str, str], after: dict[str, str], lin
     assert {root.line() for root in compare(old, new, (a, b)).root.values()} == {line}
 
 
+def alone(**changes: object) -> tuple[Graph, str]:
+    """One derivation, with fields changed after its path was made."""
+    graph: Graph = {}
+    path = drv(graph, "base", flags=repr(changes))
+    env = {name: value for name, value in graph[path].env.items() if name != "flags"}
+    graph[path] = msgspec.structs.replace(graph[path], **{"env": env, **changes})
+    return graph, path
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ({}, {"system": "i686-linux"}, "system of base: x86_64-linux → i686-linux"),
+        ({}, {"outputs": {"out": DrvOutput(), "dev": DrvOutput()}}, "outputs of base: out → out dev"),
+        # Structured attributes that cannot be read say nothing; the rest does.
+        ({"env": {"__json": "{", "flags": "1"}}, {"env": {"__json": "[", "flags": "2"}}, "flags of base: 1 → 2"),
+        ({"env": {"__json": "3", "flags": "1"}}, {"env": {"__json": "[]", "flags": "2"}}, "flags of base: 1 → 2"),
+    ],
+)
+def test_changes_that_few_builds_see(before: dict[str, object], after: dict[str, object], line: str) -> None:
+    old, a = alone(**before)
+    new, b = alone(**after)
+    (root,) = compare(old, new, (a, b)).root.values()
+    assert root.line() == line
+
+
+def test_an_input_that_nothing_in_the_environment_speaks_of() -> None:
+    old, a = alone()
+    new, b = alone(impure=True)
+    zlib = drv(new, "zlib")
+    new[b] = msgspec.structs.replace(new[b], input_drvs={zlib: ("out",)})
+    found = compare(old, new, (a, b))
+    assert (found.root[b].line(), found.pairs[zlib]) == ("input zlib added in base", None)
+
+
+def test_of_several_sources_the_one_that_changed_is_named() -> None:
+    same, before, after, other = store("same", 1), store("patch", 1), store("patch", 2), store("extra", 1)
+    old: Graph = {}
+    new: Graph = {}
+    a, b = drv(old, "app", sources=[same, before]), drv(new, "app", sources=[other, same, after])
+    (root,) = compare(old, new, (a, b)).root.values()
+    assert root.line() == "source extra of app", "what came stands before what changed, as it does in the derivation"
+    b = drv(new, "app", sources=[same, after])
+    (root,) = compare(old, new, (a, b)).root.values()
+    assert (root.line(), root.old, root.new) == ("source patch of app", before, after)
+    a, b = drv(old, "app", sources=[same, before]), drv(new, "app", sources=[same])
+    (root,) = compare(old, new, (a, b)).root.values()
+    assert (root.line(), root.old, root.new) == ("source patch of app", before, None)
+
+
+def test_a_path_within_a_longer_word_stands_for_the_same() -> None:
+    """`PATH.orig` and `PATH-1` could be names of their own; they begin with a path that is known."""
+
+    def build(flags: str) -> tuple[Graph, str]:
+        graph: Graph = {}
+        base = drv(graph, "base", flags=flags)
+        path = graph[base].outputs["out"].path
+        return graph, drv(graph, "app", base, script=f"cp {path}.orig {path}-1.txt {path}/x")
+
+    (old, a), (new, b) = build("1"), build("2")
+    assert {root.line() for root in compare(old, new, (a, b)).root.values()} == {"flags of base: 1 → 2"}
+
+
 def test_a_source_is_named_with_both_sides() -> None:
     old: Graph = {}
     new: Graph = {}

@@ -4,56 +4,49 @@ in tests/nix."""
 from __future__ import annotations
 
 import json
-import stat
 import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 from nix_repro.errors import UsageError
-from nix_repro.nix.command import Nix
-from nix_repro.nix.processes import Processes
-from nix_repro.plan.installables import evaluate
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.plan.installables import add_roots, evaluate, flake_checks
 
-# Answers as Nix does: knows what the file `flake` beside it maps from attribute paths to output, writes down what it
-# was asked.
-NIX = """#!{python}
-import json, pathlib, sys
-here = pathlib.Path(__file__).parent
-args = sys.argv[1:]
-if args[:2] == ["config", "show"]:
-    print(json.dumps({{"system": {{"value": "x86_64-linux"}}}})); sys.exit()
-flake, _, attr = next(a for a in args if "#" in a).partition("#")
-with open(here / "asked", "a") as asked:
-    asked.write(f"{{flake}}#{{attr}}\\n")
-known = json.loads((here / "flake").read_text())
-if attr not in known:
-    print(f"error: flake 'git+file:///x' does not provide attribute '{{attr}}'", file=sys.stderr); sys.exit(1)
-if known[attr] is None:
-    print("\\x1b[31;1merror:\\x1b[0m undefined variable 'oops'\\n\\n       at /x/flake.nix:1:1", file=sys.stderr)
-    sys.exit(1)
-sys.stdout.write(known[attr] if "--raw" in args else json.dumps(known[attr]))
-"""
+DRV = "/nix/store/x.drv"
+OOPS = "error: undefined variable 'oops'\n\n       at /x/flake.nix:1:1"
+#: By attribute path, what a flake has there; None for what does not evaluate.
+Flake = dict[str, object]
 
 
 @pytest.fixture
-def nix(tmp_path: Path) -> Nix:
-    program = tmp_path / "nix"
-    program.write_text(NIX.format(python=sys.executable))
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return Nix(Processes(), {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+def flake() -> Flake:
+    return {}
 
 
-def knows(tmp_path: Path, attrs: dict[str, object]) -> None:
-    (tmp_path / "flake").write_text(json.dumps(attrs))
+@pytest.fixture
+def nix(mocker: MockerFixture, flake: Flake, tmp_path: Path) -> Any:
+    """A Nix that knows one flake under every name, and has its store in `store`."""
+
+    def run(_command: str, *args: str, **_where: Path) -> str:
+        attr = next(arg for arg in args if "#" in arg).partition("#")[2]
+        if attr not in flake:
+            raise NixError(f"error: flake 'git+file:///x' does not provide attribute '{attr}'")
+        if flake[attr] is None:
+            raise NixError(OOPS)
+        return json.dumps(flake[attr])
+
+    found = mocker.create_autospec(Nix, instance=True)
+    found.settings.return_value = {"system": "x86_64-linux"}
+    found.store_dir.return_value = str(tmp_path / "store")
+    found.run.side_effect = run
+    return found
 
 
-def asked(tmp_path: Path) -> list[str]:
-    return (tmp_path / "asked").read_text().splitlines()
-
-
-DRV = "/nix/store/x.drv"
+def asked(nix: Any) -> list[str]:
+    return [next(arg for arg in call.args if "#" in arg) for call in nix.run.call_args_list]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +64,16 @@ DRV = "/nix/store/x.drv"
         ("./sub?dir=x#hello", "hello", "./sub?dir=x#hello"),
     ],
 )
-def test_what_is_asked_for(nix: Nix, tmp_path: Path, installable: str, attr: str, name: str) -> None:
-    knows(tmp_path, {attr: DRV})
+def test_what_is_asked_for(nix: Any, flake: Flake, tmp_path: Path, installable: str, attr: str, name: str) -> None:
+    flake |= {attr: DRV}
     assert evaluate(nix, [installable], tmp_path) == {name: DRV}
 
 
-def test_in_nix_s_own_order(nix: Nix, tmp_path: Path) -> None:
-    knows(tmp_path, {})
+def test_in_nix_s_own_order(nix: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^\.: flake '.*' does not provide attribute 'default'$"):
         evaluate(nix, ["."], tmp_path)
     system = "x86_64-linux"
-    assert asked(tmp_path) == [
+    assert asked(nix) == [
         f".#packages.{system}.default",
         f".#defaultPackage.{system}",
         f".#legacyPackages.{system}.default",
@@ -89,31 +81,25 @@ def test_in_nix_s_own_order(nix: Nix, tmp_path: Path) -> None:
     ]
 
 
-def test_a_complete_path_is_asked_for_as_it_is(nix: Nix, tmp_path: Path) -> None:
-    knows(tmp_path, {})
+def test_a_complete_path_is_asked_for_as_it_is(nix: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         evaluate(nix, [".#packages.aarch64-linux.x"], tmp_path)
-    assert asked(tmp_path) == [".#packages.aarch64-linux.x"]
+    assert asked(nix) == [".#packages.aarch64-linux.x"]
 
 
-def test_an_evaluation_error_in_nix_s_words_and_at_once(nix: Nix, tmp_path: Path) -> None:
-    knows(tmp_path, {"packages.x86_64-linux.bad": None, "bad": DRV})
+def test_an_evaluation_error_in_nix_s_words_and_at_once(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {"packages.x86_64-linux.bad": None, "bad": DRV}
     with pytest.raises(UsageError) as error:
         evaluate(nix, [".#bad"], tmp_path)
-    assert (
-        str(error.value) == ".#bad: evaluation failed\nerror: undefined variable 'oops'\n\n       at /x/flake.nix:1:1"
-    )
-    assert len(asked(tmp_path)) == 1
+    assert str(error.value) == f".#bad: evaluation failed\n{OOPS}"
+    assert len(asked(nix)) == 1
 
 
-def test_all_is_every_package_and_check(nix: Nix, tmp_path: Path) -> None:
-    knows(
-        tmp_path,
-        {
-            "packages.x86_64-linux": {"a": "/a.drv", "b-c_d": "/b.drv", "e.f": "/e.drv"},
-            "checks.x86_64-linux": {"t": "/t.drv"},
-        },
-    )
+def test_all_is_every_package_and_check(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {
+        "packages.x86_64-linux": {"a": "/a.drv", "b-c_d": "/b.drv", "e.f": "/e.drv"},
+        "checks.x86_64-linux": {"t": "/t.drv"},
+    }
     assert evaluate(nix, ["all"], tmp_path) == {
         "packages.x86_64-linux.a": "/a.drv",
         "packages.x86_64-linux.b-c_d": "/b.drv",
@@ -124,15 +110,15 @@ def test_all_is_every_package_and_check(nix: Nix, tmp_path: Path) -> None:
     assert next(iter(elsewhere)) == "github:o/r#packages.x86_64-linux.a"
 
 
-def test_all_of_nothing(nix: Nix, tmp_path: Path) -> None:
-    knows(tmp_path, {"packages.x86_64-linux": {"a": "/a.drv"}})
+def test_all_of_nothing(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {"packages.x86_64-linux": {"a": "/a.drv"}}
     assert evaluate(nix, ["all"], tmp_path) == {"packages.x86_64-linux.a": "/a.drv"}
-    knows(tmp_path, {})
+    flake.clear()
     with pytest.raises(UsageError, match="has no packages and no checks for x86_64-linux"):
         evaluate(nix, ["all"], tmp_path)
 
 
-def test_derivation_files(nix: Nix, tmp_path: Path) -> None:
+def test_derivation_files(nix: Any, tmp_path: Path) -> None:
     drv = tmp_path / "x.drv"
     drv.touch()
     assert evaluate(nix, [str(drv)], tmp_path) == {str(drv): str(drv)}
@@ -140,51 +126,113 @@ def test_derivation_files(nix: Nix, tmp_path: Path) -> None:
         evaluate(nix, [f"{drv}.gone.drv"], tmp_path)
 
 
-def test_the_same_installable_twice_is_one(nix: Nix, tmp_path: Path) -> None:
-    knows(tmp_path, {"packages.x86_64-linux.default": DRV})
+def test_the_same_installable_twice_is_one(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {"packages.x86_64-linux.default": DRV}
     assert len(evaluate(nix, [".", ".#default"], tmp_path)) == 1
 
 
-def test_git_s_reason_goes_before_nix_s(nix: Nix, tmp_path: Path) -> None:
+def test_git_s_reason_goes_before_nix_s(nix: Any, flake: Flake, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     repository.mkdir()
     subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
     (repository / "flake.nix").write_text("{ }")
-    knows(tmp_path, {"packages.x86_64-linux.default": None})
+    flake |= {"packages.x86_64-linux.default": None}
     with pytest.raises(UsageError, match=r"flake\.nix is not tracked by git"):
         evaluate(nix, ["."], repository)
 
 
-def test_secrets_do_not_reach_nix(tmp_path: Path) -> None:
-    (tmp_path / "nix").write_text("#!/bin/sh\nenv\n")
-    (tmp_path / "nix").chmod(0o755)
-    secrets = dict.fromkeys(
-        ("GITHUB_TOKEN", "GH_TOKEN", "INPUT_GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "NIX_REPRO_TOKEN"), "s3cret"
-    )
-    nix = Nix(Processes(), {"PATH": f"{tmp_path}:/usr/bin:/bin", "KEPT": "yes", "NIX_CONFIG": "cores = 1", **secrets})
-    said = nix.run("nix", "anything")
-    assert "s3cret" not in said
-    assert "KEPT=yes" in said
-    assert "cores = 1\nextra-experimental-features = nix-command flakes" in said
-    assert "s3cret" not in nix.with_store("local?root=/x").with_options([("a", "b")]).run("nix")
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ({"kind": "set", "names": ["a", "b.c"]}, 'a set (a, "b.c")'),
+        ({"kind": "set", "names": list("abcdefg")}, "a set (a, b, c, d, e, …)"),
+        ({"kind": "set", "names": []}, "a set (empty)"),
+        ({"kind": "lambda", "names": []}, "a function"),
+        ({"kind": "int", "names": []}, "an int"),
+    ],
+)
+def test_what_is_no_derivation_is_said_to_be_what_it_is(
+    nix: Any, flake: Flake, tmp_path: Path, what: object, words: str
+) -> None:
+    flake |= {"packages.x86_64-linux.x": what, "packages.x86_64-linux": {"x": what, "y": DRV}}
+    with pytest.raises(UsageError) as error:
+        evaluate(nix, [".#x"], tmp_path)
+    assert str(error.value) == f".#x: packages.x86_64-linux.x is {words}, not a derivation"
+    heard: list[str] = []
+    assert evaluate(nix, ["all"], tmp_path, heard.append) == {"packages.x86_64-linux.y": DRV}
+    assert heard == [f"packages.x86_64-linux.x is {words}, not a derivation, and left out of `all`"]
 
 
-def test_options_and_store_are_on_every_command_line(tmp_path: Path) -> None:
-    (tmp_path / "nix").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    (tmp_path / "nix").chmod(0o755)
-    nix = (
-        Nix(Processes(), {"PATH": f"{tmp_path}:/usr/bin:/bin"}, [("cores", "1")])
-        .with_store("ssh-ng://h")
-        .with_options([("cores", "2")])
-    )
-    assert nix.run("nix", "x").split() == [
-        "x",
-        "--store",
-        "ssh-ng://h",
-        "--option",
-        "cores",
-        "1",
-        "--option",
-        "cores",
-        "2",
-    ]
+def test_all_fails_with_what_does_not_evaluate(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {"packages.x86_64-linux": {"a": "/a.drv"}, "checks.x86_64-linux": None}
+    with pytest.raises(UsageError) as error:
+        evaluate(nix, ["github:o/r#all"], tmp_path)
+    assert str(error.value) == f"github:o/r#checks.x86_64-linux: evaluation failed\n{OOPS}"
+
+
+def test_the_checks_of_a_flake_and_no_packages(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {"packages.x86_64-linux": {"a": "/a.drv"}}
+    with pytest.raises(UsageError, match=r"^\.: the flake has no checks for x86_64-linux$"):
+        flake_checks(nix, tmp_path)
+    flake |= {"checks.x86_64-linux": {"t": "/t.drv"}}
+    assert flake_checks(nix, tmp_path) == {"checks.x86_64-linux.t": "/t.drv"}
+
+
+@pytest.fixture
+def built(nix: Any, tmp_path: Path) -> tuple[str, str]:
+    """The path of an output in the store, with a link `result` to it, and the .drv file that it was built from."""
+    output, drv = tmp_path / "store" / "0-app", tmp_path / "store" / "1-app.drv"
+    (output / "bin").mkdir(parents=True)
+    drv.touch()
+    (tmp_path / "result").symlink_to("link")
+    (tmp_path / "link").symlink_to(output)
+    nix.run.side_effect = None
+    nix.run.return_value = f"{drv}\n"
+    return str(output), str(drv)
+
+
+@pytest.mark.parametrize("name", ["./result", "./result^dev", "{store}/0-app", "{store}/0-app/bin"])
+def test_an_output_stands_for_the_derivation_it_was_built_from(
+    nix: Any, built: tuple[str, str], tmp_path: Path, name: str
+) -> None:
+    output, drv = built
+    assert evaluate(nix, [name.format(store=tmp_path / "store")], tmp_path) == {output: drv}
+
+
+@pytest.mark.parametrize("name", ["{store}/1-app.drv", "{store}/1-app.drv^*", "{store}/1-app.drv!out"])
+def test_a_derivation_in_the_store_stands_for_itself(
+    nix: Any, built: tuple[str, str], tmp_path: Path, name: str
+) -> None:
+    assert evaluate(nix, [name.format(store=tmp_path / "store")], tmp_path) == {built[1]: built[1]}
+
+
+@pytest.mark.parametrize("deriver", ["unknown-deriver", "/nix/store/gone.drv"])
+def test_an_output_of_which_nobody_knows_the_derivation(
+    nix: Any, built: tuple[str, str], tmp_path: Path, deriver: str
+) -> None:
+    nix.run.return_value = deriver
+    with pytest.raises(UsageError, match=r"^\./result: the derivation that made it is not known here; name "):
+        evaluate(nix, ["./result"], tmp_path)
+
+
+def test_an_output_that_is_not_valid(nix: Any, built: tuple[str, str], tmp_path: Path) -> None:
+    nix.run.side_effect = NixError(f"warning: x\nerror: path '{built[0]}' is not valid\nmore")
+    with pytest.raises(UsageError) as error:
+        evaluate(nix, ["./result"], tmp_path)
+    assert str(error.value) == f"./result: path '{built[0]}' is not valid"
+
+
+def test_links_that_lead_nowhere_are_flakes_to_nix(nix: Any, tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    (tmp_path / "home").symlink_to("/")
+    for name in ("./one", "./home"):
+        with pytest.raises(UsageError, match="does not provide attribute 'default'"):
+            evaluate(nix, [name], tmp_path)
+
+
+def test_a_name_in_the_store_never_becomes_an_expression(nix: Any, tmp_path: Path) -> None:
+    nix.run.side_effect = None
+    add_roots(nix, ["/nix/store/a.drv", '/nix/store/"${throw 1}".drv'], tmp_path)
+    *_, expression = nix.run.call_args.args
+    assert expression == r'map import [ "/nix/store/a.drv" "/nix/store/\"\${throw 1}\".drv" ]'

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphs import GRAPHS, Graph, out
 from nix_repro.nix.derivation import Derivation, DrvOutput
-from nix_repro.nix.graph import in_order, levels
-from nix_repro.plan.scope import Plan, built_here, make_plan
-from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNREACHABLE, UPSTREAM
+from nix_repro.nix.graph import levels
+from nix_repro.plan.scope import Plan, built_here, make_plan, since
+from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNCHANGED, UNREACHABLE, UPSTREAM
 from nix_repro.report import Scope
 
 
@@ -192,6 +193,13 @@ def test_upstream_unreachable_is_decided_by_what_gets_built() -> None:
     assert after.skipped == {"/s/gcc.drv": UNREACHABLE, "/s/src.drv": FIXED_OUTPUT}
 
 
+def test_what_another_revision_has_too_is_not_looked_at() -> None:
+    plan = world(*CHAIN).plan("closure", "app")
+    after = since(plan, {"/s/gcc.drv", "/s/src.drv", "/s/other.drv"})
+    assert names(after.targets) == ["lib", "app"]
+    assert after.skipped == {"/s/gcc.drv": UNCHANGED, "/s/src.drv": FIXED_OUTPUT}
+
+
 def test_attributes_that_name_the_same_derivation() -> None:
     it = world(*CHAIN)
     plan = make_plan(
@@ -219,53 +227,11 @@ def test_five_thousand_levels(scope: Scope) -> None:
     assert len(it.shown) == 5000
 
 
-# Random graphs: derivation n may have any earlier ones as inputs.
-GRAPHS = (
-    st.integers(1, 14)
-    .flatmap(lambda size: st.tuples(*(st.sets(st.integers(0, max(0, n - 1)), max_size=4) for n in range(size))))
-    .map(
-        lambda rows: {f"/s/{n}.drv": drv(str(n), *(str(i) for i in sorted(row) if i < n)) for n, row in enumerate(rows)}
-    )
-)
-
-
-def below(path: str, graph: Mapping[str, Derivation]) -> set[str]:
-    direct = set(graph[path].input_drvs)
-    return direct.union(*(below(i, graph) for i in direct))
-
-
-@given(GRAPHS, st.randoms())
-def test_inputs_come_first(graph: dict[str, Derivation], chance: object) -> None:
-    shuffled = list(graph.items())
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    order = in_order(dict(shuffled))
-    assert sorted(order) == sorted(graph)
-    assert all(order.index(i) < order.index(path) for path in graph for i in graph[path].input_drvs)
-
-
 @given(GRAPHS, st.data())
-def test_levels_are_independent_and_in_order(graph: dict[str, Derivation], data: st.DataObject) -> None:
-    targets = data.draw(st.sets(st.sampled_from(sorted(graph))))
-    groups = levels(targets, graph)
-    assert sorted(path for group in groups for path in group) == sorted(targets)
-    seen: set[str] = set()
-    for group in groups:
-        for path in group:
-            under = below(path, graph)
-            assert not under & set(group), (
-                "no member depends on another of its group, not even through what is no target"
-            )
-            assert under & targets <= seen, "all that it depends on came in an earlier group"
-        seen |= set(group)
-
-
-@given(GRAPHS, st.data())
-def test_own_is_what_can_be_reached_without_passing_through_upstream(
-    graph: dict[str, Derivation], data: st.DataObject
-) -> None:
+def test_own_is_what_can_be_reached_without_passing_through_upstream(graph: Graph, data: st.DataObject) -> None:
     upstream = data.draw(st.sets(st.sampled_from(sorted(graph))))
     top = data.draw(st.sampled_from(sorted(graph)))
-    it = World(graph, {f"{path.removesuffix('.drv')}-out" for path in upstream})
+    it = World(graph, {out(graph, path) for path in upstream})
     plan = make_plan({"top": top}, "own", it.show, it.available)
     expected, todo = set(), [top]
     while todo:

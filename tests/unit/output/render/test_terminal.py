@@ -14,7 +14,7 @@ import pytest
 from nix_repro.output.render import progress as progress_module
 from nix_repro.output.render.phrases import headline, short_hash
 from nix_repro.output.render.progress import Progress
-from nix_repro.output.render.terminal import ROWS, print_report
+from nix_repro.output.render.terminal import FINDINGS, ROWS, print_report
 from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped
 
 REPORTS = Path(__file__).parents[4] / "fixtures/reports"
@@ -93,6 +93,19 @@ def test_a_divergence_says_what_where_and_how_to_repeat_it() -> None:
     assert ["+", "2021"] in lines
     assert "fix: set it" in text
     assert "reproduce: nix-repro check '.#x'" in text
+
+
+def test_what_differs_under_some_condition_only_is_told_although_the_verdict_is_good() -> None:
+    found = Finding(output="out", path="bin/x", cause="build-path", confidence="proved", because="b", fix="f")
+    text = shown(report(divergent(verdict="reproducible", findings=(found,)), conclusion="pass"))
+    assert "\nx is the same, but not under every condition\n  out:bin/x  build-path (proved)\n" in text
+
+
+def test_of_many_findings_the_rest_is_counted() -> None:
+    found = Finding(output="out", path="", cause="host", confidence="low", because="b", fix="f")
+    text = shown(report(divergent(findings=(found,) * (FINDINGS + 2))))
+    assert text.count("  out  host (low)") == FINDINGS
+    assert "  and 2 more findings in the report\n" in text
 
 
 def test_failures_come_first_and_roots_before_victims() -> None:
