@@ -14,6 +14,7 @@ from nix_repro.nix import gc_roots
 from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal, recognise
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import store_name
+from nix_repro.plan.base import last_error
 from nix_repro.plan.installables import evaluate
 from nix_repro.text import plural, size
 
@@ -86,7 +87,7 @@ def store(nix: Nix) -> list[Diagnosis]:
     try:
         infos = nix.path_info(["--all"])
     except NixError as error:
-        return [note("store size", f"not known: {str(error).splitlines()[-1]}", "nix-store --verify")]
+        return [note("store size", f"not known: {last_error(str(error))}", "nix-store --verify")]
     state = Path(nix.env.get("NIX_STATE_DIR", Path(nix.store_dir()).parent / "var" / "nix"))
     settings = nix.settings()
     keep = {name: bool(settings.get(name.replace("_", "-"))) for name in ("keep_derivations", "keep_outputs")}
@@ -110,7 +111,7 @@ def closures(nix: Nix, cwd: Path, installables: Sequence[str]) -> Iterable[Diagn
         valid = [path for path in outputs if path not in invalid]
         infos = nix.path_info(valid, closure_size=True) if valid else {}
     except (UsageError, NixError) as error:
-        return [problem("installables", str(error).strip().splitlines()[-1], "nix flake check shows the whole message")]
+        return [problem("installables", last_error(str(error)), "nix flake check shows the whole message")]
     found = [ok("installables", plural(len(named), "installable"))]
     for path in valid:
         closure = infos[path].closure_size
