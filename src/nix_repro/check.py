@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +12,8 @@ from nix_repro.build.outcome import present_outputs
 from nix_repro.build.rebuild.choose import choose
 from nix_repro.config import Config
 from nix_repro.errors import Interrupted, UsageError
+from nix_repro.files import private_directory
 from nix_repro.metrics.phases import NOTED, job_phases
-from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.processes import Processes
 from nix_repro.observations import Tree
@@ -47,16 +46,16 @@ def check(
     check_syntax(config.fail_when)
     noted = [environ.get(name) for name in NOTED]
     began, before = job_phases(noted, time.time())
-    with tempfile.TemporaryDirectory(prefix="nix-repro-", ignore_cleanup_errors=True) as directory:
+    with private_directory() as directory:
         nix = Nix(processes, environ, config.options)
-        run = Run(config, nix, cwd, environ, display, began=began, phases=before, work=Path(directory))
+        run = Run(config, nix, cwd, environ, display, began=began, phases=before, work=directory)
         signum: int | None = None
         try:
             _work(run)
         except Interrupted as stop:
             signum = stop.signum
             run.end_early(CANCELLED)
-        except NixError as error:
+        except (NixError, OSError) as error:
             if run.plan is None:
                 raise UsageError(str(error)) from None
             # What was found so far is worth a report.
@@ -78,7 +77,7 @@ def plan_only(
     missing = [
         o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present
     ]
-    caches = BinaryCaches(run.nix, run.nix.settings().get("substituters", []))
+    caches = run.lookups.others(run.nix.settings().get("substituters", []))
     where = caches.where(missing)
     for url, why in caches.unreachable.items():
         run.warn(f"cache {url}: {why}")

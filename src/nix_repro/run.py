@@ -13,6 +13,7 @@ from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.config import Config
 from nix_repro.metrics.needed import Needs
+from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log.recorder import Recorder, Watcher
@@ -36,7 +37,8 @@ class Run:
     """What the run has come to know; the report is made from it at any point, also after an interruption.
 
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
-    `unfinished` is the reason for what was never rebuilt. `realiser` runs every build that may use caches.
+    `unfinished` is the reason for what was never rebuilt. `realiser` runs every build that may use caches, and
+    `lookups` is what the upstream caches said they have.
     """
 
     config: Config
@@ -59,10 +61,12 @@ class Run:
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
     recorder: Recorder = field(init=False)
     realiser: Realiser = field(init=False)
+    lookups: BinaryCaches = field(init=False)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(watcher=self.display)
         self.realiser = Realiser(self.nix)
+        self.lookups = BinaryCaches(self.nix, ())
 
     @property
     def limits(self) -> Limits:

@@ -81,6 +81,10 @@ def write_flake(box: NixBox, packages: str, where: str = "flake") -> Path:
     return directory
 
 
+def _limit(recursion: int | None) -> str:
+    return f"import sys; sys.setrecursionlimit({recursion}); " if recursion is not None else ""
+
+
 def nix_repro(
     box: NixBox,
     *args: str,
@@ -89,13 +93,14 @@ def nix_repro(
     capabilities: bool = True,
     env: Mapping[str, str] | None = None,
     timeout: float = 120,
+    recursion: int | None = None,
 ) -> Said:
-    """Run `nix-repro ARGS --report-json …` and read the report."""
+    """Run `nix-repro ARGS --report-json …` and read the report. `recursion` is Python's limit to it, if not its own."""
     place = box.user_home if user else box.work
     file = place / "report.json"
     file.unlink(missing_ok=True)
     done = box.run(
-        [*COMMAND, *args, "--report-json", str(file)],
+        [*COMMAND[:-1], _limit(recursion) + COMMAND[-1], *args, "--report-json", str(file)],
         check=False,
         cwd=cwd,
         user=user,

@@ -3,7 +3,6 @@ they were built."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from nix_repro.build.rebuild.protocol import Answer, Request
 from nix_repro.build.variations import TABLE, TIME, Condition
 from nix_repro.nix.command import NixError
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Observations, Seen, Tree
 from nix_repro.plan.scope import Plan
 
@@ -21,11 +21,6 @@ from nix_repro.plan.scope import Plan
 Recipe = Callable[[Condition, int], str]
 #: When the first builds began, in seconds since the epoch.
 BEGAN = 1_750_000_000.0
-
-
-def digest(content: str) -> str:
-    """A stand-in for the narHash."""
-    return "sha256-" + hashlib.sha256(content.encode()).hexdigest()
 
 
 @dataclass
@@ -81,8 +76,9 @@ class Kiln:
     def _bake(self, drv_path: str, condition: Condition, round_number: int) -> Attempt:
         number = self._builds[drv_path] = self._builds.get(drv_path, 0) + 1
         content = self.recipes[self.graph[drv_path].name](condition, number)
-        self._tree(drv_path, number).write_text(content)
-        seen = Seen(out(self.graph, drv_path), digest(content), "built" if round_number == 1 else "rebuilt", "kiln")
+        tree = self._tree(drv_path, number)
+        tree.write_text(content)
+        seen = Seen(out(self.graph, drv_path), nar_hash(tree), "built" if round_number == 1 else "rebuilt", "kiln")
         started = BEGAN if round_number == 1 else time.time()
         return Attempt(drv_path, round_number, "built", {"out": seen}, started=started, seconds=1.0, isolated=True)
 

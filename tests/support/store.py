@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nix_repro.files import remove_tree
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -278,7 +280,7 @@ def open_box(installed: Nix) -> Iterator[NixBox]:
         )  # several processes that meet a new store at once corrupt each other's first steps
         yield box
     finally:
-        shutil.rmtree(directory)
+        remove_tree(directory)
 
 
 def _closed_ancestor(path: Path) -> Path | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nix_repro.errors import UsageError
-from nix_repro.files import write_whole
+from nix_repro.files import Descent, private_directory, remove_tree, write_whole
 
 
 def test_it_is_written_with_its_directories(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from nix_repro.errors import UsageError
-from nix_repro.files import write_whole
+from nix_repro.files import Descent, private_directory, remove_tree, write_whole
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -102,3 +102,62 @@ def test_standard_output_that_is_a_file_keeps_its_name(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", code], stdout=out, check=True, env={"PYTHONPATH": ":".join(sys.path)})
     assert (tmp_path / "out").read_bytes() == b"content"
     assert Path("/dev/stdout").is_symlink()
+
+
+def test_a_tree_goes_as_a_whole_however_deep_it_is(tmp_path: Path) -> None:
+    before = os.getcwd()
+    top = tmp_path / "top"
+    top.mkdir()
+    os.chdir(top)
+    try:
+        for _ in range(1500):
+            os.mkdir("d")
+            Path("f").touch()
+            os.chdir("d")
+    finally:
+        os.chdir(before)
+    remove_tree(top)
+    assert not top.exists()
+
+
+def test_no_link_is_followed_and_nobody_else_s_mode_is_changed(tmp_path: Path) -> None:
+    """Before Python 3.12, the standard library changes the mode of what a link leads to when it cannot remove it."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").touch()
+    (victim / "file").chmod(0o400)
+    victim.chmod(0o500)
+    top = tmp_path / "top"
+    (top / "closed").mkdir(parents=True)
+    (top / "closed/to-directory").symlink_to(victim)
+    (top / "closed/to-file").symlink_to(victim / "file")
+    (top / "closed").chmod(0o500)
+    top.chmod(0o500)
+    remove_tree(top)
+    assert not top.exists()
+    assert (victim.stat().st_mode & 0o777, (victim / "file").stat().st_mode & 0o777) == (0o500, 0o400)
+    (tmp_path / "link").symlink_to(victim)
+    remove_tree(tmp_path / "link")
+    assert (victim / "file").exists()
+
+
+def test_a_private_directory_is_gone_afterwards_whatever_happened(tmp_path: Path) -> None:
+    def fails() -> None:
+        with private_directory(parent=tmp_path) as directory:
+            assert directory.stat().st_mode & 0o777 == 0o700
+            (directory / "x").mkdir()
+            raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        fails()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_is_moved_meanwhile_leads_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    with Descent(tmp_path / "a") as here:
+        here.down("b")
+        (tmp_path / "a/b").rename(tmp_path / "elsewhere/b")
+        with pytest.raises(OSError, match="Stale"):
+            here.up()

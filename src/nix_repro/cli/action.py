@@ -204,7 +204,8 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
     with _going_on("outputs"):
         outputs.write_outputs(values | {"report-directory": str(directory)})
     with _going_on("report"):
-        Results(directory=directory).write(report)
+        for problem in Results(directory=directory).write(report):
+            runner.warn(problem)
     with _going_on("step summary"):
         runner.write_summary(summary.read_text("utf-8"), environ)
     with _going_on("logs and annotations"):

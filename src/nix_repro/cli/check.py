@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from nix_repro.cli.options import configuration, with_results, with_settings
+from nix_repro.errors import PASS, USAGE
 
 if TYPE_CHECKING:
     from nix_repro.config import Config
@@ -31,9 +32,21 @@ def check(installables: tuple[str, ...], results: Results, **flags: Any) -> None
 
 
 def check_here(config: Config, cwd: Path, results: Results) -> int:
-    """Check the flake in `cwd` and write what was asked for. Returns the verdict's exit code."""
+    """Check the flake in `cwd` and write what was asked for. Returns the verdict's exit code; where there is nothing to
+    complain of but a file that could not be written, that of a usage error."""
     results.prepare()
-    return run_check(config, os.environ, cwd, results, write=results.write).exit_code
+    problems: list[str] = []
+    report = run_check(config, os.environ, cwd, results, write=lambda report: problems.extend(results.write(report)))
+    tell(problems)
+    return report.exit_code or (USAGE if problems else PASS)
+
+
+def tell(problems: Iterable[str]) -> None:
+    """Say what could not be written. It may be named after something of the flake's."""
+    from nix_repro.output.render.escape import terminal
+
+    for problem in problems:
+        click.echo(f"nix-repro: {terminal(problem)}", err=True)
 
 
 def run_check(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nix_repro.cli.check import check_here
+from nix_repro.cli.check import check_here, tell
 from nix_repro.cli.options import configuration, with_results, with_settings
-from nix_repro.errors import UsageError
+from nix_repro.errors import PASS, USAGE, UsageError
 from nix_repro.output.formats import JSON
 
 if TYPE_CHECKING:
@@ -52,5 +52,7 @@ def _explain_directory(directory: Path, flags: dict[str, Any], results: Results)
     config = configuration((), {"config_file": None, "diffoscope": flags["diffoscope"]}, defaults=False)
     results.prepare()
     report = explain_directory(directory, lambda report, trees: results.keep_trees(report, trees, config.diffoscope))
-    results.write(report)
+    problems = results.write(report)
     print_report(report)
+    tell(problems)
+    sys.exit(USAGE if problems else PASS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Input, Side
 from nix_repro.explain.engine import explain_output
 from nix_repro.explain.surroundings import at, surroundings
+from nix_repro.files import private_directory
 from nix_repro.observations import Tree
 from nix_repro.output import archive
 from nix_repro.output.directory import read_report
@@ -41,7 +41,7 @@ def explain_directory(directory: Path, keep: Callable[[Report, Trees], Report] =
         raise UsageError(
             f"{directory}: there is no {archive.NAME} beside the report: nothing differed, or nothing was kept"
         )
-    with tempfile.TemporaryDirectory(prefix="nix-repro-") as room, archive.unpacked(file, Path(room)) as unpacked:
+    with private_directory() as room, archive.unpacked(file, room) as unpacked:
         names = tree_names(report)
         trees = {
             (derivation.drv_path, output): tree

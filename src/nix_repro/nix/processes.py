@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from nix_repro.errors import Interrupted
 GRACE = 20.0
 #: The same for an evaluation, which may not react to a signal at all until a primitive operation ends.
 SHORT_GRACE = 3.0
+#: Seconds after which a wait looks whether a signal has arrived: a sleep goes on after it.
+SLICE = 0.1
 
 
 class Processes:
@@ -121,6 +124,14 @@ class Processes:
         """Raise `Interrupted` if a signal has arrived."""
         if self.signum is not None and not self._shielded:
             raise Interrupted(self.signum)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, by a clock that nobody sets. Raises `Interrupted` as soon as a signal arrives."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, SLICE))
+        self.check()
 
     def communicate(
         self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, stdin: bytes | None = None

@@ -8,13 +8,13 @@ import resource
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from nix_repro.files import private_directory
 from nix_repro.observations import Tree
 from nix_repro.output.tree_names import tree_names
 from nix_repro.report import DerivationReport, Report
@@ -126,10 +126,10 @@ def deep_diff(
         str(a),
         str(b),
     ]
-    with tempfile.TemporaryDirectory(prefix="nix-repro-diffoscope-", ignore_cleanup_errors=True) as room:
+    with private_directory("nix-repro-diffoscope-") as room:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {
-            "TMPDIR": room,
-            "HOME": room,
+            "TMPDIR": str(room),
+            "HOME": str(room),
         }
         with subprocess.Popen(
             command,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import msgspec
 
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.errors import UsageError
-from nix_repro.files import is_stream, write_whole
+from nix_repro.files import is_stream, remove_tree, write_whole
 from nix_repro.observations import Tree
 from nix_repro.output import archive
 from nix_repro.output.diffoscope import add_deep_diffs
-from nix_repro.output.formats import FORMATS, Format
+from nix_repro.output.formats import FORMATS, JSON, Format
 from nix_repro.output.tree_names import named_trees
 from nix_repro.report import Report
 from nix_repro.text import some
@@ -36,17 +37,26 @@ def read_report(file: Path, limit: int = LIMIT) -> Report:
         raise UsageError(f"{file}: not a report: {error}") from None
 
 
-def keep_trees(trees: Mapping[str, Tree], directory: Path) -> None:
-    """`DIR/NAME/OUTPUT/{a,b}`: a is the build, b the rebuild. Raises `UsageError` when that cannot be written."""
-    try:
-        for name, tree in trees.items():
-            for side, source in (("a", tree.a), ("b", tree.b)):
-                to = directory / name / side
-                if to.exists() or to.is_symlink():
-                    raise UsageError(f"--keep: {to} is already there")
-                copy_tree(source, to)
-    except OSError as error:
-        raise UsageError(f"--keep: {error.filename}: {error.strerror}") from None
+def keep_trees(trees: Mapping[str, Tree], directory: Path) -> list[str]:
+    """`DIR/NAME/OUTPUT/{a,b}`: a is the build, b the rebuild. Returns what could not be kept, and why: of that, nothing
+    stays, since half a tree would differ in what is missing of it."""
+    problems: list[str] = []
+    for name, tree in trees.items():
+        place = directory / name
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+        except OSError as error:
+            problems.append(f"{name} ({error.strerror})")
+            continue
+        try:
+            copy_tree(tree.a, place / "a")
+            copy_tree(tree.b, place / "b")
+        except OSError as error:
+            with suppress(OSError):
+                remove_tree(place)
+            problems.append(f"{name} ({error.strerror})")
+    return problems
 
 
 def fill_directory(
@@ -57,12 +67,14 @@ def fill_directory(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Report:
     """What the report directory has besides the report, which says what is missing of it: the differing trees, and
-    diffoscope's pages about them. `stopped` ends the latter. Raises `UsageError` when it cannot be written."""
+    diffoscope's pages about them. `stopped` ends the latter. What cannot be kept is a warning: the verdict is known."""
     try:
         report = _pack(report, trees, directory / archive.NAME)
         return add_deep_diffs(report, trees, directory, diffoscope, stopped)
     except OSError as error:
-        raise UsageError(f"{directory}: cannot be written: {error.strerror}") from None
+        return _warned(report, f"{directory}: cannot be written: {error.strerror}")
+    except UsageError as error:
+        return _warned(report, str(error))
 
 
 def _pack(report: Report, trees: Mapping[str, Tree], file: Path) -> Report:
@@ -74,7 +86,10 @@ def _pack(report: Report, trees: Mapping[str, Tree], file: Path) -> Report:
     if not left_out:
         return report
     reasons = [f"{name} ({reason})" for name, reason in left_out.items()]
-    warning = f"not in {archive.NAME}, which takes {archive.LIMIT >> 20} MiB: {some(reasons, 5)}"
+    return _warned(report, f"not in {archive.NAME}, which takes {archive.LIMIT >> 20} MiB: {some(reasons, 5)}")
+
+
+def _warned(report: Report, warning: str) -> Report:
     return msgspec.structs.replace(report, warnings=(*report.warnings, warning))
 
 
@@ -109,21 +124,30 @@ class Results:
         diffoscope: str,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Keep both sides of what differs (`trees` by .drv path and output) while they are there. Returns the report,
-        with what it has to say about them. `stopped` ends the comparison by diffoscope. Raises `UsageError` for what
-        cannot be written."""
+        """Keep both sides of what differs (`trees` by .drv path and output) while they are there; the machine's form of
+        the report comes first, in case that there is no room for both. Returns the report, with what it has to say
+        about them. `stopped` ends the comparison by diffoscope."""
+        self.write(report, (JSON,))
         named = named_trees(report, trees)
-        if self.keep is not None:
-            keep_trees(named, self.keep)
+        if self.keep is not None and (problems := keep_trees(named, self.keep)):
+            report = _warned(report, f"--keep: not kept: {some(problems, 5)}")
         return report if self.directory is None else fill_directory(report, named, self.directory, diffoscope, stopped)
 
-    def write(self, report: Report) -> None:
-        """Write the report in every form that is wanted. Raises `UsageError` for what cannot be written."""
-        for form, file in self.files.items():
-            write_whole(file, form.render(report))
-        if self.directory is not None:
-            for form in FORMATS:
-                write_whole(self.directory / form.file, form.render(report))
+    def write(self, report: Report, forms: Sequence[Format] = FORMATS) -> list[str]:
+        """Write the report in every one of the forms that is wanted. Returns what could not be written, and why: the
+        others are, and what was there before stays."""
+        wanted = [(file, form) for form, file in self.files.items() if form in forms]
+        if forms is not FORMATS:
+            # A stream takes the report once.
+            wanted = [(file, form) for file, form in wanted if not is_stream(file)]
+        wanted += [(self.directory / form.file, form) for form in forms] if self.directory is not None else []
+        problems: list[str] = []
+        for file, form in wanted:
+            try:
+                write_whole(file, form.render(report))
+            except UsageError as error:
+                problems.append(str(error))
+        return problems
 
 
 def _make(option: str, directory: Path) -> None:

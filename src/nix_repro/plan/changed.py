@@ -48,17 +48,18 @@ def differing_files(old: str | None, new: str | None) -> list[str] | None:
 def _listing(top: Path) -> dict[str, str] | None:
     """Every file below a directory: its kind, with a link's target. None when there are too many."""
     found: dict[str, str] = {}
-    for directory, directories, files in os.walk(top):
-        for name in [*files, *(d for d in directories if os.path.islink(os.path.join(directory, d)))]:
-            path = Path(directory, name)
-            kind = (
-                f"link to {os.readlink(path)}"
-                if path.is_symlink()
-                else "program"
-                if os.access(path, os.X_OK)
-                else "file"
-            )
-            found[path.relative_to(top).as_posix()] = kind
-            if len(found) > _FILES:
-                return None
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(top / below) as entries:
+            for entry in entries:
+                name = f"{below}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+                elif entry.is_symlink():
+                    found[name] = f"link to {os.readlink(entry)}"
+                else:
+                    found[name] = "program" if os.access(entry, os.X_OK) else "file"
+        if len(found) + len(waiting) > _FILES:
+            return None
     return found

@@ -19,7 +19,7 @@ def plan_run(run: Run) -> Plan:
     with run.phase("evaluate", "evaluating"):
         installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
         urls = _upstream_urls(run)
-        caches = BinaryCaches(run.nix, urls)
+        caches = run.lookups = BinaryCaches(run.nix, urls)
         plan = run.plan = make_plan(
             installables,
             run.config.scope,
@@ -31,6 +31,10 @@ def plan_run(run: Run) -> Plan:
     refuse_other_systems(plan, run.nix.settings())
     for finding in urgent(run.nix, run.environ, run.cwd):
         run.warn(finding)
+    for cache in caches.degraded:
+        run.warn(
+            f"upstream cache {cache.url}: {cache.line()}. What it did not say it has counts as the repository's own"
+        )
     for url, why in caches.unreachable.items():
         run.warn(
             f"upstream cache {url}: {why}. Only what this run builds is known to be the repository's own. "

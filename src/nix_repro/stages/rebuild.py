@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nix_repro.build.rebuild.attempts import not_built
+from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
 from nix_repro.build.variations import TIME_GAP
@@ -14,12 +15,13 @@ from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.store_path import store_name
 from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan
 from nix_repro.plan.systems import systems
 from nix_repro.reasons import UNSUPPORTED, said
 from nix_repro.run import Run
-from nix_repro.text import plural
+from nix_repro.text import plural, some
 from nix_repro.verdict import verdict
 
 
@@ -60,10 +62,8 @@ def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivatio
 
 def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
     last = max((a.started or 0.0 for path in drv_paths for a in run.seen.attempts[path]), default=0.0)
-    remaining = last + TIME_GAP - time.time()
-    if remaining > 0:
-        time.sleep(remaining)
-    run.nix.processes.check()
+    # Never longer than that: the clock may have been set back meanwhile.
+    run.nix.processes.pause(min(last + TIME_GAP - time.time(), TIME_GAP))
 
 
 def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:
@@ -82,7 +82,11 @@ def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_nu
 
 def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
     run.seen.add(answer.attempts)
-    for key, tree in answer.trees.items():
+    whole, broken = whole_trees(answer, run.seen.built())
+    if broken:
+        names = some([store_name(drv_path) for drv_path, _ in broken], 5)
+        run.warn(f"not explained, because the copies of both sides are not whole (is the disk full?): {names}")
+    for key, tree in whole.items():
         # With the first build's inputs, the difference is the derivation's own: that tree explains it better.
         if isolated or key not in run.seen.trees:
             run.seen.trees[key] = tree

@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.errors import UsageError
+from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Tree
-from nix_repro.output.directory import fill_directory, keep_trees, read_report
-from nix_repro.output.formats import JSON
+from nix_repro.output import archive
+from nix_repro.output import directory as directories
+from nix_repro.output.directory import Results, fill_directory, keep_trees, read_report
+from nix_repro.output.formats import JSON, PAGE
 from nix_repro.output.tree_names import named_trees
 from nix_repro.report import DerivationReport, Report, Verdict
 
@@ -64,9 +68,10 @@ def test_two_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
 
 def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
-    keep_trees(found, tmp_path / "kept")
-    with pytest.raises(UsageError, match="x/out/a is already there"):
-        keep_trees(found, tmp_path / "kept")
+    assert keep_trees(found, tmp_path / "kept") == []
+    before = nar_hash(tmp_path / "kept/x/out/a")
+    assert keep_trees(found, tmp_path / "kept") == ["x/out (File exists)"]
+    assert nar_hash(tmp_path / "kept/x/out/a") == before
 
 
 def test_a_report_directory_holds_no_trees_of_an_earlier_run(tmp_path: Path) -> None:
@@ -87,8 +92,33 @@ def test_a_report_is_read_up_to_its_limit(tmp_path: Path) -> None:
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"--keep: .*Not a directory"):
-        keep_trees(found, tmp_path / "file")
+    assert keep_trees(found, tmp_path / "file") == ["x/out (Not a directory)"]
+    assert "cannot be written" in fill_directory(report_on(), found, tmp_path / "file", "never").warnings[0]
+    problems = Results({JSON: tmp_path / "file/x.json", PAGE: tmp_path / "page.html"}).write(report_on())
+    assert len(problems) == 1
+    assert (tmp_path / "page.html").is_file(), "the others are written all the same"
+
+
+def test_half_a_tree_is_not_kept(tmp_path: Path, mocker: MockerFixture) -> None:
+    found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
+    copy = mocker.patch.object(directories, "copy_tree", side_effect=[None, OSError(28, "No space left on device")])
+    assert keep_trees(found, tmp_path / "kept") == ["x/out (No space left on device)"]
+    assert copy.call_count == 2
+    assert not (tmp_path / "kept/x/out").exists()
+
+
+def test_the_machine_s_form_comes_before_what_may_fill_the_disk(tmp_path: Path, mocker: MockerFixture) -> None:
+    def full(*_: object) -> None:
+        assert (tmp_path / "dir/report.json").is_file()
+        raise OSError(28, "No space left on device")
+
+    mocker.patch.object(archive, "write_trees", side_effect=full)
+    (tmp_path / "dir").mkdir()
+    results = Results(directory=tmp_path / "dir")
+    trees = {("/s/aaaaaaaaaa-x.drv", "out"): Tree(tmp_path, tmp_path, 2)}
+    divergent = DerivationReport(drv_path="/s/aaaaaaaaaa-x.drv", name="x", verdict="divergent")
+    report = results.keep_trees(report_on(divergent), trees, "never")
+    assert "No space left on device" in report.warnings[0]
 
 
 def test_a_copy_is_the_same_but_ours(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nix_repro.build.rebuild.attempts import keep_directory, refused_answer
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import realise_inputs
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
+from nix_repro.files import remove_tree
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
@@ -194,4 +196,5 @@ def _origin(request: Request) -> str:
 
 def _discard(other: Path) -> None:
     if os.access(other.parent, os.W_OK):
-        shutil.rmtree(other, ignore_errors=True) if other.is_dir() and not other.is_symlink() else other.unlink()
+        with suppress(OSError):
+            remove_tree(other)

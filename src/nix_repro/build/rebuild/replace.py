@@ -8,7 +8,6 @@ goes to `nix-check`.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_direct
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Rebuilder, Request
+from nix_repro.files import remove_tree
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
@@ -71,7 +71,7 @@ class Replace:
                 answer = self._compare(replace(request, targets=free), recorder, None if export else aside)
                 self._put_back(doomed, request, export)
                 if export is not None:
-                    shutil.rmtree(aside)
+                    remove_tree(aside)
         held = tuple(drv for drv in request.targets if drv not in free)
         if not held:
             return answer

@@ -242,11 +242,14 @@ def _keep(request: dict[str, Any], paths: list[str]) -> dict[str, str]:
                 os.setgid(gid)
                 os.setuid(uid)
             for source, to in kept.items():
-                subprocess.run(
-                    ["cp", "-R", "-P", "--preserve=mode,links", "--", source, to], check=True, stdout=subprocess.DEVNULL
-                )
+                copy = ["cp", "-R", "-P", "--preserve=mode,links", "--", source, to]
+                if subprocess.run(copy, check=False, stdout=subprocess.DEVNULL).returncode != 0:
+                    # What is there of it would be taken for the rebuild.
+                    subprocess.run(["chmod", "-R", "u+w", "--", to], check=False, stderr=subprocess.DEVNULL)
+                    subprocess.run(["rm", "-rf", "--", to], check=False)
+                    print(f"warning: shadow: {source} could not be kept", file=sys.stderr, flush=True)
             code = 0
-        except (OSError, subprocess.SubprocessError) as error:
+        except OSError as error:
             print(f"warning: shadow: a differing output could not be kept: {error}", file=sys.stderr, flush=True)
         finally:
             os._exit(code)
@@ -258,7 +261,8 @@ def _remove_stale(base: Path) -> None:
     """Rooms of runs that were killed: their lock is free."""
     for room in base.glob("run-*"):
         try:
-            lock = os.open(room / "lock", os.O_RDWR | os.O_CLOEXEC)
+            # Whoever makes a room holds the entrance until it is locked: without a lock, it was left half removed.
+            lock = os.open(room / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
             continue
         try:
@@ -271,8 +275,10 @@ def _remove_stale(base: Path) -> None:
 
 
 def _remove(room: Path) -> None:
-    """Store paths are read-only directories, which only root may empty as they are. The mounts are already gone."""
-    shutil.rmtree(room, ignore_errors=True)
+    """The mounts are already gone. Not by Python, which recurses into what builders have made; and the lock last, so
+    that what stays is removed by the next run."""
+    inside = [entry for entry in room.iterdir() if entry.name != "lock"]
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", *inside, room], check=False, stdin=subprocess.DEVNULL)
 
 
 def _mount(source: str, target: str, flags: int, kind: str | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nix_repro.build.limits import Limits
+from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.build.variations import OTHER_ZONE, TIME, TIME_GAP, Condition, Machine, Need, files, on_machine
 from nix_repro.explain.budget import Budget
@@ -19,6 +19,7 @@ from nix_repro.explain.engine import explain_output
 from nix_repro.explain.experiments.inquiry import Experiment, Hashes
 from nix_repro.explain.roots import side
 from nix_repro.explain.surroundings import here, under
+from nix_repro.files import private_directory
 from nix_repro.nix.command import NixError
 from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder, Watcher
@@ -95,10 +96,8 @@ class Laboratory:
             if not self.in_time():
                 break
             self._count += 1
-            with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as passing:
-                answer = self._ask(
-                    condition, level, self._directory / f"control-{self._count}" if control else Path(passing)
-                )
+            with private_directory(parent=self._directory) as passing:
+                answer = self._ask(condition, level, self._directory / f"control-{self._count}" if control else passing)
                 if steady and experiment is not None and not experiment.holds:
                     self._look(experiment, condition, answer)
                 for attempt in answer.attempts:
@@ -129,9 +128,12 @@ class Laboratory:
         for file, text in files(condition, self._machine, self._directory).items():
             file.write_text(text, encoding="ascii")
         try:
-            return self._rebuilder.rebuild(request, Recorder(watcher=self._watcher))
+            answer = self._rebuilder.rebuild(request, Recorder(watcher=self._watcher))
         except NixError:
             return Answer((), {})
+        # A copy that the disk had no room for would differ in what is missing of it.
+        whole, _ = whole_trees(answer, self.first)
+        return Answer(answer.attempts, whole)
 
     def _with_own_time(self, attempt: Attempt, answer: Answer) -> set[str]:
         """The outputs in which this rebuild and the first build differ by nothing but the time at which each was

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from urllib.parse import unquote, urlsplit
 
 from nix_repro.nix.caches.kinds import normal
@@ -18,23 +20,59 @@ from nix_repro.nix.store_path import StorePath
 
 #: Look-ups at once.
 WORKERS = 24
-#: Seconds for one.
+#: Seconds for one look-up, as far as a server keeps silent for them.
 TIMEOUT = 5.0
-#: Seconds for all of one cache's.
+#: Seconds by which the whole of a look-up may take longer.
+SLACK = 1.0
+#: Seconds for all look-ups of one cache.
 BUDGET = 30.0
+#: How many look-ups have to fail before a cache that answered none is asked no more.
+PROBES = 4
+#: Seconds to wait before what a cache did not answer is asked again, one for each time.
+PAUSES = (0.3, 1.0)
 
 #: True, False, or None for "no answer".
 Lookup = Callable[[str], bool | None]
 
 
+@dataclass
+class Cache:
+    """What came of asking one cache: why it failed last, if it did, and what of all it was asked it did not answer.
+    `alive` says that it answered at all, if only with an error."""
+
+    url: str
+    said: str = "did not answer within its time limit"
+    alive: bool = False
+    asked: int = 0
+    unanswered: set[str] = field(default_factory=set)
+
+    def line(self) -> str:
+        """The failures of a cache that answers most of what it is asked."""
+        return f"{self.said} to {len(self.unanswered)} of {self.asked} look-ups, each time it was asked"
+
+
 class BinaryCaches:
-    """The caches that answer. `unreachable` maps those that did not to why; they are not asked again."""
+    """The caches that answer. `unreachable` maps those that did not to why; they are not asked again. `degraded` holds
+    those that answered, but not every look-up."""
 
     def __init__(self, nix: Nix, urls: Iterable[str]) -> None:
         self.urls = tuple(dict.fromkeys(normal(url) for url in urls))
         self.unreachable: dict[str, str] = {}
         self._nix = nix
         self._known: dict[str, str] = {}
+        self._caches: dict[str, Cache] = {}
+
+    @property
+    def degraded(self) -> list[Cache]:
+        return [cache for url, cache in self._caches.items() if cache.unanswered and url not in self.unreachable]
+
+    def others(self, urls: Iterable[str]) -> BinaryCaches:
+        """Other caches, with all that is known of those that are among these too."""
+        found = BinaryCaches(self._nix, urls)
+        found.unreachable |= {url: why for url, why in self.unreachable.items() if url in found.urls}
+        found._known |= {path: url for path, url in self._known.items() if url in found.urls}
+        found._caches |= {url: cache for url, cache in self._caches.items() if url in found.urls}
+        return found
 
     def where(self, paths: Iterable[str]) -> dict[str, str]:
         """The first cache that has it, by path; paths that none has are missing."""
@@ -51,55 +89,93 @@ class BinaryCaches:
         return None if self.urls and len(self.unreachable) == len(self.urls) else found
 
     def _ask(self, url: str, paths: list[str]) -> list[str]:
-        lookup = self._lookup(url)
+        cache = self._caches.setdefault(url, Cache(url))
+        lookup = self._lookup(cache)
         if lookup is None:
             return self._ask_nix(url, paths)
-        # One question first: a dead cache then costs one time limit, not one for every worker.
         deadline = time.monotonic() + BUDGET
+        answers: dict[str, bool] = {}
 
-        def in_time() -> bool:
-            return time.monotonic() < deadline and not self._nix.processes.stopped()
+        def ask(some: list[str], until: float) -> None:
+            answers.update(self._at_once(lookup, some, min(until, deadline)))
 
-        answers = [lookup(paths[0])]
-        if answers[0] is None:
+        # One question first: a dead cache then costs one time limit. One that fails at it may have failed at that only.
+        soon = time.monotonic() + TIMEOUT + SLACK
+        ask(paths[:1], soon)
+        if cache.alive and not answers:
+            ask(paths[1:PROBES], soon)
+        for pause in PAUSES:
+            if cache.alive and not answers and not cache.asked and self._pause(pause, deadline):
+                ask(paths[:PROBES], deadline)
+        if not answers and not cache.asked:
+            if not self._nix.processes.stopped():
+                self.unreachable.setdefault(url, cache.said)
             return []
-        with ThreadPoolExecutor(WORKERS) as pool:
-            answers += pool.map(lambda path: lookup(path) if in_time() else None, paths[1:])
-        if None in answers:
+        ask([path for path in paths if path not in answers], deadline)
+        for pause in PAUSES:
+            missing = [path for path in paths if path not in answers]
+            if missing and self._pause(pause, deadline):
+                ask(missing, deadline)
+        cache.asked += len(paths)
+        missing = [path for path in paths if path not in answers]
+        cache.unanswered.update(missing)
+        if missing and time.monotonic() >= deadline:
             self.unreachable.setdefault(url, "did not answer within its time limit")
-        return [path for path, answer in zip(paths, answers, strict=True) if answer]
+        return [path for path in paths if answers.get(path)]
 
-    def _lookup(self, url: str) -> Lookup | None:
-        parts = urlsplit(url)
+    def _pause(self, seconds: float, until: float) -> bool:
+        """Wait a moment. Returns whether there is any point in going on."""
+        if self._nix.processes.stopped() or time.monotonic() + seconds >= until:
+            return False
+        time.sleep(seconds)
+        return not self._nix.processes.stopped()
+
+    def _at_once(self, lookup: Lookup, paths: list[str], until: float) -> dict[str, bool]:
+        """The answers that come in time. Nobody waits for the others: a server that sends a byte now and then could
+        keep a thread for ever."""
+        waiting: SimpleQueue[str] = SimpleQueue()
+        found: SimpleQueue[tuple[str, bool | None]] = SimpleQueue()
+        over = Event()
+        for path in paths:
+            waiting.put(path)
+
+        def work() -> None:
+            while not over.is_set():
+                try:
+                    path = waiting.get_nowait()
+                except Empty:
+                    return
+                found.put((path, lookup(path)))
+
+        for _ in range(0 if self._nix.processes.stopped() else min(WORKERS, len(paths))):
+            Thread(target=work, daemon=True, name="look-up").start()
+        answers: dict[str, bool] = {}
+        for _ in paths:
+            row = self._next(found, until)
+            if row is None:
+                break
+            if row[1] is not None:
+                answers[row[0]] = row[1]
+        over.set()
+        return answers
+
+    def _next(self, found: SimpleQueue[tuple[str, bool | None]], until: float) -> tuple[str, bool | None] | None:
+        while (left := until - time.monotonic()) > 0 and not self._nix.processes.stopped():
+            try:
+                return found.get(timeout=min(left, 0.1))
+            except Empty:
+                continue
+        return None
+
+    def _lookup(self, cache: Cache) -> Lookup | None:
+        parts = urlsplit(cache.url)
         if parts.scheme == "file":
             directory = Path(unquote(parts.path))
             if not directory.is_dir():
-                self.unreachable[url] = "there is no such directory"
+                cache.said = "there is no such directory"
                 return lambda _path: None
             return lambda path: (directory / _narinfo(path)).is_file()
-        return self._http(url) if parts.scheme in ("http", "https") else None
-
-    def _http(self, url: str) -> Lookup:
-        import requests
-
-        session = requests.Session()
-        session.mount(url, requests.adapters.HTTPAdapter(pool_maxsize=WORKERS))
-
-        def lookup(path: str) -> bool | None:
-            try:
-                answer = session.head(f"{url}/{_narinfo(path)}", timeout=TIMEOUT, allow_redirects=True)
-            except requests.RequestException as error:
-                self.unreachable.setdefault(url, type(error).__name__)
-                return None
-            if answer.status_code == 200:
-                return True
-            # Nix takes these three for "not there"; a bucket without list permission says 403.
-            if answer.status_code in (401, 403, 404):
-                return False
-            self.unreachable.setdefault(url, f"answered {answer.status_code}")
-            return None
-
-        return lookup
+        return _http(cache) if parts.scheme in ("http", "https") else None
 
     def _ask_nix(self, url: str, paths: list[str]) -> list[str]:
         try:
@@ -107,6 +183,38 @@ class BinaryCaches:
         except NixError as error:
             self.unreachable[url] = str(error).splitlines()[0]
             return []
+
+
+def _http(cache: Cache) -> Lookup:
+    import requests
+
+    session = requests.Session()
+    session.mount(cache.url, requests.adapters.HTTPAdapter(pool_maxsize=WORKERS))
+    methods = ["HEAD", "GET"]
+
+    def lookup(path: str) -> bool | None:
+        method = methods[0]
+        try:
+            url = f"{cache.url}/{_narinfo(path)}"
+            with session.request(method, url, timeout=TIMEOUT, allow_redirects=True, stream=True) as answer:
+                status = answer.status_code
+        except requests.RequestException as error:
+            cache.said = type(error).__name__
+            return None
+        cache.alive = True
+        if status == 200:
+            return True
+        # Nix takes these three for "not there"; a bucket without list permission says 403.
+        if status in (401, 403, 404):
+            return False
+        if status in (405, 501) and method == "HEAD":
+            # It only takes what Nix itself asks with.
+            methods[:] = ["GET"]
+            return lookup(path)
+        cache.said = f"answered {status}"
+        return None
+
+    return lookup
 
 
 def _narinfo(path: str) -> str:

@@ -27,15 +27,29 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not answered is asked again without waiting."""
+    monkeypatch.setattr(upstream, "PAUSES", (0.0, 0.0))
+
+
 @contextmanager
-def server(answer: Callable[[str], int]) -> Iterator[tuple[str, list[str]]]:
-    """A cache that answers with the status that `answer` gives for the hash. Yields its URL and what it was asked."""
+def server(answer: Callable[[str], int], get: Callable[[str], int] = lambda _: 405) -> Iterator[tuple[str, list[str]]]:
+    """A cache that answers HEAD with the status that `answer` gives for the hash, and GET with that of `get`. Yields
+    its URL and what it was asked."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
+            self.say(answer)
+
+        def do_GET(self) -> None:
+            self.say(get)
+
+        def say(self, status: Callable[[str], int]) -> None:
             asked.append(self.path)
-            self.send_response(answer(self.path.strip("/").removesuffix(".narinfo")))
+            self.send_response(status(self.path.strip("/").removesuffix(".narinfo")))
+            self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -84,16 +98,84 @@ def test_an_error_is_no_answer(nix: Nix, status: int, count: int) -> None:
         caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS[:count]) is None
         assert caches.unreachable == {url: f"answered {status}"}
-        assert len(asked) == 1, "one question is enough to know"
+        few = len(asked)
+        assert few <= 3 * upstream.PROBES, "a few questions are enough to know"
         assert caches.available(PATHS) is None
-        assert len(asked) == 1, "and it is not asked again"
+        assert len(asked) == few, "and it is not asked again"
 
 
-def test_an_error_in_the_middle_keeps_what_was_found(nix: Nix) -> None:
-    with server(lambda asked: 500 if asked == HASHES[30] else 200) as (url, _):
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("bad", [[0], [30], [0, 1, 2], list(range(0, 60, 20))])
+def test_one_that_fails_now_and_then_is_asked_again_and_stays(nix: Nix, status: int, bad: list[int]) -> None:
+    failed: set[str] = set()
+
+    def once(asked: str) -> int:
+        if asked in [HASHES[number] for number in bad] and asked not in failed:
+            failed.add(asked)
+            return status
+        return 200
+
+    with server(once) as (url, _):
         caches = BinaryCaches(nix, [url])
-        assert set(caches.where(PATHS)) == set(PATHS) - {PATHS[30]}
-        assert caches.unreachable == {url: "answered 500"}
+        assert set(caches.where(PATHS)) == set(PATHS)
+        assert caches.unreachable == {}
+        assert caches.degraded == []
+
+
+def test_what_a_living_cache_never_answers_is_counted(nix: Nix) -> None:
+    with server(lambda asked: 500 if asked == HASHES[30] else 200) as (url, asked):
+        caches = BinaryCaches(nix, [url])
+        assert caches.available(PATHS) == set(PATHS) - {PATHS[30]}
+        assert caches.unreachable == {}
+        [degraded] = caches.degraded
+        assert degraded.line() == "answered 500 to 1 of 60 look-ups, each time it was asked"
+        assert asked.count(f"/{HASHES[30]}.narinfo") == 3
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_one_that_refuses_head_is_asked_as_nix_asks(nix: Nix, status: int) -> None:
+    with server(lambda _: status, get=lambda asked: 200 if asked in HASHES[:40] else 404) as (url, asked):
+        caches = BinaryCaches(nix, [url])
+        assert caches.available(PATHS) == set(PATHS[:40])
+        assert caches.degraded == []
+        assert len(asked) < 2 * len(PATHS), "and HEAD is not tried for every path"
+
+
+def test_a_server_that_trickles_holds_nobody(nix: Nix, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte now and then keeps a socket's own time limit from ever being reached."""
+    monkeypatch.setattr(upstream, "TIMEOUT", 0.5)
+    over = threading.Event()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def trickle() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 10_000:
+                    if over.wait(0.1):
+                        return
+                    connection.send(bytes([byte]))
+
+        thread = threading.Thread(target=trickle, daemon=True)
+        thread.start()
+        caches = BinaryCaches(nix, [f"http://127.0.0.1:{listening.getsockname()[1]}"])
+        began = time.monotonic()
+        assert caches.available(PATHS) is None
+        assert time.monotonic() - began < 10
+        over.set()
+        thread.join()
+
+
+def test_what_is_known_stays_known_when_more_caches_are_asked(nix: Nix) -> None:
+    with (
+        server(lambda asked: 200 if asked == HASHES[0] else 404) as (first, asked),
+        server(lambda _: 200) as (second, _),
+    ):
+        caches = BinaryCaches(nix, [first])
+        caches.where(PATHS[:1])
+        assert caches.others([first, second]).where(PATHS[:2]) == {PATHS[0]: first, PATHS[1]: second}
+        assert asked == [f"/{digest}.narinfo" for digest in HASHES[:2]], "what is known is not asked again"
 
 
 def test_a_dead_port(nix: Nix) -> None:
