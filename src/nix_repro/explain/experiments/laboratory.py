@@ -69,7 +69,7 @@ class Laboratory:
         self._deadline = deadline
         self._watcher = watcher
         self._machine = this_machine(settings, self.here.cores or 1)
-        self._started = time.time()
+        self._started = time.monotonic()
         self._count = 0
         self.refused: dict[str, str] = {}
         self.answered: set[tuple[str, str]] = set()
@@ -88,8 +88,9 @@ class Laboratory:
         if not steady and condition.clock is None:
             # A rebuild within the same second would have the same time stamp anyway, and seem to prove the experiment's
             # point.
-            time.sleep(max(0.0, min(self._started + TIME_GAP - time.time(), self._deadline - time.monotonic())))
-        self._started = time.time()
+            left = min(self._started + TIME_GAP, self._deadline) - time.monotonic()
+            time.sleep(max(0.0, left))
+        self._started = time.monotonic()
         control = steady and experiment is None
         found: dict[str, Hashes] = {}
         for level in levels(drv_paths, self.plan.derivations):
