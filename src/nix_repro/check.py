@@ -95,8 +95,11 @@ def _work(run: Run) -> None:
     plan = build_targets(run, plan)
     run_tests(run, plan)
     rebuild_targets(run, plan, rebuilder)
+    # A signal that came while something had to be finished was not heard: what it cut short is no finding.
+    run.nix.processes.check()
     run.judge()
     explain_divergences(run, plan, rebuilder)
+    run.nix.processes.check()
 
 
 def _release_roots(run: Run) -> None:

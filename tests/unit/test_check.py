@@ -1,0 +1,85 @@
+"""The run from top to bottom, with stages that do as they are told: what ends it early, and what is reported then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytest_mock import MockerFixture
+
+from graphs import Graph, drv
+from nix_repro import check as checks
+from nix_repro.config import Config
+from nix_repro.errors import UsageError
+from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.processes import Processes
+from nix_repro.output.render.progress import Progress
+from nix_repro.plan.scope import Plan
+from nix_repro.report import Report
+from nix_repro.run import Run
+
+Go = Callable[..., Report]
+
+
+@pytest.fixture
+def go(mocker: MockerFixture, tmp_path: Path) -> Go:
+    """A check of one derivation. `rebuild` and `plan` are what those stages do."""
+    graph: Graph = {}
+    plan = Plan({"packages.x.app": drv(graph, "app")}, graph, tuple(graph), {})
+    processes = Processes()
+    nix = mocker.create_autospec(Nix, instance=True)
+    nix.processes = processes
+    nix.options = ()
+    nix.settings.return_value = {"system": "x86_64-linux"}
+    nix.version.return_value = "2.26.3"
+    mocker.patch.object(checks, "Nix", return_value=nix)
+    for stage in ("add_roots", "choose", "run_tests", "explain_divergences"):
+        mocker.patch.object(checks, stage)
+
+    def planned(run: Run) -> Plan:
+        run.plan = plan
+        return plan
+
+    def run(rebuild: Callable[[Processes], None] = lambda _: None, planning: Callable[[Run], Plan] = planned) -> Report:
+        mocker.patch.object(checks, "plan_run", side_effect=planning)
+        mocker.patch.object(checks, "build_targets", return_value=plan)
+        mocker.patch.object(checks, "rebuild_targets", side_effect=lambda *_: rebuild(processes))
+        with Progress() as display:
+            return checks.check(Config(), processes, {}, tmp_path, display, lambda report, _: report)
+
+    return run
+
+
+def stop(processes: Processes) -> None:
+    """A signal that arrives while something has to be finished."""
+    with processes.shielded():
+        processes.signum = 2
+
+
+def test_a_signal_that_came_while_something_was_finished_is_an_interruption(go: Go) -> None:
+    report = go(stop)
+    assert report.exit_code == 130
+    assert [d.reason for d in report.derivations] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    "error", [NixError("first\nerror: the daemon is gone"), OSError(28, "No space left on device")]
+)
+def test_what_breaks_the_run_costs_no_report(go: Go, error: Exception) -> None:
+    def broken(_: Processes) -> None:
+        raise error
+
+    report = go(broken)
+    said = "the daemon is gone" if isinstance(error, NixError) else "[Errno 28] No space left on device"
+    assert [(d.verdict, d.reason) for d in report.derivations] == [("unverified", said)]
+    assert report.exit_code == 5
+    assert any(said in warning for warning in report.warnings)
+
+
+def test_what_breaks_before_there_is_a_plan_is_for_the_user_to_mend(go: Go) -> None:
+    def broken(_: Run) -> Plan:
+        raise NixError("error: cannot connect to socket")
+
+    with pytest.raises(UsageError, match="cannot connect"):
+        go(planning=broken)
