@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
@@ -13,3 +16,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("property")
+
+
+@pytest.fixture
+def deep_room() -> Iterator[Path]:
+    """A directory for trees that are deeper than pytest's own cleaning up recurses."""
+    with private_directory() as directory:
+        yield directory

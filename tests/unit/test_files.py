@@ -104,9 +104,9 @@ def test_standard_output_that_is_a_file_keeps_its_name(tmp_path: Path) -> None:
     assert Path("/dev/stdout").is_symlink()
 
 
-def test_a_tree_goes_as_a_whole_however_deep_it_is(tmp_path: Path) -> None:
+def test_a_tree_goes_as_a_whole_however_deep_it_is(deep_room: Path) -> None:
     before = os.getcwd()
-    top = tmp_path / "top"
+    top = deep_room / "top"
     top.mkdir()
     os.chdir(top)
     try:

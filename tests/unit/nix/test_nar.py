@@ -51,10 +51,10 @@ def test_entries_come_in_the_order_of_their_bytes(tmp_path: Path) -> None:
     assert nar_hash(top) == archive(b"(", b"type", b"directory", *entries, b")")
 
 
-def test_no_depth_is_too_deep(tmp_path: Path) -> None:
+def test_no_depth_is_too_deep(deep_room: Path) -> None:
     before = os.getcwd()
     depth = 1500
-    os.chdir(tmp_path)
+    os.chdir(deep_room)
     try:
         for _ in range(depth):
             os.mkdir("d")
@@ -65,7 +65,7 @@ def test_no_depth_is_too_deep(tmp_path: Path) -> None:
     inside: tuple[bytes, ...] = (b"(", b"type", b"regular", b"contents", b"x", b")")
     for name in (b"f", *[b"d"] * depth):
         inside = (b"(", b"type", b"directory", b"entry", b"(", b"name", name, b"node", *inside, b")", b")")
-    assert nar_hash(tmp_path) == archive(*inside)
+    assert nar_hash(deep_room) == archive(*inside)
 
 
 def test_what_no_archive_holds_has_no_hash(tmp_path: Path) -> None:

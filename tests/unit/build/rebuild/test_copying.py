@@ -30,12 +30,12 @@ def deep(top: Path, depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [1200, 2500])
-def test_no_depth_is_too_deep(tmp_path: Path, depth: int) -> None:
+def test_no_depth_is_too_deep(deep_room: Path, depth: int) -> None:
     """2,500 levels below a directory that is itself deep make a path that no system call takes."""
-    deep(tmp_path / "source", depth)
-    to = tmp_path.joinpath(*["a" * 200] * 5) / "copy"
-    copy_tree(tmp_path / "source", to)
-    assert nar_hash(to) == nar_hash(tmp_path / "source")
+    deep(deep_room / "source", depth)
+    to = deep_room.joinpath(*["a" * 200] * 5) / "copy"
+    copy_tree(deep_room / "source", to)
+    assert nar_hash(to) == nar_hash(deep_room / "source")
 
 
 def test_what_no_store_path_holds_is_not_copied(tmp_path: Path) -> None:
