@@ -43,10 +43,8 @@ def lock(cwd: Path) -> list[Diagnosis]:
         return [problem("flake.lock", "it is missing", fix)]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         return [problem("flake.lock", f"it cannot be read: {error}", "restore it from git")]
-    tracked = (
-        git(cwd, "rev-parse", "--git-dir") is None or git(cwd, "ls-files", "--error-unmatch", "flake.lock") is not None
-    )
-    if not tracked:
+    repository = git(cwd, "rev-parse", "--git-dir")
+    if repository is not None and git(cwd, "ls-files", "--error-unmatch", paths=["flake.lock"]) is None:
         return [problem("flake.lock", "it is not committed", "git add flake.lock && git commit")]
     now = time.time()
     old = {
@@ -70,7 +68,7 @@ def lock(cwd: Path) -> list[Diagnosis]:
 
 def tree(cwd: Path) -> list[Diagnosis]:
     """Whether Nix sees the files that are here, and whether they are the commit's."""
-    status = git(cwd, "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+    status = git(cwd, "status", "--porcelain", "-z", "--untracked-files=all", paths=["."])
     if status is None:
         return []
     rows = [row for row in status.split("\0") if len(row) > 3 or row[:2].strip()]

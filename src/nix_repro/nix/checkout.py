@@ -1,12 +1,33 @@
-"""The git checkout that is checked: its commit, how to name it elsewhere, and what git itself is unhappy about."""
+"""The git checkout that is checked: its commit, how to name it elsewhere, and what git itself is unhappy about.
+
+What git is told here starts no program that a checkout names. Git takes any directory with the right files for a bare
+repository, its `config` included, and these files can be tracked like any others: so it always works from the directory
+that has a `.git`, which cannot be tracked.
+"""
 
 from __future__ import annotations
 
+import os
+import posixpath
+import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+#: Without optional locks, or `git status` writes what it has found into the index. An empty `core.fsmonitor` means none
+#: to every version of git; the oldest ones would run the program `false`.
+_QUIETLY = (
+    "--no-optional-locks",
+    "--no-pager",
+    *("-c", "safe.bareRepository=explicit"),
+    *("-c", "core.fsmonitor="),
+    *("-c", "core.hooksPath=/dev/null"),
+)
+#: Of the commands that show differences.
+_NO_PROGRAMS = ("--no-ext-diff", "--no-textconv")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -27,7 +48,7 @@ def read_checkout(cwd: Path) -> Checkout:
         return Checkout()
     return Checkout(
         commit,
-        git(cwd, "rev-parse", "--show-prefix") or "",
+        _prefix(cwd),
         git(cwd, "remote", "get-url", "origin"),
         bool(git(cwd, "status", "--porcelain", "--untracked-files=no")),
     )
@@ -73,8 +94,8 @@ def reproduce_line(ref: str, attr: str) -> str:
 
 
 def has_commit(cwd: Path, revision: str) -> bool:
-    """Is the commit in this clone? A shallow one has few."""
-    return git(cwd, "cat-file", "-e", f"{revision}^{{commit}}") is not None
+    """Is the commit, named in full, in this clone? A shallow one has few."""
+    return _COMMIT.fullmatch(revision) is not None and git(cwd, "cat-file", "-e", f"{revision}^{{commit}}") is not None
 
 
 def complaint(cwd: Path) -> str | None:
@@ -87,28 +108,54 @@ def complaint(cwd: Path) -> str | None:
             remedy = f"git config --global --add safe.directory {shlex.quote(str(cwd))}"
             return f"git does not trust this checkout, because another user owns it: {remedy}"
         return None
-    if (cwd / "flake.nix").is_file() and git(cwd, "ls-files", "--error-unmatch", "flake.nix") is None:
+    if (cwd / "flake.nix").is_file() and git(cwd, "ls-files", "--error-unmatch", paths=["flake.nix"]) is None:
         return "flake.nix is not tracked by git, and Nix does not see untracked files: git add flake.nix"
     return None
 
 
-def git(cwd: Path, *args: str) -> str | None:
-    """What a git command says, without the line end; None when it fails."""
-    asked = _run(cwd, *args)
+def git(cwd: Path, command: str, *args: str, paths: Sequence[str] = ()) -> str | None:
+    """What a git command says, without the line end; None when it fails. `paths` are relative to `cwd`; what git prints
+    is relative to the top of the repository."""
+    asked = _run(cwd, command, *args, paths=paths)
     return asked.stdout.strip() if asked is not None and asked.returncode == 0 else None
 
 
-def _run(cwd: Path, *args: str) -> subprocess.CompletedProcess[str] | None:
+def tracked_files(cwd: Path) -> list[str] | None:
+    """The tracked files in the directory, relative to it; None when git does not know."""
+    said = git(cwd, "ls-files", "-z", paths=["."])
+    if said is None:
+        return None
+    return [name.removeprefix(_prefix(cwd)) for name in said.split("\0") if name]
+
+
+def _top(cwd: Path) -> Path | None:
+    here = cwd.resolve()
+    return next((directory for directory in (here, *here.parents) if os.path.exists(directory / ".git")), None)
+
+
+def _prefix(cwd: Path) -> str:
+    """Where a directory is below the top of its repository, with a slash or ""."""
+    top = _top(cwd)
+    inside = "." if top is None else cwd.resolve().relative_to(top).as_posix()
+    return "" if inside == "." else f"{inside}/"
+
+
+def _run(cwd: Path, command: str, *args: str, paths: Sequence[str] = ()) -> subprocess.CompletedProcess[str] | None:
+    if (top := _top(cwd)) is None:
+        return None
+    quietly = _NO_PROGRAMS if command in ("diff", "show") else ()
+    inside = (posixpath.normpath(_prefix(cwd) + path) for path in paths)
+    specs = [f":(literal){path}" for path in inside if path != "."]
     try:
-        # Without optional locks, or `git status` writes what it has found into the index.
         return subprocess.run(
-            ["git", "--no-optional-locks", *args],
-            cwd=cwd,
+            ["git", *_QUIETLY, command, *quietly, *args, *(["--", *specs] if specs else [])],
+            cwd=top,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=30,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+    except (OSError, ValueError, subprocess.TimeoutExpired):
         return None

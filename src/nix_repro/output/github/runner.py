@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from actions_toolkit.command import issue_command
 
+from nix_repro.nix.checkout import tracked_files
 from nix_repro.output.render import escape, phrases
 from nix_repro.reasons import recall
 from nix_repro.verdict.policy import Meaning, overrun_fails, standing
@@ -164,16 +164,9 @@ def print_logs(report: Report) -> None:
 
 def nix_files(root: Path) -> dict[str, str]:
     """The tracked .nix files under `root` by their relative path, flake.nix first; bounded in number and size."""
-    try:
-        listed = subprocess.run(
-            ["git", "-C", str(root), "ls-files", "-z", "--", "*.nix"], capture_output=True, timeout=10, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        listed = b"flake.nix\0"
-    names = sorted(
-        (name for name in listed.decode("utf-8", "replace").split("\0") if name),
-        key=lambda name: (name != "flake.nix", name),
-    )
+    tracked = tracked_files(root)
+    listed = ["flake.nix"] if tracked is None else [name for name in tracked if name.endswith(".nix")]
+    names = sorted(listed, key=lambda name: (name != "flake.nix", name))
     found: dict[str, str] = {}
     for name in names[:_FILES]:
         path = root / name
