@@ -69,8 +69,18 @@ def check(
 def plan_only(
     config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display
 ) -> tuple[Plan, set[str], dict[str, str]]:
-    """What `check` would work on, which of its outputs are in the store already, and which cache has the others."""
+    """What `check` would work on, which of its outputs are in the store already, and which cache has the others.
+
+    Raises `UsageError` for what the user can mend.
+    """
     run = Run(config, Nix(processes, environ, config.options), cwd, environ, display)
+    try:
+        return _look_ahead(run)
+    except NixError as error:
+        raise UsageError(str(error)) from None
+
+
+def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
     plan = plan_run(run)
     derivations = [plan.derivations[path] for path in dict.fromkeys([*plan.targets, *plan.installables.values()])]
     present = present_outputs(run.nix, derivations)

@@ -29,11 +29,12 @@ def build(
     failed: set[str] = set()
     left = list(targets)
     while left:
-        realiser.realise(["--keep-going", *limits.args(), *left], recorder)
-        known, failed = (
-            failed,
-            {path for path, drv in derivations.items() if recorder.failure_of(path) or rejection(drv, recorder)},
-        )
+        known = failed
+        for batch in realiser.nix.batches(left):
+            # What one command has failed at, the next is not to try again.
+            out = failed | above(derivations, failed)
+            realiser.realise(["--keep-going", *limits.args()], [path for path in batch if path not in out], recorder)
+            failed = _failures(derivations, recorder)
         if failed == known and not recorder.unexplained:
             return
         out = failed | above(derivations, failed)
@@ -57,7 +58,7 @@ def _each_alone(
     for drv_path in in_order(derivations):
         if drv_path not in wanted or drv_path in out:
             continue
-        realiser.realise([*limits.args(), drv_path], recorder)
+        realiser.realise(limits.args(), [drv_path], recorder)
         if not _incomplete(realiser.nix, [derivations[drv_path]]):
             continue
         out |= {drv_path} | above(derivations, [drv_path])
@@ -70,6 +71,10 @@ def _each_alone(
             return
         recorder.accuse(drv_path, words)
         last = drv_path
+
+
+def _failures(derivations: Mapping[str, Derivation], recorder: Recorder) -> set[str]:
+    return {path for path, drv in derivations.items() if recorder.failure_of(path) or rejection(drv, recorder)}
 
 
 def _incomplete(nix: Nix, derivations: Sequence[Derivation]) -> list[str]:

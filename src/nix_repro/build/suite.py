@@ -42,7 +42,7 @@ def run_checks(
     except UsageError as error:
         return SuiteRun(command="checks", status="not-run", log=str(error))
     drvs = nix.derivations(dict.fromkeys(checks.values()))
-    realiser.realise(["--keep-going", *limits.args(), *drvs], recorder)
+    realiser.realise(["--keep-going", *limits.args()], drvs, recorder)
     built = {activity.name for activity in recorder.builds} | set(before)
     valid: dict[str, bool] = {}
     for path, drv in drvs.items():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nix_repro.doctor import flake, installation, stores
 from nix_repro.doctor.model import Diagnosis
-from nix_repro.nix.command import Nix
+from nix_repro.errors import UsageError
+from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.machine import in_ci
 
 
@@ -46,5 +47,8 @@ def urgent(nix: Nix, environ: Mapping[str, str], cwd: Path) -> list[str]:
 
 
 def diagnose(nix: Nix, environ: Mapping[str, str], cwd: Path, installables: Sequence[str]) -> list[Diagnosis]:
-    """Every check."""
-    return [*cheap(nix, environ, cwd), *thorough(nix, environ, cwd, installables)]
+    """Every check. Raises `UsageError` when there is no Nix that says anything."""
+    try:
+        return [*cheap(nix, environ, cwd), *thorough(nix, environ, cwd, installables)]
+    except NixError as error:
+        raise UsageError(str(error)) from None

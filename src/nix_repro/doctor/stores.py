@@ -85,7 +85,7 @@ def magic(settings: Mapping[str, Any]) -> Diagnosis:
 def store(nix: Nix) -> list[Diagnosis]:
     """What the store holds, and what garbage collection would free."""
     try:
-        infos = nix.path_info(["--all"])
+        infos = nix.everything()
     except NixError as error:
         return [note("store size", f"not known: {last_error(str(error))}", "nix-store --verify")]
     state = Path(nix.env.get("NIX_STATE_DIR", Path(nix.store_dir()).parent / "var" / "nix"))

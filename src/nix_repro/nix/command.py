@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import IO, Any
@@ -13,17 +14,22 @@ from typing import IO, Any
 import msgspec
 
 from nix_repro.errors import UsageError
+from nix_repro.nix import arguments
 from nix_repro.nix import derivation as drv
 from nix_repro.nix.hashes import sri
-from nix_repro.nix.processes import Processes
+from nix_repro.nix.private_settings import PrivateSettings
+from nix_repro.nix.processes import CannotStart, Processes
+from nix_repro.nix.store_path import is_operand
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Where installers put Nix when a shell has not picked it up yet.
 _PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "/run/current-system/sw/bin")
 #: Credentials of the job, which nothing that Nix starts has any use for.
 _SECRET = re.compile(r"^(GITHUB_TOKEN|GH_TOKEN|INPUT_.*|ACTIONS_.*|NIX_REPRO_.*TOKEN.*)$")
-#: How many store paths go on one command line: Linux takes 2 MiB, macOS 1 MiB.
-_BATCH = 4000
+#: Nix's store URLs. What starts with a dash would be an option, in Nix's arguments or in those of the ssh it starts.
+_STORE = re.compile(r"(?!-)(?!.*://-)[^\s\0]+")
+#: Bytes of the zero at the end of an export.
+_END_OF_EXPORT = 8
 
 
 class NixError(Exception):
@@ -40,6 +46,9 @@ def find_nix(environ: Mapping[str, str]) -> Path:
     path = os.pathsep.join([environ.get("PATH", ""), *(os.path.expanduser(p) for p in _PROFILES)])
     found = shutil.which("nix", path=path)
     if found is None:
+        files = (os.path.join(directory, "nix") for directory in path.split(os.pathsep) if directory)
+        if (closed := next((file for file in files if os.path.isfile(file)), None)) is not None:
+            raise UsageError(f"Nix cannot be run: {closed} is not executable for this user")
         raise UsageError(
             "Nix was not found on PATH. Install it (https://nixos.org/download), or on Debian and Ubuntu: apt-get "
             "install nix-bin"
@@ -49,7 +58,11 @@ def find_nix(environ: Mapping[str, str]) -> Path:
 
 
 class Nix:
-    """Nix with the binary, settings and store to use. `options` override the settings of the configuration files."""
+    """Nix with the binary, settings and store to use. `options` override the settings of the configuration files.
+
+    `env` is the environment without the secrets of the job, for what else is started in it. Nix itself finds its
+    settings in a file (see private_settings).
+    """
 
     def __init__(
         self,
@@ -69,56 +82,108 @@ class Nix:
             "warn-dirty = false",
         ]
         self.env["NIX_CONFIG"] = "\n".join(line for line in config if line)
+        self._private = PrivateSettings(self.env["NIX_CONFIG"], options)
+        self._environ = {**self.env, "NIX_CONFIG": self._private.reference}
         self._settings: dict[str, Any] | None = None
         self._old_names = False
 
     def with_store(self, url: str) -> Nix:
-        """The same Nix on another store."""
+        """The same Nix on another store. Raises `NixError` for what is no store."""
+        if not _STORE.fullmatch(url):
+            raise NixError(f"{url!r} is not the URL of a store")
         return Nix(self.processes, self.env, self.options, url)
 
     def with_options(self, options: Sequence[tuple[str, str]]) -> Nix:
-        """The same Nix with further settings, which win over the present ones."""
-        return Nix(self.processes, self.env, [*self.options, *options], self.store)
+        """The same Nix with further settings, which win over the present ones. Raises `NixError` for settings that
+        cannot be passed on."""
+        try:
+            return Nix(self.processes, self.env, [*self.options, *options], self.store)
+        except UsageError as error:
+            raise NixError(str(error)) from None
 
-    def argv(self, command: str, *args: str) -> list[str]:
-        """The command line for `nix-store` and its like, or for `nix` itself."""
-        argv = [str(self.binary.with_name(command)), *args]
-        if self.store is not None:
-            argv += ["--store", self.store]
-        for name, value in self.options:
-            argv += ["--option", name, value]
-        return argv
+    def argv(self, command: str, *args: str, operands: Iterable[str] = ()) -> list[str]:
+        """The command line for `nix-store` and its like, or for `nix` itself. `operands` is what it is about."""
+        store = ["--store", self.store] if self.store is not None else []
+        try:
+            return arguments.with_operands([str(self.binary.with_name(command)), *args, *store], operands)
+        except ValueError as error:
+            raise NixError(str(error)) from None
 
-    def run(self, command: str, *args: str, stdin: bytes | None = None, cwd: Path | None = None) -> str:
-        """Standard output of one command. Raises `NixError` with what Nix said."""
-        return self.run_bytes(command, *args, stdin=stdin, cwd=cwd).decode("utf-8", "replace")
+    def batches(self, paths: Iterable[str]) -> Iterator[list[str]]:
+        """The store paths in order, in groups that a command line has room for. `DRV!OUTPUT` is a path, too. Raises
+        `NixError` for what is none: it may have come from anywhere."""
+        store, wanted = self.store_dir(), list(paths)
+        if (wrong := next((path for path in wanted if not is_operand(path, store)), None)) is not None:
+            raise NixError(f"{wrong!r} is not a store path")
+        return arguments.batches(wanted, arguments.room(self._environ))
 
-    def run_bytes(self, command: str, *args: str, stdin: bytes | None = None, cwd: Path | None = None) -> bytes:
+    def _argvs(self, command: str, args: Sequence[str], paths: Iterable[str] | None) -> Iterator[list[str]]:
+        if paths is None:
+            yield self.argv(command, *args)
+        else:
+            for batch in self.batches(paths):
+                yield self.argv(command, *args, operands=batch)
+
+    @contextmanager
+    def _naming_nix(self) -> Iterator[None]:
+        try:
+            yield
+        except CannotStart as error:
+            raise NixError(f"Nix cannot be run: {error.filename}: {error.strerror}") from None
+
+    def run(self, command: str, *args: str, paths: Iterable[str] | None = None) -> str:
+        """Standard output of one command. With `paths`, of as many as have room for them, and of none for no paths.
+        Raises `NixError` with what Nix said."""
+        return self.run_bytes(command, *args, paths=paths).decode("utf-8", "replace")
+
+    def run_bytes(self, command: str, *args: str, paths: Iterable[str] | None = None) -> bytes:
         """The same for output that need not be text."""
-        done = self.processes.communicate(self.argv(command, *args), env=self.env, cwd=cwd, stdin=stdin)
+        return b"".join(self._output(argv) for argv in self._argvs(command, args, paths))
+
+    def evaluate(self, installable: str, *args: str, cwd: Path) -> str:
+        """What `nix eval --json` prints of an installable, as one names it in `cwd`. Raises `NixError`."""
+        argv = self.argv("nix", "eval", "--json", "--no-write-lock-file", *args, operands=[installable])
+        return self._output(argv, cwd=cwd).decode("utf-8", "replace")
+
+    def _output(self, argv: Sequence[str], cwd: Path | None = None) -> bytes:
+        with self._naming_nix():
+            done = self.processes.communicate(argv, env=self._environ, cwd=cwd)
         if done.returncode != 0:
-            raise _error(done.stderr, f"{command} ended with {done.returncode}")
+            raise _error(done.stderr, f"{Path(argv[0]).name} ended with {done.returncode}")
         return done.stdout
 
-    def run_to(self, output: IO[bytes], command: str, *args: str) -> None:
+    def run_to(self, output: IO[bytes], command: str, *args: str, paths: Iterable[str] | None = None) -> None:
         """Run with standard output into a file, because it may be larger than the memory. Raises `NixError`."""
-        with self.processes.child(self.argv(command, *args), env=self.env, stdout=output) as child:
-            assert child.stderr is not None
-            said = child.stderr.read()
-        if child.returncode != 0:
-            raise _error(said, f"{command} ended with {child.returncode}")
+        for argv in self._argvs(command, args, paths):
+            with self._naming_nix(), self.processes.child(argv, env=self._environ, stdout=output) as child:
+                assert child.stderr is not None
+                said = child.stderr.read()
+            if child.returncode != 0:
+                raise _error(said, f"{command} ended with {child.returncode}")
 
     def run_from(self, source: IO[bytes], command: str, *args: str) -> str:
         """Run with standard input from a file. Returns standard output. Raises `NixError`."""
-        with self.processes.child(self.argv(command, *args), env=self.env, stdin=source) as child:
+        with (
+            self._naming_nix(),
+            self.processes.child(self.argv(command, *args), env=self._environ, stdin=source) as child,
+        ):
             out, said = child.communicate()
         if child.returncode != 0:
             raise _error(said, f"{command} ended with {child.returncode}")
         return out.decode("utf-8", "replace")
 
-    def stream(self, on_line: Callable[[bytes], None], command: str, *args: str) -> CompletedProcess[bytes]:
-        """Run with every line of the internal-json log handed on as it comes. The caller judges the exit code."""
-        return self.processes.lines(self.argv(command, *args, "--log-format", "internal-json"), on_line, env=self.env)
+    def stream(
+        self, on_line: Callable[[bytes], None], command: str, *args: str, paths: Iterable[str] | None = None
+    ) -> CompletedProcess[bytes]:
+        """Run with every line of the internal-json log handed on as it comes. The caller judges the exit code: that of
+        the first command that failed, where `paths` take several."""
+        printed, code = b"", 0
+        for argv in self._argvs(command, (*args, "--log-format", "internal-json"), paths):
+            with self._naming_nix():
+                done = self.processes.lines(argv, on_line, env=self._environ)
+            printed += done.stdout
+            code = code or done.returncode
+        return CompletedProcess(args, code, printed)
 
     # What the store knows
 
@@ -126,7 +191,10 @@ class Nix:
         """Nix's effective settings by name."""
         if self._settings is None:
             text = self._either(("config", "show"), ("show-config",), "--json")
-            self._settings = {name: row["value"] for name, row in msgspec.json.decode(text).items()}
+            try:
+                self._settings = {name: row["value"] for name, row in msgspec.json.decode(text).items()}
+            except (msgspec.DecodeError, AttributeError, KeyError, TypeError):
+                raise NixError(f"{self.binary} does not answer as Nix does") from None
         return self._settings
 
     def version(self) -> str:
@@ -135,36 +203,41 @@ class Nix:
 
     def store_dir(self) -> str:
         """The directory of store paths, normally `/nix/store`."""
-        return self.env.get("NIX_STORE_DIR", "/nix/store")
+        return os.path.normpath(self.env.get("NIX_STORE_DIR", "/nix/store"))
 
     def derivations(self, drv_paths: Iterable[str], *, recursive: bool = False) -> dict[str, drv.Derivation]:
         """The derivations, with everything below them when `recursive`."""
         found: dict[str, drv.Derivation] = {}
-        for batch in _batches(drv_paths):
-            args = [*(["--recursive"] if recursive else []), *batch]
-            found |= drv.parse_derivations(
-                self._either(("derivation", "show"), ("show-derivation",), *args), self.store_dir()
-            )
+        args = ["--recursive"] if recursive else []
+        for batch in self.batches(drv_paths):
+            text = self._either(("derivation", "show"), ("show-derivation",), *args, paths=batch)
+            found |= drv.parse_derivations(text, self.store_dir())
         return found
 
-    def _either(self, new: tuple[str, ...], old: tuple[str, ...], *args: str) -> str:
+    def _either(
+        self, new: tuple[str, ...], old: tuple[str, ...], *args: str, paths: Sequence[str] | None = None
+    ) -> str:
         """Run a command by its present name, or by the one that Nix 2.8 knows it by."""
         if not self._old_names:
             try:
-                return self.run("nix", *new, *args)
+                return self.run("nix", *new, *args, paths=paths)
             except NixError as error:
                 if "is not a recognised command" not in str(error):
                     raise
                 self._old_names = True
-        return self.run("nix", *old, *args)
+        return self.run("nix", *old, *args, paths=paths)
 
     def path_info(self, paths: Iterable[str], *, closure_size: bool = False) -> dict[str, drv.PathInfo]:
         """What the store knows of those of the paths that are valid."""
         found: dict[str, drv.PathInfo] = {}
-        for batch in _batches(paths):
-            args = ["--json", *(["--closure-size"] if closure_size else []), *batch]
-            found |= drv.parse_path_info(self.run("nix", "path-info", *args))
+        args = ["--closure-size"] if closure_size else []
+        for batch in self.batches(paths):
+            found |= drv.parse_path_info(self.run("nix", "path-info", "--json", *args, paths=batch))
         return found
+
+    def everything(self) -> dict[str, drv.PathInfo]:
+        """What the store knows of all its valid paths."""
+        return drv.parse_path_info(self.run("nix", "path-info", "--json", "--all"))
 
     def trusted(self) -> bool:
         """Whether this user may change the settings of the store, import unsigned paths and disable hooks."""
@@ -194,22 +267,17 @@ class Nix:
 
     def invalid(self, paths: Iterable[str]) -> set[str]:
         """Which of the paths are not valid in the store."""
-        found: set[str] = set()
-        for batch in _batches(paths):
-            found |= set(self.run("nix-store", "--check-validity", "--print-invalid", *batch).split())
-        return found
+        return set(self.run("nix-store", "--check-validity", "--print-invalid", paths=paths).split())
 
     def hashes(self, paths: Iterable[str]) -> dict[str, str]:
         """The registered narHash (SRI) of valid paths."""
-        found: dict[str, str] = {}
-        for batch in _batches(paths):
-            text = self.run("nix-store", "--query", "--hash", *batch)
-            # 2.8 ends no line when it prints several: "sha256:" itself is the separator.
-            digests = re.findall(r"sha256:([0-9a-z]{52})", text)
-            if len(digests) != len(batch):
-                raise NixError(f"nix-store --query --hash printed {len(digests)} hashes for {len(batch)} paths")
-            found |= {path: sri(f"sha256:{digest}") for path, digest in zip(batch, digests, strict=True)}
-        return found
+        wanted = list(paths)
+        text = self.run("nix-store", "--query", "--hash", paths=wanted)
+        # 2.8 ends no line when it prints several: "sha256:" itself is the separator.
+        digests = re.findall(r"sha256:([0-9a-z]{52})", text)
+        if len(digests) != len(wanted):
+            raise NixError(f"nix-store --query --hash printed {len(digests)} hashes for {len(wanted)} paths")
+        return {path: sri(f"sha256:{digest}") for path, digest in zip(wanted, digests, strict=True)}
 
     def valid_hashes(self, paths: Iterable[str]) -> dict[str, str]:
         """The registered narHash (SRI) of those of the paths that are valid."""
@@ -219,20 +287,37 @@ class Nix:
 
     def requisites(self, paths: Iterable[str]) -> list[str]:
         """The closure of valid paths, dependencies first."""
-        found: dict[str, None] = {}
-        for batch in _batches(paths):
-            found |= dict.fromkeys(self.run("nix-store", "--query", "--requisites", *batch).split())
-        return list(found)
+        return list(dict.fromkeys(self.run("nix-store", "--query", "--requisites", paths=paths).split()))
 
     def dump_db(self, paths: Iterable[str]) -> bytes:
         """The registration of valid paths, in the form that `nix-store --load-db` takes."""
-        return b"".join(self.run_bytes("nix-store", "--dump-db", *batch) for batch in _batches(paths))
+        return self.run_bytes("nix-store", "--dump-db", paths=paths)
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete valid paths, of which nothing is in use. Raises `NixError` when something is."""
+        wanted = list(paths)
+        if sum(1 for _ in self.batches(wanted)) > 1:
+            # What refers to others has to go before them, which Nix sees to in one command only.
+            order = {path: number for number, path in enumerate(self.requisites(wanted))}
+            wanted.sort(key=lambda path: -order[path])
+        self.run("nix-store", "--delete", paths=wanted)
+
+    def export(self, output: IO[bytes], paths: Iterable[str]) -> None:
+        """Write valid paths to a file in the form that `nix-store --import` takes. Raises `NixError`."""
+        wanted = dict.fromkeys(paths)
+        ordered = [path for path in self.requisites(wanted) if path in wanted]
+        for number, batch in enumerate(self.batches(ordered)):
+            if number > 0:
+                # Each command ends what it writes; the import takes it as a whole.
+                output.seek(-_END_OF_EXPORT, os.SEEK_END)
+                output.truncate()
+            self.run_to(output, "nix-store", "--export", paths=batch)
 
     def floating_outputs(self, drv_path: str) -> list[str]:
         """The output paths of a content-addressed derivation that was built. Nothing is built or fetched to find out:
         raises `NixError` if the derivation was not built."""
         no_work = ["--max-jobs", "0", "--option", "substitute", "false", "--option", "builders", ""]
-        return self.run("nix-store", "--query", "--outputs", "--force-realise", *no_work, drv_path).split()
+        return self.run("nix-store", "--query", "--outputs", "--force-realise", *no_work, paths=[drv_path]).split()
 
 
 def _error(said: bytes, otherwise: str) -> NixError:
@@ -240,9 +325,3 @@ def _error(said: bytes, otherwise: str) -> NixError:
     text = plain(said.decode("utf-8", "replace")).strip()
     start = re.search(r"^error:", text, re.MULTILINE)
     return NixError(text[start.start() :] if start else text or otherwise)
-
-
-def _batches(items: Iterable[str]) -> Iterable[list[str]]:
-    everything = list(items)
-    for start in range(0, len(everything), _BATCH):
-        yield everything[start : start + _BATCH]

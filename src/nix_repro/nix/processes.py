@@ -5,6 +5,7 @@ Nix stops its builders itself on SIGTERM; after SIGKILL they would run on (measu
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -24,6 +25,10 @@ GRACE = 20.0
 SHORT_GRACE = 3.0
 #: Seconds after which a wait looks whether a signal has arrived: a sleep goes on after it.
 SLICE = 0.1
+
+
+class CannotStart(OSError):
+    """The program is not there, not to be executed, for another kind of machine; or its arguments are none."""
 
 
 class Processes:
@@ -94,11 +99,12 @@ class Processes:
         so that sudo can remember its permission, but in a process group of its own, so that Ctrl-C reaches only us.
         Otherwise it has none.
 
-        Raises `Interrupted` at the start or at the end if a signal has arrived before.
+        Raises `Interrupted` at the start or at the end if a signal has arrived before, `CannotStart` if there is no
+        child.
         """
         self.check()
         group: dict[str, Any] = {"process_group": 0} if terminal else {"start_new_session": True}
-        child = subprocess.Popen(list(argv), env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, **group)
+        child = _start(argv, env=dict(env), cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, **group)
         self._children[child.pid] = child, grace
         try:
             # The signal may have come between the check and the registration.
@@ -184,6 +190,16 @@ def bounded_lines(stream: IO[bytes], limit: int = 1 << 20) -> Iterator[bytes]:
             while (rest := stream.readline(limit)) and not rest.endswith(b"\n"):
                 pass
         yield line.rstrip(b"\r\n")
+
+
+def _start(argv: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(list(argv), **how)
+    except OSError as error:
+        raise CannotStart(error.errno, error.strerror, error.filename or argv[0]) from None
+    except ValueError as error:
+        # A zero byte in an argument, or half a character.
+        raise CannotStart(errno.EINVAL, str(error), argv[0]) from None
 
 
 def _signal_group(child: subprocess.Popen[bytes], signum: int) -> None:

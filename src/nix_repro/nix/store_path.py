@@ -19,6 +19,7 @@ NAME = r"[A-Za-z0-9+._?=-]+"
 
 _BASE_NAME = re.compile(rf"({DIGEST})-(.+)", re.DOTALL)
 _DERIVATION = re.compile(rf"/[^\s\0]*/{DIGEST}-{NAME}\.drv")
+_OPERAND = re.compile(rf"{DIGEST}-{NAME}(?:\.drv!{NAME}(?:,{NAME})*)?")
 
 
 class StorePath(NamedTuple):
@@ -41,9 +42,16 @@ def store_name(path: str) -> str:
     return StorePath.of(path).name.removesuffix(".drv")
 
 
-def is_derivation(text: str) -> bool:
-    """Whether this is the path of a .drv file, in whatever store, and nothing else."""
-    return _DERIVATION.fullmatch(text) is not None
+def is_derivation(text: str, store: str | None = None) -> bool:
+    """Whether this is the path of a .drv file, in the directory `store` or in whatever store, and nothing else."""
+    return _DERIVATION.fullmatch(text) is not None and store in (None, text.rpartition("/")[0])
+
+
+def is_operand(text: str, store: str) -> bool:
+    """Whether this is a path directly in the directory `store`, or `DRV!OUTPUT,OUTPUT` of a .drv there, and nothing
+    else: what Nix's commands are about."""
+    directory, _, base = text.rpartition("/")
+    return directory == store and _OPERAND.fullmatch(base) is not None
 
 
 def containing(path: str, store: str) -> str | None:

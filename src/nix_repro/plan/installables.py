@@ -12,7 +12,7 @@ from typing import Any
 from nix_repro.errors import UsageError
 from nix_repro.nix.checkout import complaint
 from nix_repro.nix.command import Nix, NixError
-from nix_repro.nix.store_path import containing
+from nix_repro.nix.store_path import containing, is_derivation
 
 #: Flake outputs that hold attributes by system or by host: a path that starts with one is complete.
 _TOP_LEVEL = frozenset(
@@ -28,7 +28,7 @@ _TOP_LEVEL = frozenset(
     )
 )
 #: A derivation's .drv path, or what else it is.
-_WHAT = """d: if d.type or null == "derivation" then d.drvPath
+_WHAT = """d: if d.type or null == "derivation" && builtins.isString (d.drvPath or null) then d.drvPath
   else { kind = builtins.typeOf d; names = if builtins.isAttrs d then builtins.attrNames d else []; }"""
 _WHAT_EACH = f"builtins.mapAttrs (name: {_WHAT})"
 #: Links that are followed to the store.
@@ -63,7 +63,7 @@ def _one(nix: Nix, installable: str, cwd: Path) -> tuple[str, str]:
     plain = plain.partition("!")[0] if ".drv!" in plain else plain
     plain = _in_store(nix, plain, cwd) or plain
     if plain.startswith("/") and plain.endswith(".drv"):
-        if not Path(plain).is_file():
+        if not is_derivation(plain, nix.store_dir()) or not Path(plain).is_file():
             raise UsageError(f"{installable}: there is no such derivation")
         return plain, plain
     if plain.startswith(f"{nix.store_dir()}/") and "#" not in plain:
@@ -78,9 +78,10 @@ def _one(nix: Nix, installable: str, cwd: Path) -> tuple[str, str]:
                 raise _failed(installable, error, cwd) from None
             last = f"{installable}: {_first_error(str(error))}"
             continue
-        if not isinstance(what, str):
+        name = candidate if flake in ("", ".") else f"{flake}#{candidate}"
+        if (drv_path := _drv_path(nix, name, what)) is None:
             raise UsageError(f"{installable}: {candidate} is {_kind(what)}, not a derivation")
-        return candidate if flake in ("", ".") else f"{flake}#{candidate}", what
+        return name, drv_path
     raise UsageError(last)
 
 
@@ -96,6 +97,18 @@ def _in_store(nix: Nix, text: str, cwd: Path) -> str | None:
             return None
         path = os.path.join(os.path.dirname(path), os.readlink(path))
     return None
+
+
+def _drv_path(nix: Nix, name: str, what: Any) -> str | None:
+    """The .drv path of an attribute, None for what is no derivation. A flake may give any value for it, and Nix is
+    going to be asked about it."""
+    match what:
+        case str() if is_derivation(what, nix.store_dir()):
+            return what
+        case {"kind": str(), "names": [*names]} if all(isinstance(name, str) for name in names):
+            return None
+        case _:
+            raise UsageError(f"{name}: it calls itself a derivation, but its drvPath is no derivation: {what!r:.200}")
 
 
 def _kind(what: dict[str, Any]) -> str:
@@ -139,8 +152,8 @@ def _everything(
         prefix = "" if flake == "." else f"{flake}#"
         for name, what in attributes.items():
             path = f"{prefix}{output}.{_quoted(name)}"
-            if isinstance(what, str):
-                found[path] = what
+            if (drv_path := _drv_path(nix, path, what)) is not None:
+                found[path] = drv_path
             else:
                 warn(f"{path} is {_kind(what)}, not a derivation, and left out of `all`")
     if not found:
@@ -149,7 +162,7 @@ def _everything(
 
 
 def _eval(nix: Nix, installable: str, apply: str, cwd: Path) -> Any:
-    return json.loads(nix.run("nix", "eval", "--json", "--no-write-lock-file", installable, "--apply", apply, cwd=cwd))
+    return json.loads(nix.evaluate(installable, "--apply", apply, cwd=cwd))
 
 
 def _failed(installable: str, error: NixError, cwd: Path) -> UsageError:
@@ -161,10 +174,10 @@ def _failed(installable: str, error: NixError, cwd: Path) -> UsageError:
 
 def _deriver(nix: Nix, installable: str, path: str) -> str:
     try:
-        deriver = nix.run("nix-store", "--query", "--deriver", path).strip()
+        deriver = nix.run("nix-store", "--query", "--deriver", paths=[path]).strip()
     except NixError as error:
         raise UsageError(f"{installable}: {_first_error(str(error))}") from None
-    if deriver == "unknown-deriver" or not Path(deriver).is_file():
+    if not is_derivation(deriver, nix.store_dir()) or not Path(deriver).is_file():
         raise UsageError(
             f"{installable}: the derivation that made it is not known here; name the installable or the .drv"
         )
@@ -182,7 +195,9 @@ def _first_error(text: str) -> str:
 
 def add_roots(nix: Nix, drv_paths: Sequence[str], directory: Path) -> None:
     """Keep the .drv files, and so everything that they refer to, from a garbage collector while `directory` exists."""
-    listing = " ".join(json.dumps(path).replace("$", "\\$") for path in drv_paths)
-    nix.run(
-        "nix-instantiate", "--add-root", str(directory / "drv"), "--indirect", "--expr", f"map import [ {listing} ]"
-    )
+    directory.mkdir(parents=True, exist_ok=True)
+    quoted = (json.dumps(path).replace("$", "\\$") for path in drv_paths)
+    # A file, because Linux takes no argument of more than 128 KiB.
+    listing = directory / "installables.nix"
+    listing.write_text("\n".join(["map import [", *quoted, "]"]), encoding="utf-8")
+    nix.run("nix-instantiate", "--add-root", str(directory / "drv"), "--indirect", str(listing))

@@ -45,9 +45,9 @@ def build_targets(run: Run, plan: Plan) -> Plan:
             run.seen.add(attempt for attempt in _observe(run, doubtful, present) if not attempt.outputs)
             run.phases += _build_phases(run, started)
             _find_needs(run, plan, present)
-    good = list(run.seen.built())
-    if good:
-        run.nix.run("nix-store", "--realise", "--add-root", str(run.work / "roots" / "out"), "--indirect", *good)
+    for number, good in enumerate(run.nix.batches(run.seen.built())):
+        roots = str(run.work / "roots" / f"out{number or ''}")
+        run.nix.run("nix-store", "--realise", "--add-root", roots, "--indirect", paths=good)
     return plan
 
 

@@ -50,7 +50,7 @@ def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
     """What was fetched was fetched without its build inputs: have them before the rebuilder, which does not watch the
     caches."""
     if inputs := input_installables(targets):
-        run.realiser.realise(["--keep-going", *run.limits.args(), *inputs], Recorder(watcher=run.display))
+        run.realiser.realise(["--keep-going", *run.limits.args()], inputs, Recorder(watcher=run.display))
 
 
 def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivation]) -> list[Attempt]:

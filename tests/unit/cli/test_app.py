@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,36 @@ cli.main()
     assert done.returncode == 70
     assert "ZeroDivisionError" in done.stderr
     assert done.stderr.endswith("nix-repro: an internal error, which says nothing about the builds\n")
+
+
+def elf(machine: int) -> bytes:
+    """The head of a program for this kind of machine."""
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + machine.to_bytes(2, "little") + bytes(64)
+
+
+#: What stands where Nix should, and what is said of it.
+NO_NIX = {
+    "nothing": (None, 0o755, "Nix was not found on PATH"),
+    "not executable": (b"#!/bin/sh\n", 0o644, "is not executable for this user"),
+    "of another machine": (elf(0xF3), 0o755, "Nix cannot be run: .*/nix: Exec format error"),
+    "without its interpreter": (b"#!/nonexistent/sh\n", 0o755, "Nix cannot be run: .*/nix: No such file"),
+    "empty": (b"", 0o755, "Nix cannot be run: .*/nix: Exec format error|does not answer as Nix does"),
+    "another program": (b"#!/bin/sh\necho hello\n", 0o755, "does not answer as Nix does"),
+    "without its libraries": (b"#!/bin/sh\necho libnixstore.so: not found >&2; exit 127\n", 0o755, "libnixstore.so"),
+    "killed": (b"#!/bin/sh\nkill -9 $$\n", 0o755, "nix ended with -9"),
+}
+
+
+@pytest.mark.parametrize("what", NO_NIX)
+@pytest.mark.parametrize("command", ["check", "plan", "doctor", "demo", "explain"])
+def test_a_nix_that_cannot_be_run_is_one_clear_message(tmp_path: Path, command: str, what: str) -> None:
+    content, mode, said = NO_NIX[what]
+    (tmp_path / "bin").mkdir()
+    if content is not None:
+        (tmp_path / "bin/nix").write_bytes(content)
+        (tmp_path / "bin/nix").chmod(mode)
+    env = {**ENV, "PATH": f"{tmp_path}/bin"}
+    args = [command, *([".#x"] if command == "explain" else [])]
+    words = usage_error(run(*args, cwd=tmp_path, env=env))
+    # What comes before it says what is being done.
+    assert re.search(said, words.splitlines()[-1]), words

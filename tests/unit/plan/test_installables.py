@@ -15,7 +15,13 @@ from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.plan.installables import add_roots, evaluate, flake_checks
 
-DRV = "/nix/store/x.drv"
+
+def store_path(name: str) -> str:
+    """A store path of that name: its digest is the first letter 32 times."""
+    return f"/nix/store/{name[0] * 32}-{name}"
+
+
+DRV = store_path("x.drv")
 OOPS = "error: undefined variable 'oops'\n\n       at /x/flake.nix:1:1"
 #: By attribute path, what a flake has there; None for what does not evaluate.
 Flake = dict[str, object]
@@ -28,10 +34,10 @@ def flake() -> Flake:
 
 @pytest.fixture
 def nix(mocker: MockerFixture, flake: Flake, tmp_path: Path) -> Any:
-    """A Nix that knows one flake under every name, and has its store in `store`."""
+    """A Nix that knows one flake under every name."""
 
-    def run(_command: str, *args: str, **_where: Path) -> str:
-        attr = next(arg for arg in args if "#" in arg).partition("#")[2]
+    def answer(installable: str, *_args: str, **_where: Path) -> str:
+        attr = installable.partition("#")[2]
         if attr not in flake:
             raise NixError(f"error: flake 'git+file:///x' does not provide attribute '{attr}'")
         if flake[attr] is None:
@@ -40,13 +46,13 @@ def nix(mocker: MockerFixture, flake: Flake, tmp_path: Path) -> Any:
 
     found = mocker.create_autospec(Nix, instance=True)
     found.settings.return_value = {"system": "x86_64-linux"}
-    found.store_dir.return_value = str(tmp_path / "store")
-    found.run.side_effect = run
+    found.store_dir.return_value = "/nix/store"
+    found.evaluate.side_effect = answer
     return found
 
 
 def asked(nix: Any) -> list[str]:
-    return [next(arg for arg in call.args if "#" in arg) for call in nix.run.call_args_list]
+    return [call.args[0] for call in nix.evaluate.call_args_list]
 
 
 @pytest.mark.parametrize(
@@ -97,33 +103,56 @@ def test_an_evaluation_error_in_nix_s_words_and_at_once(nix: Any, flake: Flake, 
 
 def test_all_is_every_package_and_check(nix: Any, flake: Flake, tmp_path: Path) -> None:
     flake |= {
-        "packages.x86_64-linux": {"a": "/a.drv", "b-c_d": "/b.drv", "e.f": "/e.drv"},
-        "checks.x86_64-linux": {"t": "/t.drv"},
+        "packages.x86_64-linux": {"a": store_path("a.drv"), "b-c_d": store_path("b.drv"), "e.f": store_path("f.drv")},
+        "checks.x86_64-linux": {"t": store_path("s.drv")},
     }
     assert evaluate(nix, ["all"], tmp_path) == {
-        "packages.x86_64-linux.a": "/a.drv",
-        "packages.x86_64-linux.b-c_d": "/b.drv",
-        'packages.x86_64-linux."e.f"': "/e.drv",
-        "checks.x86_64-linux.t": "/t.drv",
+        "packages.x86_64-linux.a": store_path("a.drv"),
+        "packages.x86_64-linux.b-c_d": store_path("b.drv"),
+        'packages.x86_64-linux."e.f"': store_path("f.drv"),
+        "checks.x86_64-linux.t": store_path("s.drv"),
     }
     elsewhere = evaluate(nix, ["github:o/r#all"], tmp_path)
     assert next(iter(elsewhere)) == "github:o/r#packages.x86_64-linux.a"
 
 
 def test_all_of_nothing(nix: Any, flake: Flake, tmp_path: Path) -> None:
-    flake |= {"packages.x86_64-linux": {"a": "/a.drv"}}
-    assert evaluate(nix, ["all"], tmp_path) == {"packages.x86_64-linux.a": "/a.drv"}
+    flake |= {"packages.x86_64-linux": {"a": store_path("a.drv")}}
+    assert evaluate(nix, ["all"], tmp_path) == {"packages.x86_64-linux.a": store_path("a.drv")}
     flake.clear()
     with pytest.raises(UsageError, match="has no packages and no checks for x86_64-linux"):
         evaluate(nix, ["all"], tmp_path)
 
 
 def test_derivation_files(nix: Any, tmp_path: Path) -> None:
-    drv = tmp_path / "x.drv"
+    nix.store_dir.return_value = str(tmp_path)
+    drv = tmp_path / f"{'x' * 32}-x.drv"
     drv.touch()
+    (tmp_path / "short.drv").touch()
     assert evaluate(nix, [str(drv)], tmp_path) == {str(drv): str(drv)}
     with pytest.raises(UsageError, match="there is no such derivation"):
         evaluate(nix, [f"{drv}.gone.drv"], tmp_path)
+    with pytest.raises(UsageError, match="there is no such derivation"):
+        evaluate(nix, [str(tmp_path / "short.drv")], tmp_path)
+
+
+NO_DERIVATIONS = (
+    *("--option", "-", "", "/nix/store", "/nix/store/x.drv", "/tmp/x.drv", f"/tmp{DRV}", store_path("x")),
+    *(f"{DRV}!out", f"{DRV} --option", f"{DRV}\n", f"--store={DRV}", DRV.replace("x-x", "x-\x1b[31mx")),
+    *(5, True, [DRV], {"drv": DRV}, {"kind": 5, "names": []}, {"kind": "set", "names": 5}, {"kind": "set"}),
+)
+
+
+@pytest.mark.parametrize("drv_path", NO_DERIVATIONS)
+def test_a_flake_that_gives_anything_for_a_drv_path_is_named(
+    nix: Any, flake: Flake, tmp_path: Path, drv_path: object
+) -> None:
+    """What it gives would go on Nix's command lines."""
+    flake |= {"packages.x86_64-linux.bad": drv_path, "packages.x86_64-linux": {"good": DRV, "--bad": drv_path}}
+    with pytest.raises(UsageError, match=r"^packages\.x86_64-linux\.bad: it calls itself a derivation"):
+        evaluate(nix, [".#bad"], tmp_path)
+    with pytest.raises(UsageError, match=r"^packages\.x86_64-linux\.--bad: it calls itself a derivation"):
+        evaluate(nix, ["all"], tmp_path)
 
 
 def test_the_same_installable_twice_is_one(nix: Any, flake: Flake, tmp_path: Path) -> None:
@@ -164,34 +193,37 @@ def test_what_is_no_derivation_is_said_to_be_what_it_is(
 
 
 def test_all_fails_with_what_does_not_evaluate(nix: Any, flake: Flake, tmp_path: Path) -> None:
-    flake |= {"packages.x86_64-linux": {"a": "/a.drv"}, "checks.x86_64-linux": None}
+    flake |= {"packages.x86_64-linux": {"a": store_path("a.drv")}, "checks.x86_64-linux": None}
     with pytest.raises(UsageError) as error:
         evaluate(nix, ["github:o/r#all"], tmp_path)
     assert str(error.value) == f"github:o/r#checks.x86_64-linux: evaluation failed\n{OOPS}"
 
 
 def test_the_checks_of_a_flake_and_no_packages(nix: Any, flake: Flake, tmp_path: Path) -> None:
-    flake |= {"packages.x86_64-linux": {"a": "/a.drv"}}
+    flake |= {"packages.x86_64-linux": {"a": store_path("a.drv")}}
     with pytest.raises(UsageError, match=r"^\.: the flake has no checks for x86_64-linux$"):
         flake_checks(nix, tmp_path)
-    flake |= {"checks.x86_64-linux": {"t": "/t.drv"}}
-    assert flake_checks(nix, tmp_path) == {"checks.x86_64-linux.t": "/t.drv"}
+    flake |= {"checks.x86_64-linux": {"t": store_path("s.drv")}}
+    assert flake_checks(nix, tmp_path) == {"checks.x86_64-linux.t": store_path("s.drv")}
+
+
+APP = f"{'0' * 32}-app"
 
 
 @pytest.fixture
 def built(nix: Any, tmp_path: Path) -> tuple[str, str]:
     """The path of an output in the store, with a link `result` to it, and the .drv file that it was built from."""
-    output, drv = tmp_path / "store" / "0-app", tmp_path / "store" / "1-app.drv"
+    nix.store_dir.return_value = str(tmp_path / "store")
+    output, drv = tmp_path / "store" / APP, tmp_path / "store" / f"{APP}.drv"
     (output / "bin").mkdir(parents=True)
     drv.touch()
     (tmp_path / "result").symlink_to("link")
     (tmp_path / "link").symlink_to(output)
-    nix.run.side_effect = None
     nix.run.return_value = f"{drv}\n"
     return str(output), str(drv)
 
 
-@pytest.mark.parametrize("name", ["./result", "./result^dev", "{store}/0-app", "{store}/0-app/bin"])
+@pytest.mark.parametrize("name", ["./result", "./result^dev", f"{{store}}/{APP}", f"{{store}}/{APP}/bin"])
 def test_an_output_stands_for_the_derivation_it_was_built_from(
     nix: Any, built: tuple[str, str], tmp_path: Path, name: str
 ) -> None:
@@ -199,14 +231,14 @@ def test_an_output_stands_for_the_derivation_it_was_built_from(
     assert evaluate(nix, [name.format(store=tmp_path / "store")], tmp_path) == {output: drv}
 
 
-@pytest.mark.parametrize("name", ["{store}/1-app.drv", "{store}/1-app.drv^*", "{store}/1-app.drv!out"])
+@pytest.mark.parametrize("name", [f"{{store}}/{APP}.drv", f"{{store}}/{APP}.drv^*", f"{{store}}/{APP}.drv!out"])
 def test_a_derivation_in_the_store_stands_for_itself(
     nix: Any, built: tuple[str, str], tmp_path: Path, name: str
 ) -> None:
     assert evaluate(nix, [name.format(store=tmp_path / "store")], tmp_path) == {built[1]: built[1]}
 
 
-@pytest.mark.parametrize("deriver", ["unknown-deriver", "/nix/store/gone.drv"])
+@pytest.mark.parametrize("deriver", ["unknown-deriver", store_path("gone.drv"), "--option"])
 def test_an_output_of_which_nobody_knows_the_derivation(
     nix: Any, built: tuple[str, str], tmp_path: Path, deriver: str
 ) -> None:
@@ -232,7 +264,7 @@ def test_links_that_lead_nowhere_are_flakes_to_nix(nix: Any, tmp_path: Path) -> 
 
 
 def test_a_name_in_the_store_never_becomes_an_expression(nix: Any, tmp_path: Path) -> None:
-    nix.run.side_effect = None
     add_roots(nix, ["/nix/store/a.drv", '/nix/store/"${throw 1}".drv'], tmp_path)
-    *_, expression = nix.run.call_args.args
-    assert expression == r'map import [ "/nix/store/a.drv" "/nix/store/\"\${throw 1}\".drv" ]'
+    *_, file = nix.run.call_args.args
+    expression = r'map import [ "/nix/store/a.drv" "/nix/store/\"\${throw 1}\".drv" ]'
+    assert Path(file).read_text().replace("\n", " ") == expression

@@ -12,6 +12,9 @@ from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Tree
 
+#: Outputs of one derivation in one word: Linux takes none of more than 128 KiB, and a name may have 211 characters.
+_OUTPUTS = 500
+
 
 def input_installables(targets: Sequence[Derivation]) -> list[str]:
     """The outputs of other derivations that the targets are built from, as `DRV!out,dev`."""
@@ -21,7 +24,11 @@ def input_installables(targets: Sequence[Derivation]) -> list[str]:
         for input_drv, outputs in drv.input_drvs.items():
             if input_drv not in own:
                 wanted.setdefault(input_drv, set()).update(outputs)
-    return [f"{drv_path}!{','.join(sorted(outputs))}" for drv_path, outputs in sorted(wanted.items())]
+    return [
+        f"{drv_path}!{','.join(sorted(outputs)[start : start + _OUTPUTS])}"
+        for drv_path, outputs in sorted(wanted.items())
+        for start in range(0, len(outputs), _OUTPUTS)
+    ]
 
 
 def realise_inputs(nix: Nix, targets: Sequence[Derivation], recorder: Recorder) -> list[str]:
@@ -30,7 +37,7 @@ def realise_inputs(nix: Nix, targets: Sequence[Derivation], recorder: Recorder) 
     sources = [src for drv in targets for src in drv.input_srcs]
     if not wanted:
         return list(dict.fromkeys(sources))
-    done = nix.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *wanted)
+    done = nix.stream(recorder.feed, "nix-store", "--realise", "--keep-going", paths=wanted)
     return list(dict.fromkeys([*sources, *done.stdout.decode("utf-8", "replace").split()]))
 
 

@@ -60,7 +60,7 @@ class NixCheck:
         doubtful: set[str] = set()
         # A level at a time: in one command a derivation is not checked when one that it depends on differs.
         for level in levels(checkable, checkable):
-            done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, *level)
+            done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=level)
             # Nix failed, and not only over derivations that it names: then nothing that it does not name is a pass.
             if done.returncode != 0 and recorder.unexplained:
                 doubtful.update(level)
@@ -103,9 +103,9 @@ class NixCheck:
 
     def _hash(self, path: Path) -> str:
         try:
-            return self._nix.run("nix", "hash", "path", "--sri", str(path)).strip()
+            return self._nix.run("nix", "hash", "path", "--sri", paths=[str(path)]).strip()
         except NixError:
-            return self._nix.run("nix", "hash", "path", str(path)).strip()
+            return self._nix.run("nix", "hash", "path", paths=[str(path)]).strip()
 
     def _keeping(self) -> tuple[str, ...]:
         """Have Nix keep the other side: it does so for a diff-hook, and for who keeps what failed, which leaves build

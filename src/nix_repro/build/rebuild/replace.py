@@ -53,7 +53,7 @@ class Replace:
 
     def _rebuild(self, request: Request, recorder: Recorder) -> Answer:
         targets = {path for drv in request.targets for path in request.made_by(drv)}
-        referrers = self._nix.run("nix-store", "--query", "--referrers-closure", *targets).split()
+        referrers = self._nix.run("nix-store", "--query", "--referrers-closure", paths=targets).split()
         doomed = to_delete(targets, referrers, request.made())
         aside = request.keep / f"first-{request.round}"
         export = self._set_aside(doomed, aside)
@@ -62,9 +62,8 @@ class Replace:
             free = not_stuck(request, self._delete(doomed))
             if free:
                 drv_paths = [drv.drv_path for drv in free]
-                self._alone.stream(
-                    recorder.feed, "nix-store", "--realise", "--keep-going", *request.limits.args(), *drv_paths
-                )
+                args = ["--keep-going", *request.limits.args()]
+                self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
         finally:
             # Whatever came, a signal too: look at what there is, then put back what was there.
             with self._nix.processes.shielded():
@@ -90,7 +89,7 @@ class Replace:
             return None
         export = aside / "export"
         with export.open("wb") as file:
-            self._nix.run_to(file, "nix-store", "--export", *doomed)
+            self._nix.export(file, doomed)
         return export
 
     def _delete(self, doomed: list[str]) -> set[str]:
@@ -98,7 +97,7 @@ class Replace:
         stuck: set[str] = set()
         while rest := left(doomed, stuck | self._nix.invalid(doomed)):
             try:
-                self._nix.run("nix-store", "--delete", *rest)
+                self._nix.delete(rest)
             except NixError as error:
                 alive = in_the_way(str(error))
                 if alive is None or alive in stuck:
@@ -135,7 +134,7 @@ class Replace:
             return
         try:
             if now:
-                self._nix.run("nix-store", "--delete", *now)
+                self._nix.delete(now)
             with export.open("rb") as file:
                 self._nix.run_from(file, "nix-store", "--import")
         except NixError as error:

@@ -16,11 +16,14 @@ import msgspec
 from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
-from nix_repro.build.variations import TABLE
+from nix_repro.build.variations import TABLE, Condition
+from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.hashes import nix32, sri
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.private_settings import written
+from nix_repro.nix.processes import CannotStart
 from nix_repro.observations import Tree
 
 
@@ -67,7 +70,10 @@ class Shadow:
 
         # sudo remembers its permission by terminal and session.
         argv = [*(("sudo", "--non-interactive") if self._sudo else ()), *COMMAND]
-        done = nix.processes.lines(argv, feed, env=nix.env, stdin=line, terminal=self._sudo)
+        try:
+            done = nix.processes.lines(argv, feed, env=nix.env, stdin=line, terminal=self._sudo)
+        except CannotStart as error:
+            raise NixError(f"the shadow helper cannot be run: {error.filename}: {error.strerror}") from None
         if done.returncode != 0 or not done.stdout:
             raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
         said = msgspec.convert(json.loads(done.stdout), Said)
@@ -86,7 +92,7 @@ class Shadow:
             "base": str(beside / "nix-repro"),
             # What the first build went by: the helper runs with root's home.
             "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
-            "options": [*nix.options, *ISOLATION, ("substituters", ""), *condition.options],
+            "options": _options(nix, condition),
             "args": [*request.limits.args(), *condition.args],
             "under": condition.under,
             "memory_build_dir": condition.memory_build_dir,
@@ -97,6 +103,13 @@ class Shadow:
             "keep_dir": str(keep_directory(request)),
             "owner": [os.getuid(), os.getgid()],
         }
+
+
+def _options(nix: Nix, condition: Condition) -> list[tuple[str, str]]:
+    try:
+        return written([*nix.options, *ISOLATION, ("substituters", ""), *condition.options])
+    except UsageError as error:
+        raise NixError(str(error)) from None
 
 
 def known_outputs(drv: Derivation) -> list[str]:
@@ -153,6 +166,8 @@ def permit(env: Mapping[str, str], *, sudo: bool) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return "the helper did not answer"
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
     if probe.returncode == 0:
         return None
     return (probe.stderr.strip().splitlines() or ["the helper could not be started"])[-1]

@@ -23,7 +23,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ _MS_BIND = 4096
 _MS_REC = 16384
 _MS_PRIVATE = 1 << 18
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
+#: The arguments for a rebuild: limits, and what they are.
+_ARGUMENT = re.compile(r"--(max-jobs|cores|timeout)|auto|[0-9]{1,9}")
+#: Bytes of a command line and its environment, as far as the system takes that many; and of these without the paths.
+_MOST = 2 << 20
+_REST = 64 << 10
 #: What a command may be run under, by name: the caller chooses, it does not say how.
 _UNDER = {"one-cpu": ["taskset", "--cpu-list", "0"], "other-kernel": ["setarch", "--uname-2.6"]}
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -45,9 +50,12 @@ def main() -> int:
         return _probe()
     request = json.loads(sys.stdin.buffer.readline())
     store = Path(request["store_dir"])
-    for path in [*request["paths"], *request["targets"]]:
+    for path in [*request["paths"], *request["targets"], *(p for known in request["targets"].values() for p in known)]:
         if os.path.dirname(path) != str(store) or not _PATH_NAME.fullmatch(os.path.basename(path)):
             raise SystemExit(f"shadow: not a store path: {path!r}")
+    for word in request["args"]:
+        if not _ARGUMENT.fullmatch(word):
+            raise SystemExit(f"shadow: not an argument: {word!r}")
     base = Path(request["base"])
     base.mkdir(mode=0o755, parents=True, exist_ok=True)
     # One at a time: a room that is not locked yet looks like one that was left behind.
@@ -86,10 +94,11 @@ def _supervise(request: dict[str, Any], room: Path, store: Path) -> int:
         os.setpgid(0, 0)
         os.close(done_read)
         # A handler, not SIG_IGN: that would be inherited by Nix. The worker outlives Nix to say how it ended.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.signal(signal.SIGINT, lambda *_: None)
+        told: list[int] = []
+        signal.signal(signal.SIGTERM, lambda signum, _: told.append(signum))
+        signal.signal(signal.SIGINT, lambda signum, _: told.append(signum))
         try:
-            code = _work(request, room, store)
+            code = _work(request, room, store, told)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"error: shadow: {error}", file=sys.stderr, flush=True)
             code = 70
@@ -116,35 +125,30 @@ def _stop(worker: int) -> None:
         pass
 
 
-def _work(request: dict[str, Any], room: Path, store: Path) -> int:
+def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> int:
+    """`told` has the signals that say stop."""
     _shadow_store(room, store, Path(request["state_dir"]), request["paths"])
     env = _environment(request, room)
+    options = list(request["options"])
+    if request["memory_build_dir"]:
+        options.append(_memory_build_dir(room, env))
+    env["NIX_CONFIG"] = _private(env.get("NIX_CONFIG", ""), options, room)
     nix_store = request["nix_store"]
-    options = [word for name, value in request["options"] for word in ("--option", name, value)]
     load = subprocess.run(
         [nix_store, "--load-db"], input=request["registration"].encode(), env=env, capture_output=True, check=False
     )
     if load.returncode != 0:
         raise OSError(f"nix-store --load-db: {load.stderr.decode('utf-8', 'replace').strip()}")
-    if request["memory_build_dir"]:
-        options += _memory_build_dir(room, env)
-    command = [
-        *_UNDER.get(request["under"], []),
-        nix_store,
-        "--realise",
-        "--keep-going",
-        "--log-format",
-        "internal-json",
-        *request["args"],
-        *options,
-        *request["targets"],
-    ]
-    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    build = [nix_store, "--realise", "--keep-going", "--log-format", "internal-json", *request["args"]]
+    for batch in _batches(request["targets"]):
+        if not told:
+            command = [*_UNDER.get(request["under"], []), *build, "--", *batch]
+            subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
 
     def ask(*args: str) -> list[str]:
         quiet = ["--option", "substitute", "false", "--max-jobs", "0", "--option", "builders", ""]
         asked = subprocess.run(
-            [nix_store, "--query", *args, *quiet],
+            [nix_store, "--query", *quiet, *args],
             env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -155,7 +159,7 @@ def _work(request: dict[str, Any], room: Path, store: Path) -> int:
 
     outputs = {}
     for target, known in request["targets"].items():
-        paths = known or ask("--outputs", "--force-realise", target)
+        paths = known or ask("--outputs", "--force-realise", "--", target)
         outputs[target] = [path for path in paths if os.path.lexists(path)]
     present = [path for paths in outputs.values() for path in paths]
     # One by one only when together fails: a path on disk that is not registered was left by a failed build.
@@ -166,7 +170,7 @@ def _work(request: dict[str, Any], room: Path, store: Path) -> int:
     return 0
 
 
-def _memory_build_dir(room: Path, env: dict[str, str]) -> list[str]:
+def _memory_build_dir(room: Path, env: dict[str, str]) -> tuple[str, str]:
     """Build on tmpfs, which lists a directory in another order than a disk. Old versions take TMPDIR, newer ones a
     setting."""
     build = room / "build"
@@ -174,14 +178,39 @@ def _memory_build_dir(room: Path, env: dict[str, str]) -> list[str]:
     _mount("tmpfs", str(build), 0, kind="tmpfs")
     build.chmod(0o755)
     env["TMPDIR"] = str(build)
-    return ["--option", "build-dir", str(build)]
+    return "build-dir", str(build)
+
+
+def _private(config: str, options: list[tuple[str, str]], room: Path) -> str:
+    """Put Nix's settings, which may hold secrets, where only root reads them; what NIX_CONFIG is to say."""
+    file = room / "nix.conf"
+    with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", errors="surrogateescape") as out:
+        out.write("".join(f"{line}\n" for line in (config, *(f"{name} = {value}" for name, value in options))))
+    return f"include {file}"
+
+
+def _batches(words: Iterable[str]) -> Iterator[list[str]]:
+    """The words in groups that have room on one command line each."""
+    room = min(_MOST, os.sysconf("SC_ARG_MAX")) - _REST
+    batch: list[str] = []
+    left = room
+    for word in words:
+        # The system also counts a zero and a pointer.
+        left -= len(word) + 9
+        if left < 0 and batch:
+            yield batch
+            batch, left = [], room - len(word) - 9
+        batch.append(word)
+    if batch:
+        yield batch
 
 
 def _digests(ask: Callable[..., list[str]], paths: list[str]) -> dict[str, str]:
-    together = re.findall(r"sha256:[0-9a-z]{52}", " ".join(ask("--hash", *paths))) if paths else []
+    answers = (" ".join(ask("--hash", "--", *batch)) for batch in _batches(paths))
+    together = re.findall(r"sha256:[0-9a-z]{52}", " ".join(answers))
     if len(together) == len(paths):
         return dict(zip(paths, together, strict=True))
-    return {path: found[0] for path in paths if (found := ask("--hash", path))}
+    return {path: found[0] for path in paths if (found := ask("--hash", "--", path))}
 
 
 def _environment(request: dict[str, Any], room: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from nix_repro.build.outcome import output_paths
@@ -37,9 +37,10 @@ class Store:
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
         drv_paths = [drv.drv_path for drv in request.targets]
         stale = self._clear(request)
-        for copy in copies(self._url, self._nix.requisites(drv_paths), closure):
-            self._nix.run("nix", *copy)
-        self._alone.stream(recorder.feed, "nix-store", "--realise", "--keep-going", *request.limits.args(), *drv_paths)
+        for copy, paths in copies(self._url, self._nix.requisites(drv_paths), closure):
+            self._nix.run("nix", *copy, paths=paths)
+        args = ["--keep-going", *request.limits.args()]
+        self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
         with self._nix.processes.shielded():
             return self._compare(request, stale, recorder)
 
@@ -49,7 +50,7 @@ class Store:
         ours = request.made().keys()
         if there := ours - self._there.invalid(ours):
             try:
-                self._there.run("nix-store", "--delete", *there)
+                self._there.delete(there)
             except NixError:
                 return ours - self._there.invalid(ours)
         return set()
@@ -73,16 +74,17 @@ class Store:
         to.parent.mkdir(parents=True, exist_ok=True)
         nar = to.with_name(f"{to.name}.nar")
         with nar.open("wb") as file:
-            self._there.run_to(file, "nix", "store", "dump-path", path)
+            self._there.run_to(file, "nix", "store", "dump-path", paths=[path])
         with nar.open("rb") as file:
             self._nix.run_from(file, "nix-store", "--restore", str(to))
         nar.unlink()
 
 
-def copies(url: str, drvs: Iterable[str], inputs: Collection[str]) -> list[tuple[str, ...]]:
-    """The commands of `nix` that bring derivations (`drvs`, with all that they need) and build inputs to the store."""
+def copies(url: str, drvs: Collection[str], inputs: Collection[str]) -> list[tuple[tuple[str, ...], Collection[str]]]:
+    """The commands of `nix` that bring derivations (`drvs`, with all that they need) and build inputs to the store,
+    each with the paths it is about."""
     copy = ("copy", "--to", url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
-    return [(*copy, "--derivation", *drvs), *([(*copy, *inputs)] if inputs else [])]
+    return [((*copy, "--derivation"), drvs), *([(copy, inputs)] if inputs else [])]
 
 
 def left_over(paths: Mapping[str, Mapping[str, str]], stale: Collection[str]) -> dict[str, Reason]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nix_repro.nix.caches.incidents import Complaint, Incident, Trouble, cache_of, gather, read
@@ -140,13 +140,14 @@ class Realiser:
             self.dropped[url] = self.clock()
             self._complaints.append(Complaint(url, Trouble("dead", url, why), self.clock()))
 
-    def realise(self, args: Sequence[str], recorder: Recorder) -> None:
-        """`nix-store --realise ARGS`, repeated without the caches at fault as long as there are any."""
+    def realise(self, args: Sequence[str], paths: Iterable[str], recorder: Recorder) -> None:
+        """`nix-store --realise ARGS PATHS`, repeated without the caches at fault as long as there are any."""
+        wanted = list(paths)
         configured = {normal(url): url for url in self.configured()}
         while True:
             left = {url: raw for url, raw in configured.items() if url not in self.dropped}
             watch = _Watch(recorder, list(left), self.clock, self._complaints)
-            failed = self._once(args, watch, list(left.values()))
+            failed = self._once(args, wanted, watch, list(left.values()))
             bad = watch.blocked | (watch.fatal if failed else set())
             if not bad:
                 return
@@ -161,7 +162,7 @@ class Realiser:
             self.dropped |= dict.fromkeys(bad - keep, self.clock())
             recorder.forget_failures()
 
-    def _once(self, args: Sequence[str], watch: _Watch, substituters: list[str]) -> bool:
+    def _once(self, args: Sequence[str], paths: Sequence[str], watch: _Watch, substituters: list[str]) -> bool:
         options = [("substituters", " ".join(substituters))] if self.dropped else []
         settings = self.nix.settings()
         if not 0 < settings.get("connect-timeout", 0) <= CONNECT:
@@ -171,7 +172,7 @@ class Realiser:
         nix = self.nix.with_options(options) if watch.caches or self.dropped else self.nix
         fallback = ["--fallback"] if self._retried else []
         try:
-            return nix.stream(watch.feed, "nix-store", "--realise", *fallback, *args).returncode != 0
+            return nix.stream(watch.feed, "nix-store", "--realise", *fallback, *args, paths=paths).returncode != 0
         except _TooLong:
             return True
         finally:

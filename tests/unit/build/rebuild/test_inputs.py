@@ -39,7 +39,8 @@ def test_inputs_are_realised_and_said_once() -> None:
     nix = Mock()
     nix.stream.return_value = CompletedProcess([], 0, b"/nix/store/glibc\n/nix/store/src\n")
     assert realise_inputs(nix, [APP], Recorder()) == ["/nix/store/src", "/nix/store/glibc"]
-    assert nix.stream.call_args.args[1:] == ("nix-store", "--realise", "--keep-going", *input_installables([APP]))
+    assert nix.stream.call_args.args[1:] == ("nix-store", "--realise", "--keep-going")
+    assert nix.stream.call_args.kwargs["paths"] == input_installables([APP])
 
 
 def test_what_the_inputs_were_built_from_waits() -> None:

@@ -162,7 +162,7 @@ class Checking:
 def test_a_level_at_a_time(mocker: MockerFixture) -> None:
     top, checking = derivation("top", {"one": ("out",)}), Checking(mocker, Log())
     NixCheck(checking.nix).rebuild(request(top, ONE, FLOATING), checking.recorder)
-    asked = [[arg for arg in call.args if str(arg).endswith(".drv")] for call in checking.commands.call_args_list]
+    asked = [list(call.kwargs["paths"]) for call in checking.commands.call_args_list]
     assert asked == [[ONE.drv_path], [top.drv_path]]
 
 

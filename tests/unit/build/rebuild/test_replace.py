@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -72,22 +73,23 @@ class Store:
         self.nix.requisites.side_effect = list
         self.nix.invalid.side_effect = lambda paths: set(paths) - self.valid.keys()
         self.nix.valid_hashes.side_effect = lambda paths: {p: self.valid[p] for p in paths if p in self.valid}
-        self.nix.run.side_effect = self.run
-        self.nix.run_to.side_effect = lambda *_: self.done.append("export")
+        self.nix.run.return_value = ""
+        self.nix.delete.side_effect = self.delete
+        self.nix.export.side_effect = lambda *_: self.done.append("export")
         self.nix.run_from.side_effect = self.put_back
         self.nix.stream.side_effect = self.build
 
-    def run(self, _: str, what: str, *paths: str) -> str:
-        if what == "--delete":
-            self.done.append("delete")
-            if self.broken:
-                raise NixError(self.broken)
-            if stuck := self.alive.intersection(paths):
-                raise NixError(f"error: Cannot delete path '{stuck.pop()}' since it is still alive")
-            self.valid = {p: h for p, h in self.valid.items() if p not in paths}
-        return ""
+    def delete(self, paths: Iterable[str]) -> None:
+        self.done.append("delete")
+        gone = set(paths)
+        if self.broken:
+            raise NixError(self.broken)
+        if stuck := self.alive & gone:
+            raise NixError(f"error: Cannot delete path '{stuck.pop()}' since it is still alive")
+        self.valid = {p: h for p, h in self.valid.items() if p not in gone}
 
-    def build(self, feed: Any, *_: str) -> CompletedProcess[bytes]:
+    def build(self, feed: Any, *_: str, paths: Iterable[str]) -> CompletedProcess[bytes]:
+        assert list(paths) == [TWO.drv_path]
         self.done.append("build")
         log = Log()
         log.recorder.feed = feed  # type: ignore[method-assign]

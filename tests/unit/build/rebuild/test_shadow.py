@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -230,10 +231,18 @@ def test_the_helper_hands_on_only_what_nix_needs_to_know(tmp_path: Path) -> None
     assert (made["NIX_CONFIG"], made["NIX_STATE_DIR"]) == ("cores = 2", str(tmp_path / "state"))
 
 
+def test_the_helper_keeps_settings_where_only_root_reads_them(tmp_path: Path) -> None:
+    said = shadow_helper._private("cores = 2", [("access-tokens", "github.com=s3cret"), ("builders", "")], tmp_path)
+    assert said == f"include {tmp_path}/nix.conf"
+    assert (tmp_path / "nix.conf").read_text() == "cores = 2\naccess-tokens = github.com=s3cret\nbuilders = \n"
+    assert stat.S_IMODE((tmp_path / "nix.conf").stat().st_mode) == 0o600
+
+
 def test_the_helper_asks_for_hashes_one_by_one_when_one_of_them_is_not_registered() -> None:
     known = {"/s/a": f"sha256:{'a' * 52}", "/s/b": f"sha256:{'b' * 52}"}
 
-    def ask(_: str, *paths: str) -> list[str]:
+    def ask(_: str, dashes: str, *paths: str) -> list[str]:
+        assert dashes == "--"
         return [known[path] for path in paths] if known.keys() >= set(paths) else []
 
     assert shadow_helper._digests(ask, ["/s/a", "/s/b"]) == known

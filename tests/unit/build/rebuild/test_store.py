@@ -18,10 +18,10 @@ URL = "ssh-ng://builder"
 
 
 def test_derivations_and_inputs_are_copied_and_nothing_is_fetched_for_it() -> None:
-    drvs, inputs = copies(URL, ["/s/a.drv", "/s/b.drv"], ["/s/in"])
+    (drvs, drv_paths), (inputs, paths) = copies(URL, ["/s/a.drv", "/s/b.drv"], ["/s/in"])
     assert drvs[:3] == inputs[:3] == ("copy", "--to", URL)
-    assert drvs[-3:] == ("--derivation", "/s/a.drv", "/s/b.drv")
-    assert inputs[-1] == "/s/in"
+    assert (drvs[-1], drv_paths) == ("--derivation", ["/s/a.drv", "/s/b.drv"])
+    assert paths == ["/s/in"]
     for command in (drvs, inputs):
         assert "--no-recursive" in command
         assert command[command.index("--option") :][:3] == ("--option", "substitute", "false")
@@ -48,7 +48,8 @@ def here_and_there(mocker: MockerFixture, present: set[str]) -> tuple[Mock, Mock
     there.invalid.side_effect = lambda paths: set(paths) - present
     there.valid_hashes.side_effect = lambda paths: dict.fromkeys(paths, sri("A"))
 
-    def build(feed: object, *_: str) -> None:
+    def build(feed: object, *_: str, paths: object) -> None:
+        assert paths == [ONE.drv_path]
         log = Log()
         log.recorder.feed = feed  # type: ignore[method-assign, assignment]
         log.build(ONE)
@@ -60,15 +61,15 @@ def here_and_there(mocker: MockerFixture, present: set[str]) -> tuple[Mock, Mock
 def test_what_an_earlier_round_left_is_deleted_first(mocker: MockerFixture) -> None:
     present = {path("one")}
     here, there = here_and_there(mocker, present)
-    there.run.side_effect = lambda *_: present.clear()
+    there.delete.side_effect = lambda _: present.clear()
     (attempt,) = Store(here, URL).rebuild(request(ONE), Recorder()).attempts
-    there.run.assert_called_once_with("nix-store", "--delete", path("one"))
+    there.delete.assert_called_once_with({path("one")})
     assert (attempt.status, attempt.outputs["doc"].origin) == ("built", f"round 2, {URL}")
 
 
 def test_what_cannot_be_deleted_there_is_no_evidence(mocker: MockerFixture) -> None:
     here, there = here_and_there(mocker, {path("one-doc")})
-    there.run.side_effect = NixError("alive")
+    there.delete.side_effect = NixError("alive")
     (attempt,) = Store(here, URL).rebuild(request(ONE), Recorder()).attempts
     assert (attempt.status, attempt.because) == ("not-built", ALREADY_THERE)
 
@@ -76,14 +77,14 @@ def test_what_cannot_be_deleted_there_is_no_evidence(mocker: MockerFixture) -> N
 def test_what_differs_is_fetched_as_a_plain_tree(mocker: MockerFixture, tmp_path: Path) -> None:
     here, there = here_and_there(mocker, set())
     there.valid_hashes.side_effect = lambda _: {path("one"): sri("A"), path("one-doc"): sri("B")}
-    there.run_to.side_effect = lambda file, *_: file.write(b"NAR")
+    there.run_to.side_effect = lambda file, *_, paths: file.write(b"NAR of " + paths[0].encode())
     here.run_from.side_effect = lambda file, *_: read.append(file.read())
     read: list[bytes] = []
     asked = request(ONE, keep=tmp_path)
     ((key, tree),) = Store(here, URL).rebuild(asked, Recorder()).trees.items()
     kept = tmp_path / "round-2" / Path(path("one-doc")).name
     assert (key, tree.a, tree.b) == ((ONE.drv_path, "doc"), Path(path("one-doc")), kept)
-    assert read == [b"NAR"]
-    assert there.run_to.call_args.args[1:] == ("nix", "store", "dump-path", path("one-doc"))
+    assert read == [b"NAR of " + path("one-doc").encode()]
+    assert there.run_to.call_args.args[1:] == ("nix", "store", "dump-path")
     assert here.run_from.call_args.args[1:] == ("nix-store", "--restore", str(kept))
     assert list(kept.parent.iterdir()) == [], "the packed form is not kept"
