@@ -87,12 +87,13 @@ def nix(mocker: MockerFixture, tmp_path: Path) -> Any:
     found.store_dir.return_value = "/nix/store"
     found.settings.return_value = {}
     found.path_info.return_value = {}
+    found.everything.return_value = {}
     return found
 
 
 def test_what_the_store_holds_and_what_would_be_freed(nix: Any, tmp_path: Path) -> None:
     app, libc, junk, recipe = (f"/nix/store/{c * 32}-{c}" for c in "abcd")
-    nix.path_info.return_value = {
+    nix.everything.return_value = {
         row.path: row
         for row in (
             PathInfo(app, 3_000_000, None, recipe, (libc,)),
@@ -112,7 +113,7 @@ def test_what_the_store_holds_and_what_would_be_freed(nix: Any, tmp_path: Path) 
 
 
 def test_a_store_that_cannot_be_read(nix: Any) -> None:
-    nix.path_info.side_effect = NixError("error:\n… while reading\nerror: database is corrupt")
+    nix.everything.side_effect = NixError("error:\n… while reading\nerror: database is corrupt")
     (found,) = stores.store(nix)
     assert told(found) == ("store size", "note", "not known: database is corrupt")
 
