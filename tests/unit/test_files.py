@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deep import deep_tree
 from nix_repro.errors import UsageError
 from nix_repro.files import Descent, private_directory, remove_tree, write_whole
 
@@ -105,19 +106,9 @@ def test_standard_output_that_is_a_file_keeps_its_name(tmp_path: Path) -> None:
 
 
 def test_a_tree_goes_as_a_whole_however_deep_it_is(deep_room: Path) -> None:
-    before = os.getcwd()
-    top = deep_room / "top"
-    top.mkdir()
-    os.chdir(top)
-    try:
-        for _ in range(1500):
-            os.mkdir("d")
-            Path("f").touch()
-            os.chdir("d")
-    finally:
-        os.chdir(before)
-    remove_tree(top)
-    assert not top.exists()
+    deep_tree(deep_room / "top")
+    remove_tree(deep_room / "top")
+    assert not (deep_room / "top").exists()
 
 
 def test_no_link_is_followed_and_nobody_else_s_mode_is_changed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deep import DEPTH, deep_tree
 from nix_repro.nix.nar import nar_hash
 
 
@@ -52,20 +53,11 @@ def test_entries_come_in_the_order_of_their_bytes(tmp_path: Path) -> None:
 
 
 def test_no_depth_is_too_deep(deep_room: Path) -> None:
-    before = os.getcwd()
-    depth = 1500
-    os.chdir(deep_room)
-    try:
-        for _ in range(depth):
-            os.mkdir("d")
-            os.chdir("d")
-        Path("f").write_bytes(b"x")
-    finally:
-        os.chdir(before)
+    deep_tree(deep_room / "top", file=b"x")
     inside: tuple[bytes, ...] = (b"(", b"type", b"regular", b"contents", b"x", b")")
-    for name in (b"f", *[b"d"] * depth):
+    for name in (b"f", *[b"d"] * DEPTH):
         inside = (b"(", b"type", b"directory", b"entry", b"(", b"name", name, b"node", *inside, b")", b")")
-    assert nar_hash(deep_room) == archive(*inside)
+    assert nar_hash(deep_room / "top") == archive(*inside)
 
 
 def test_what_no_archive_holds_has_no_hash(tmp_path: Path) -> None:
