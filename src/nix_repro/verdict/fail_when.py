@@ -1,7 +1,8 @@
 """`fail-when`: jq expressions over the report, each in a child process that has nothing and not long to live.
 
-A jq program can read `$ENV`, which would hold tokens, and loop for ever, deaf to polite signals (measured): so the
-environment is empty, and the end is SIGKILL.
+A jq program can read `$ENV`, which would hold tokens, import any file that is JSON or jq, whose lines its errors show,
+and loop for ever, deaf to polite signals (measured): so the environment is empty, no file can be opened, and the end is
+SIGKILL.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
 if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 os.environ.clear()
 def said(error):
     return " ".join(str(error).split())[:300]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,19 @@ def test_anything_else_is_a_mistake_in_the_configuration(text: str, words: str) 
 def test_an_expression_sees_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "a-long-token")
     assert ask("$ENV | length > 0", "env | length > 0") == ([False, False], [])
+
+
+@pytest.mark.parametrize(
+    "program", ['import "x" as $x {search: "DIR"}; error($x | tostring)', 'include "y" {search: "DIR"}; true']
+)
+def test_an_expression_opens_no_file(tmp_path: Path, program: str) -> None:
+    (tmp_path / "x.json").write_text('{"token": "s3cret"}')
+    (tmp_path / "y.jq").write_text("s3cret: line")
+    expression = Expression(program.replace("DIR", str(tmp_path)), "file:1")
+    with pytest.raises(UsageError, match=r"^file:1: .* is not jq: ") as error:
+        policy.check_syntax([expression])
+    _, (said,) = policy.evaluate([expression], b"{}")
+    assert "s3cret" not in str(error.value) + said
 
 
 def test_endless_programs_are_gone_afterwards() -> None:
