@@ -12,7 +12,7 @@ import msgspec
 
 from nix_repro import __version__
 from nix_repro.build.variations import TIME
-from nix_repro.config import Config
+from nix_repro.config import Config, ProposedConfig
 from nix_repro.errors import interrupted
 from nix_repro.metrics import history
 from nix_repro.metrics.built import Asked
@@ -59,6 +59,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         targets=found.targets,
         caches=found.caches,
         test=run.test,
+        configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
         warnings=tuple(run.warnings),
     )
 

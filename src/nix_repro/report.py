@@ -253,6 +253,18 @@ class Trend(Part, frozen=True, kw_only=True):
     regression: bool
 
 
+class Configuration(Part, frozen=True, kw_only=True):
+    """Whose configuration file decided the run of a proposed change: its base's, or its own (`head`); `neither` when
+    the base is not in the clone, so that of its own only what excuses nothing counted. `base` is the base's commit,
+    null when it is not in the clone. `edited` are the keys to which the change gives another value than the base, all
+    of its own when the base is not known."""
+
+    file: str
+    source: Literal["base", "head", "neither"]
+    base: str | None
+    edited: tuple[str, ...] = ()
+
+
 class Report(Part, frozen=True, kw_only=True):
     """Everything one run found. See docs/report.md for the contract."""
 
@@ -279,4 +291,5 @@ class Report(Part, frozen=True, kw_only=True):
     test: SuiteRun | None = None
     policies: tuple[Policy, ...] = ()
     history: tuple[Trend, ...] = ()
+    configuration: Configuration | None = None
     warnings: tuple[str, ...] = ()

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nix_repro.errors import UsageError
 from nix_repro.metrics.targets import NAMES, SCENARIOS, Limit, quantity
+from nix_repro.nix.options import passable
 from nix_repro.report import ScenarioName
 from nix_repro.verdict.fail_when import Expression
-
-if TYPE_CHECKING:
-    import yaml
 
 #: Targets as they are written where a name must not have spaces.
 _WORDS = {name.replace(" ", "-"): name for name in NAMES}
 #: The most expressions and limits anybody needs.
 _MOST = 100
+_BRIEFLY = reprlib.Repr()
+_BRIEFLY.maxstring = _BRIEFLY.maxother = 200
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: whatever somebody has written, it is one line, and not long."""
+    return _BRIEFLY.repr(value)
 
 
 @dataclass(frozen=True)
@@ -31,26 +37,6 @@ class Entry:
     name: str
     value: Any
     where: str
-
-
-def located(
-    node: yaml.Node, construct: Callable[[yaml.Node], Any], place: Callable[[yaml.Node], str]
-) -> tuple[Entry, ...]:
-    """The entries of a YAML list or of a mapping, whose own mappings are entries `outer.inner`. `place` says where a
-    node stands."""
-    import yaml
-
-    if isinstance(node, yaml.SequenceNode):
-        return tuple(Entry("", construct(item), place(item)) for item in node.value)
-    if not isinstance(node, yaml.MappingNode):
-        return (Entry("", construct(node), place(node)),)
-    found: list[Entry] = []
-    for key, value in node.value:
-        if isinstance(value, yaml.MappingNode):
-            found += [Entry(f"{key.value}.{k.value}", construct(v), place(k)) for k, v in value.value]
-        else:
-            found.append(Entry(str(key.value), construct(value), place(key)))
-    return tuple(found)
 
 
 def given(value: Any, where: str) -> tuple[Entry, ...]:
@@ -82,7 +68,7 @@ def limits(entries: Sequence[Entry]) -> tuple[Limit, ...]:
         if not name:
             name, equals, value = str(value).partition("=")
             if not equals:
-                raise UsageError(f"{entry.where}: {entry.value!r} is not NAME=LIMIT, such as build=7m")
+                raise UsageError(f"{entry.where}: {shown(entry.value)} is not NAME=LIMIT, such as build=7m")
         scenario, dot, inner = name.strip().rpartition(".")
         name = _WORDS.get(inner, inner)
         if name not in NAMES or (dot and scenario not in SCENARIOS):
@@ -101,11 +87,11 @@ def _limit(name: str, value: Any, where: str) -> float | None:
     if quantity(name).unit == "ratio":
         found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,4})?) ?%", text)
         if found is None or float(found.group(1)) > 100:
-            raise UsageError(f"{where}: {value!r} is not a percentage such as 95%, or none")
+            raise UsageError(f"{where}: {shown(value)} is not a percentage such as 95%, or none")
         return round(float(found.group(1)) / 100, 6)
     seconds = duration(value)
     if not seconds:
-        raise UsageError(f"{where}: {value!r} is not a duration such as 90s, 7m or 1m30s, or none")
+        raise UsageError(f"{where}: {shown(value)} is not a duration such as 90s, 7m or 1m30s, or none")
     return float(seconds)
 
 
@@ -114,7 +100,7 @@ def expressions(entries: Sequence[Entry]) -> tuple[Expression, ...]:
     _bounded(entries)
     for entry in entries:
         if entry.name or not isinstance(entry.value, str) or not entry.value.strip() or len(entry.value) > 4000:
-            raise UsageError(f"{entry.where}: {entry.value!r} is not a jq expression")
+            raise UsageError(f"{entry.where}: {shown(entry.value)} is not a jq expression")
     return tuple(Expression(entry.value.strip(), entry.where) for entry in entries)
 
 
@@ -129,15 +115,15 @@ def command(value: Any, where: str) -> str | tuple[str, ...]:
     Raises `UsageError` for anything else.
     """
     if isinstance(value, Mapping) or not isinstance(value, str | Sequence):
-        raise UsageError(f"{where}: {value!r} is not checks, none or a command")
+        raise UsageError(f"{where}: {shown(value)} is not checks, none or a command")
     if value in ("checks", "none"):
         return str(value)
     try:
         words = shlex.split(value) if isinstance(value, str) else list(value)
     except ValueError as error:
-        raise UsageError(f"{where}: {value!r} is not a command: {error}") from None
+        raise UsageError(f"{where}: {shown(value)} is not a command: {error}") from None
     if not words or not all(isinstance(word, str) and "\0" not in word for word in words) or not words[0]:
-        raise UsageError(f"{where}: {value!r} is not a command: a list of words, or one string")
+        raise UsageError(f"{where}: {shown(value)} is not a command: a list of words, or one string")
     return tuple(words)
 
 
@@ -153,7 +139,7 @@ class Setting:
 
 
 def fail(setting: Setting, expected: str) -> UsageError:
-    return UsageError(f"{setting.where}: {setting.value!r} is not {expected}")
+    return UsageError(f"{setting.where}: {shown(setting.value)} is not {expected}")
 
 
 def words(setting: Setting) -> tuple[str, ...]:
@@ -172,7 +158,7 @@ def installables(setting: Setting) -> tuple[str, ...]:
         raise fail(setting, "a list with at least one installable")
     for installable in found:
         if installable.startswith("-"):
-            raise UsageError(f"{setting.where}: {installable!r} is not an installable")
+            raise UsageError(f"{setting.where}: {shown(installable)} is not an installable")
     return found
 
 
@@ -196,7 +182,7 @@ def some_of(allowed: Sequence[str]) -> Callable[[Setting], tuple[str, ...]]:
             raise fail(setting, f"one of {', '.join(allowed)} (or none)")
         for word in found:
             if word not in allowed:
-                raise UsageError(f"{setting.where}: {word!r} is not one of {', '.join(allowed)} (or none)")
+                raise UsageError(f"{setting.where}: {shown(word)} is not one of {', '.join(allowed)} (or none)")
         return found
 
     return parse
@@ -208,7 +194,7 @@ def cache_urls(setting: Setting) -> tuple[str, ...]:
         return ()
     for word in found:
         if "://" not in word:
-            raise UsageError(f"{setting.where}: {word!r} is not the URL of a cache (or none)")
+            raise UsageError(f"{setting.where}: {shown(word)} is not the URL of a cache (or none)")
     return found
 
 
@@ -257,17 +243,28 @@ def options(setting: Setting) -> tuple[tuple[str, str], ...]:
         pairs = list(value.items())
     else:
         pairs = list(value) if isinstance(value, Sequence) else []
-    found: list[tuple[str, str]] = []
-    for pair in pairs:
-        name, content = pair if isinstance(pair, tuple) and len(pair) == 2 else ("", None)
-        if not (isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9-]*", name)) or not isinstance(
-            content, str | int | bool
-        ):
-            raise fail(setting, "a mapping from Nix setting names to values")
-        found.append((name, str(content).lower() if isinstance(content, bool) else str(content)))
+    found = tuple(_option(setting, pair) for pair in pairs)
     if not found:
         raise fail(setting, "a mapping from Nix setting names to values")
-    return tuple(found)
+    return found
+
+
+def _option(setting: Setting, pair: Any) -> tuple[str, str]:
+    name, content = pair if isinstance(pair, tuple) and len(pair) == 2 else ("", None)
+    if not (isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9-]*", name)) or not isinstance(
+        content, str | int | bool
+    ):
+        raise fail(setting, "a mapping from Nix setting names to values")
+    value = str(content).lower() if isinstance(content, bool) else str(content)
+    # Nix reads a setting from one line. No error shows it: it may be a token.
+    if not value.isprintable():
+        raise UsageError(f"{setting.where}: {name}: this is not the value of a Nix setting")
+    if not passable(name, value):
+        raise UsageError(
+            f"{setting.where}: {name}: not among the settings that are passed on to Nix, as it could run programs or "
+            "undo what protects the machine. Whoever answers for the machine can set it in nix.conf"
+        )
+    return name, value
 
 
 def entries_of(setting: Setting) -> tuple[Entry, ...]:

@@ -137,3 +137,28 @@ def test_the_token_reaches_no_build_and_no_file(act: Any, github: Any) -> None:
                 and path.stat().st_size < 1_000_000
             ):
                 assert TOKEN.encode() not in path.read_bytes(), path
+
+
+def test_a_builder_finds_the_token_in_no_process(act: Any, github: Any) -> None:
+    """It runs without a sandbox, as the user of the job, and the whole job has the token in its environment."""
+    flake = act.repository / "flake.nix"
+    look = """PATH=/usr/bin:/bin
+      for process in /proc/[0-9]*/environ; do tr "\\0" "\\n" < "$process"; done 2>/dev/null > all || true
+      grep -E "ghs_[0]123456789|an-[o]ther-secret" all > "$out" || echo nothing > "$out"
+      grep -q NIX_CONFIG all || echo "it could read no process" >> "$out"
+    """
+    flake.write_text(flake.read_text().replace('echo the same every time > "$out"', look))
+    nix = "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false\nbuild-users-group ="
+    inputs = {"installables": ".#good", "github-token": TOKEN, "nix-options": "access-tokens = x=an-other-secret-0123"}
+    done = act(
+        inputs,
+        job={"env": {"GITHUB_TOKEN": TOKEN, "ACTIONS_RUNTIME_TOKEN": "an-other-secret-0123456789"}},
+        event=payload("pull_request"),
+        event_name="pull_request",
+        env={"GITHUB_API_URL": github.url, "NIX_CONFIG": nix},
+    )
+    assert len(github.statuses) == 1, done.story
+    report = json.loads((act.record / "nix-repro-test-0-Linux-X64" / "report.json").read_text())
+    (output,) = report["derivations"][0]["outputs"].values()
+    found = act.record.parent / "nix" / output["path"].removeprefix("/nix/")
+    assert found.read_text() == "nothing\n"

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sysconfig
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 
 from action_start import start
 from nix_repro.cli import action
+from nix_repro.config import Config
 from nix_repro.metrics.phases import NOTED
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.output.github import outputs
@@ -56,6 +58,19 @@ def test_every_input_of_the_check_is_mapped_from_its_own_name() -> None:
     for name, value in check["env"].items():
         if name.startswith("INPUT_") and name != "INPUT_ID":
             assert value == "${{ inputs." + name.removeprefix("INPUT_").lower().replace("_", "-") + " }}"
+
+
+def test_the_step_with_the_token_is_given_what_it_reads_and_starts_nothing_else() -> None:
+    send = next(step for step in STEPS if step["id"] == "send")
+    assert {name.removeprefix("INPUT_").lower() for name in send["env"]} == {*action.SEND}
+    assert [step["id"] for step in STEPS if "github-token" in str(step)] == ["send"]
+    assert send["run"].endswith('/bin/nix-repro" send')
+    assert send["continue-on-error"] is True, "the verdict is the check's"
+
+
+def test_every_setting_of_the_file_is_an_input() -> None:
+    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "history"}
+    assert inputs == {field.name for field in fields(Config)}
 
 
 def test_the_second_stage_is_given_what_it_reads() -> None:
@@ -115,7 +130,7 @@ def test_nested_actions_neither_report_home_nor_write_summaries() -> None:
 
 
 def test_the_outcome_is_last_and_the_artifact_is_always_kept() -> None:
-    assert [step["id"] for step in STEPS][-4:] == ["check", "artifact", "remember", "outcome"]
+    assert [step["id"] for step in STEPS][-5:] == ["check", "send", "artifact", "remember", "outcome"]
     assert STEPS[-3]["if"].startswith("always()")
 
 

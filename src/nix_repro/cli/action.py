@@ -1,7 +1,8 @@
-"""The action's entry: inputs from the environment, the check, then everything that GitHub shows.
+"""The action's entry: inputs from the environment, the check, then what the runner shows of it.
 
-The order matters: the report and the outputs first, what needs a network last. Nothing after the check changes its
-exit code, which is an output: as the process's own it would end the step before summary and artifact are there.
+No token comes here: whatever a build, a test or an evaluation can read of this process, it finds none. What needs one
+has a step of its own (cli/publish.py). Nothing after the check changes its exit code, which is an output: as the
+process's own it would end the step before summary and artifact are there.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ import msgspec
 from nix_repro.errors import INTERNAL_ERROR, INTERRUPTED, USAGE, Interrupted, UsageError
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.checkout import has_commit
+from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.output.formats import JSON, SUMMARY
 from nix_repro.output.github import outputs, runner
-from nix_repro.output.github.api import CommentMode, StatusesMode, publish
-from nix_repro.output.github.event import destination, pull_request_base
+from nix_repro.output.github.api import CommentMode, StatusesMode
+from nix_repro.output.github.event import proposal, pull_request_base
 from nix_repro.report import Report
 
 if TYPE_CHECKING:
@@ -33,41 +35,40 @@ if TYPE_CHECKING:
 
     from nix_repro.config import Config
 
-#: How action.yml names its artifacts: this and the id.
-ARTIFACT = "nix-repro-"
-#: The action's inputs that are settings of the same name, its other inputs, and those of the second stage.
+#: The inputs that are settings of the same name: all there are but for `options` and `history`.
 SETTINGS = (
     "installables",
     "scope",
     "rounds",
     "rebuilder",
+    "jobs",
+    "cores",
+    "timeout",
     "fail_on",
+    "fail_when",
+    "upstream_caches",
     "targets",
     "scenario",
     "test",
-    "fail_when",
+    "explain",
+    "explain_budget",
+    "diffoscope",
     "base",
+    "base_report",
     "since",
 )
-OWN = ("config", "history", "nix_options", "working_directory", "github_token", "statuses", "comment", "id")
+#: The check's other inputs, those of the step that reports to GitHub, and those of the second stage.
+OWN = ("config", "config_from", "history", "nix_options", "working_directory", "statuses", "comment")
+SEND = ("report", "id", "statuses", "comment", "github_token")
 PUBLISH = ("reports", "comment", "github_token")
-# Bounds for what a stranger's job stored.
-#: Legs of a matrix.
-_STORED = 50
-#: Bytes of a report.
-_STORED_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The action's inputs, validated. `directory` is where the flake is, `id` tells the legs of a matrix apart."""
+    """The check's inputs, validated. `directory` is where the flake is."""
 
     config: Config
     directory: Path
-    id: str
-    token: str
-    statuses: StatusesMode
-    comment: CommentMode
 
 
 def run(environ: MutableMapping[str, str]) -> int:
@@ -82,7 +83,7 @@ def run(environ: MutableMapping[str, str]) -> int:
 
 
 def _run(environ: MutableMapping[str, str]) -> int:
-    """The token leaves `environ` before anything is built."""
+    """The inputs leave `environ` before anything is started."""
     try:
         inputs = read_inputs(environ)
         directory = Path(tempfile.mkdtemp(prefix="nix-repro-", dir=environ.get("RUNNER_TEMP") or None))
@@ -114,50 +115,62 @@ def _refuse(error: UsageError, environ: Mapping[str, str]) -> None:
     runner.fail(message, environ, location)
 
 
-def _input(name: str) -> str:
+def given(name: str) -> str:
+    """An input as it was given, "" when it was not."""
     # Imported here: it brings requests along, which nothing else needs before the report is there.
     from actions_toolkit.core import get_input
 
-    assert name in {*SETTINGS, *OWN, *PUBLISH}, name
+    assert name in {*SETTINGS, *OWN, *SEND, *PUBLISH}, name
     return str(get_input(name))
 
 
-def _choice(name: str, allowed: Sequence[str]) -> str:
-    value = _input(name) or allowed[0]
+def choice(name: str, allowed: Sequence[str]) -> str:
+    """An input that is one of a few words, the first when it was not given. Raises `UsageError`."""
+    value = given(name) or allowed[0]
     if value not in allowed:
         raise UsageError(f"input {name.replace('_', '-')}: {value!r} is not one of {', '.join(allowed)}")
     return value
 
 
 def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
-    """Inputs from `INPUT_*`. Raises `UsageError` that names the input."""
-    from nix_repro.config import FILE_NAME, layer, load, read_file
+    """Inputs from `INPUT_*`, which with all credentials leave `environ`. Raises `UsageError` that names the input."""
+    from nix_repro.config import layer
+    from nix_repro.config.source import choose, config_from
 
-    token = _input("github_token")
-    environ.pop("INPUT_GITHUB_TOKEN", None)
-    directory = Path(environ.get("GITHUB_WORKSPACE", ".")) / (_input("working_directory") or ".")
-    if not directory.is_dir():
-        raise UsageError(
-            f"input working-directory: there is no directory {_input('working_directory')!r} in the checkout"
-        )
-    given: dict[str, str | None] = {}
-    for name in SETTINGS:
-        given[name] = _input(name) or None
-    if _choice("history", ("true", "false")) == "true":
+    directory = _directory(environ)
+    settings: dict[str, str | None] = {name: given(name) or None for name in SETTINGS}
+    if choice("history", ("true", "false")) == "true":
         # Where action.yml's steps restore it from the cache and save it.
-        given["history"] = str(
+        settings["history"] = str(
             Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), "nix-repro-history", "history.json")
         )
-    named = _input("config")
-    file = directory / (named or FILE_NAME)
-    if named and not file.is_file():
+    options = layer({"options": given("nix_options") or None}, "input nix-options")
+    inputs = {**layer(settings, "input {}"), **options}
+    named = given("config")
+    if named and proposal(environ) is None and not (directory / named).is_file():
         raise UsageError(f"input config: there is no file {named!r}")
-    options = layer({"options": _input("nix_options") or None}, "input nix-options")
+    origin = config_from(given("config_from") or None, "input config-from")
+    chosen = choose(directory, Path(named) if named else None, environ, origin, inputs)
     from_event = layer({"base": _base_here(environ, directory)}, "the pull request's {}")
-    config = load([from_event, read_file(file) if file.is_file() else {}, layer(given, "input {}"), options])
-    statuses: StatusesMode = _choice("statuses", get_args(StatusesMode))  # type: ignore[assignment]
-    comment: CommentMode = _choice("comment", get_args(CommentMode))  # type: ignore[assignment]
-    return Inputs(config, directory, _input("id") or environ.get("GITHUB_JOB", "job"), token, statuses, comment)
+    config = chosen.config([inputs], below=[from_event])
+    # What a later step goes by is refused here, before anything is built.
+    choice("statuses", get_args(StatusesMode))
+    choice("comment", get_args(CommentMode))
+    for name in [name for name in environ if CREDENTIAL.match(name)]:
+        del environ[name]
+    return Inputs(config, directory)
+
+
+def _directory(environ: Mapping[str, str]) -> Path:
+    """Where the flake is. Raises `UsageError` for what is no directory, or a way out of the checkout."""
+    workspace, named = Path(environ.get("GITHUB_WORKSPACE", ".")), given("working_directory") or "."
+    directory = workspace / named
+    if not directory.is_dir():
+        raise UsageError(f"input working-directory: there is no directory {named!r} in the checkout")
+    below = Path(os.path.abspath(directory)).is_relative_to(os.path.abspath(workspace))
+    if below and not directory.resolve().is_relative_to(workspace.resolve()):
+        raise UsageError(f"input working-directory: {named!r} is a link out of the checkout")
+    return directory
 
 
 def _base_here(environ: Mapping[str, str], directory: Path) -> str | None:
@@ -214,10 +227,6 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
         flake = inputs.directory.resolve()
         prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
         runner.print_annotations(runner.annotate(report, runner.locator(runner.nix_files(flake), prefix)))
-    to = destination(environ, token=inputs.token, run_id=inputs.id, checked=report.commit)
-    if to is not None:
-        for warning in publish(report, to, statuses=inputs.statuses, comment=inputs.comment):
-            runner.warn(warning)
 
 
 @contextmanager
@@ -227,44 +236,3 @@ def _going_on(what: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001  # actions-toolkit raises Exception itself
         runner.warn(f"{what} not written: {error}")
-
-
-def publish_stored(environ: MutableMapping[str, str]) -> int:
-    """The second stage for pull requests from forks: comment with the reports of a job that had no permission to.
-
-    The reports were made by somebody else's code: they are read as data, rendered here, and never become a status,
-    which could let a change pass. Returns 0 whatever happens to the comment, 2 for bad inputs.
-    """
-    token = _input("github_token")
-    environ.pop("INPUT_GITHUB_TOKEN", None)
-    try:
-        comment: CommentMode = _choice("comment", ("failures", "changes", "always"))  # type: ignore[assignment]
-        directories = _stored(Path(environ.get("GITHUB_WORKSPACE", ".")) / _input("reports"))
-    except UsageError as error:
-        runner.fail(str(error), environ)
-        return USAGE
-    for directory in directories:
-        to = destination(environ, token=token, run_id=directory.name.removeprefix(ARTIFACT))
-        try:
-            report = _read_stored(directory)
-        except UsageError as error:
-            runner.warn(str(error))
-            continue
-        for warning in publish(report, to, statuses=None, comment=comment) if to is not None else ():
-            runner.warn(warning)
-    return 0
-
-
-def _stored(reports: Path) -> list[Path]:
-    if not reports.is_dir():
-        raise UsageError(f"input reports: there is no directory {reports.name!r}")
-    return sorted(path for path in reports.glob(f"{ARTIFACT}*") if path.is_dir() and not path.is_symlink())[:_STORED]
-
-
-def _read_stored(directory: Path) -> Report:
-    from nix_repro.output.directory import read_report
-
-    file = directory / JSON.file
-    if file.is_symlink() or not file.is_file():
-        raise UsageError(f"{directory.name}: holds no report")
-    return read_report(file, _STORED_BYTES)

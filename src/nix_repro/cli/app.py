@@ -10,6 +10,7 @@ import sys
 import click
 
 from nix_repro import __version__
+from nix_repro.cli.anew import start_anew
 from nix_repro.cli.check import check
 from nix_repro.cli.demo import demo
 from nix_repro.cli.doctor import doctor
@@ -22,6 +23,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 def main() -> None:
     """The `nix-repro` command. What the user can correct ends with one message and exit code 2."""
+    start_anew({"action", "send", "publish"})
     try:
         sys.exit(cli.main(prog_name="nix-repro", standalone_mode=False))
     except click.exceptions.Exit as stop:
@@ -70,8 +72,16 @@ def action() -> None:
 
 
 @cli.command(hidden=True)
+def send() -> None:
+    """What action.yml runs after the check: sets statuses and the comment from its report."""
+    from nix_repro.cli.publish import send
+
+    sys.exit(send(os.environ))
+
+
+@cli.command(hidden=True)
 def publish() -> None:
     """What publish/action.yml runs: comments with the stored reports of a job that had no permission to."""
-    from nix_repro.cli.action import publish_stored
+    from nix_repro.cli.publish import publish_stored
 
     sys.exit(publish_stored(os.environ))

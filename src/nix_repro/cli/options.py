@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,11 @@ class _Option(NamedTuple):
 
 _SETTINGS = (
     _Option("--config", "Configuration file [default: .nix-repro.yml]", key="config_file", type=_PATH),
+    _Option(
+        "--config-from",
+        "In a workflow's run of a proposed change, whose configuration file counts: base (default) | head",
+        key="config_from",
+    ),
     _Option(
         "--scope", "What to compare: installables | own (default: also inputs that no upstream cache has) | closure"
     ),
@@ -110,10 +116,12 @@ def with_results(command: Any) -> Any:
 def configuration(installables: tuple[str, ...], flags: dict[str, Any], *, defaults: bool = True) -> Config:
     """What the file and the flags say. Without `defaults`, the file of the current directory is not read. Raises
     `UsageError` that names the option, or the line."""
-    from nix_repro.config import FILE_NAME, layer, load, read_file
+    from nix_repro.config import layer
+    from nix_repro.config.source import Chosen, choose, config_from
 
-    file = flags.pop("config_file")
+    file, origin = flags.pop("config_file"), flags.pop("config_from", None)
     given = layer({"installables": installables, **flags}, "--{}")
-    if file is None and defaults and Path(FILE_NAME).is_file():
-        file = Path(FILE_NAME)
-    return load([read_file(file) if file is not None else {}, given])
+    found = Chosen({})
+    if file is not None or defaults:
+        found = choose(Path(), file, os.environ, config_from(origin, "--config-from"), given)
+    return found.config([given])

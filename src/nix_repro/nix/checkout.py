@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nix_repro.errors import UsageError
+
 #: Without optional locks, or `git status` writes what it has found into the index. An empty `core.fsmonitor` means none
 #: to every version of git; the oldest ones would run the program `false`.
 _QUIETLY = (
@@ -96,6 +98,20 @@ def reproduce_line(ref: str, attr: str) -> str:
 def has_commit(cwd: Path, revision: str) -> bool:
     """Is the commit, named in full, in this clone? A shallow one has few."""
     return _COMMIT.fullmatch(revision) is not None and git(cwd, "cat-file", "-e", f"{revision}^{{commit}}") is not None
+
+
+def file_at(cwd: Path, commit: str, path: str, limit: int) -> bytes | None:
+    """What the file was at a commit that is in the clone; None when it was not there. `path` is relative to `cwd`.
+    Raises `UsageError` for what is no regular file of at most `limit` bytes."""
+    entry = git(cwd, "ls-tree", "-z", commit, paths=[path])
+    if not entry:
+        return None
+    mode, _, blob = entry.partition("\t")[0].split()
+    size = git(cwd, "cat-file", "-s", blob)
+    content = _run(cwd, "cat-file", "blob", blob) if size is not None and int(size) <= limit else None
+    if mode not in ("100644", "100755") or content is None or content.returncode != 0:
+        raise UsageError(f"{path} at {commit[:7]}: no regular file with at most {limit:,} bytes of text")
+    return content.stdout.encode("utf-8")
 
 
 def complaint(cwd: Path) -> str | None:

@@ -16,6 +16,7 @@ import msgspec
 from nix_repro.errors import UsageError
 from nix_repro.nix import arguments
 from nix_repro.nix import derivation as drv
+from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.nix.hashes import sri
 from nix_repro.nix.private_settings import PrivateSettings
 from nix_repro.nix.processes import CannotStart, Processes
@@ -24,8 +25,6 @@ from nix_repro.nix.store_path import is_operand
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Where installers put Nix when a shell has not picked it up yet.
 _PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "/run/current-system/sw/bin")
-#: Credentials of the job, which nothing that Nix starts has any use for.
-_SECRET = re.compile(r"^(GITHUB_TOKEN|GH_TOKEN|INPUT_.*|ACTIONS_.*|NIX_REPRO_.*TOKEN.*)$")
 #: Nix's store URLs. What starts with a dash would be an option, in Nix's arguments or in those of the ssh it starts.
 _STORE = re.compile(r"(?!-)(?!.*://-)[^\s\0]+")
 #: Bytes of the zero at the end of an export.
@@ -75,7 +74,7 @@ class Nix:
         self.binary = find_nix(environ)
         self.options = tuple(options)
         self.store = store
-        self.env = {name: value for name, value in environ.items() if not _SECRET.match(name)}
+        self.env = {name: value for name, value in environ.items() if not CREDENTIAL.match(name)}
         config = [
             environ.get("NIX_CONFIG", ""),
             "extra-experimental-features = nix-command flakes",

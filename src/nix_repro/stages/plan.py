@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nix_repro.config import ProposedConfig
 from nix_repro.doctor.diagnose import urgent
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.caches.lookup import BinaryCaches
@@ -16,6 +17,9 @@ DEFAULT_UPSTREAM = "https://cache.nixos.org"
 
 
 def plan_run(run: Run) -> Plan:
+    if isinstance(run.config, ProposedConfig):
+        for note in run.config.notes:
+            run.warn(note)
     with run.phase("evaluate", "evaluating"):
         installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
         urls = _upstream_urls(run)

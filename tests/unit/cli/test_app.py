@@ -99,6 +99,31 @@ def test_the_file_of_the_directory_is_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["plan", "check", "demo"])
+def test_a_plan_runs_no_code_of_the_clone(tmp_path: Path, command: str) -> None:
+    """Nix would load it before it looks at anything: whatever is asked of Nix runs it."""
+    (tmp_path / ".nix-repro.yml").write_text("options:\n  plugin-files: ./evil.so\n")
+    said = run(command, cwd=tmp_path)
+    if command == "demo":
+        assert "Nix was not found" in usage_error(said), "the file of the current directory is not the demo's"
+    else:
+        assert usage_error(said).startswith(
+            "nix-repro: .nix-repro.yml:2: options: plugin-files: not among the settings"
+        )
+    assert "plugin-files" in usage_error(run("plan", "--option", "plugin-files", "./evil.so", cwd=tmp_path))
+
+
+@pytest.mark.parametrize("command", ["plan", "check"])
+def test_a_link_in_the_file_s_place_shows_nothing(tmp_path: Path, command: str) -> None:
+    (tmp_path / "secret").write_text("s3cret: line\n")
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / ".nix-repro.yml").symlink_to(tmp_path / "secret")
+    said = usage_error(run(command, cwd=tmp_path / "clone"))
+    assert said == "nix-repro: .nix-repro.yml: a symbolic link is not followed here\n"
+    # Whoever names it has looked at it.
+    assert "s3cret" in usage_error(run(command, "--config", "../secret", cwd=tmp_path / "clone"))
+
+
 def test_a_hostile_value_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert "\x1b" not in usage_error(run("check", "--scope", "\x1b[2J", cwd=tmp_path))
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
 
 @dataclass(frozen=True)
 class Destination:
@@ -76,10 +78,44 @@ def destination(
     )
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A change that is not merged yet, which anybody may have written. `base` is the commit that it is to be merged
+    into, null when the event does not say."""
+
+    base: str | None
+
+
+#: Events about a change that is not merged, or that anybody can cause, whatever their job checks out.
+_PROPOSALS = {
+    "issue_comment",
+    "merge_group",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_target",
+    "workflow_run",
+}
+
+
+def proposal(environ: Mapping[str, str]) -> Proposal | None:
+    """The proposed change that the workflow is about; null when it is about what is merged."""
+    name, event = environ.get("GITHUB_EVENT_NAME", ""), _event(environ.get("GITHUB_EVENT_PATH", ""))
+    if not (name in _PROPOSALS or _mapping(event, "pull_request")):
+        return None
+    base = _mapping(_mapping(event, "pull_request"), "base").get("sha") or _mapping(event, "merge_group").get(
+        "base_sha"
+    )
+    if base is None and name in {"issue_comment", "workflow_run"}:
+        # The workflow is the default branch's there, and so is this commit.
+        base = environ.get("GITHUB_SHA")
+    return Proposal(base if isinstance(base, str) and _SHA.fullmatch(base) else None)
+
+
 def pull_request_base(environ: Mapping[str, str]) -> str | None:
     """The commit that a pull request is to be merged into; null for other events."""
     found = _mapping(_mapping(_event(environ.get("GITHUB_EVENT_PATH", "")), "pull_request"), "base").get("sha")
-    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-f]{40,64}", found) else None
+    return found if isinstance(found, str) and _SHA.fullmatch(found) else None
 
 
 def _event(path: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from nix_repro.errors import interrupted
 from nix_repro.metrics.targets import quantity
-from nix_repro.report import SEVERITY, DerivationReport, Finding, Output, Report, Target, Verdict
-from nix_repro.text import plural, seconds
+from nix_repro.report import SEVERITY, Configuration, DerivationReport, Finding, Output, Report, Target, Verdict
+from nix_repro.text import plural, seconds, some
 from nix_repro.verdict.policy import Meaning, standing
 
 SYMBOLS: dict[Meaning, str] = {
@@ -156,6 +156,18 @@ def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
     return said
 
 
+def edited(configuration: Configuration) -> str | None:
+    """What a change that sets its own conditions is told apart by; null when it does not."""
+    if not configuration.edited:
+        return None
+    file, keys = configuration.file, some(configuration.edited, 5)
+    if configuration.base is None:
+        counts = "is" if configuration.source == "head" else "is not"
+        return f"this change's own {file} ({keys}) {counts} believed, and the base's is not in the clone"
+    counts = "its own" if configuration.source == "head" else "the base's"
+    return f"this change also edits {file}: {keys} ({counts} counts)"
+
+
 def headline(report: Report) -> Headline:
     """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
     meanings = Counter(standing(d, report.fail_on).meaning for d in report.derivations)
@@ -186,6 +198,9 @@ def headline(report: Report) -> Headline:
         said.insert(0, "interrupted")
     if trouble and report.conclusion == "pass":
         said.append(f"allowed by fail-on ({', '.join(report.fail_on) or 'none'})")
-    sentence = "; ".join(said) or "nothing that could be verified"
+    said = said or ["nothing that could be verified"]
+    if report.configuration is not None and (own := edited(report.configuration)) is not None:
+        said.append(own)
+    sentence = "; ".join(said)
     sign = {"fail": "❌", "inconclusive": "⚠️", "pass": "🟡" if trouble else "✅"}[report.conclusion]
     return Headline(sign, sentence[:1].upper() + sentence[1:])

@@ -5,21 +5,19 @@ Every value knows where it came from, so that a bad one gets one error that name
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from nix_repro import settings
+from nix_repro.config.document import BYTES, read_document
+from nix_repro.config.regular import read_regular
 from nix_repro.errors import UsageError
 from nix_repro.metrics.targets import Limit
-from nix_repro.report import ScenarioName, Scope
+from nix_repro.report import Configuration, ScenarioName, Scope
 from nix_repro.verdict.fail_when import Expression
 from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
-
-if TYPE_CHECKING:
-    import yaml
 
 FILE_NAME = ".nix-repro.yml"
 
@@ -59,6 +57,14 @@ class Config:
     diffoscope: str = "auto"
 
 
+@dataclass(frozen=True)
+class ProposedConfig(Config):
+    """That of a proposed change's run: whose file counted there, and what the run has to say about it."""
+
+    configuration: Configuration | None = None
+    notes: tuple[str, ...] = ()
+
+
 ConfigLayer = Mapping[str, settings.Setting]
 
 
@@ -76,65 +82,30 @@ def load(layers: Iterable[ConfigLayer]) -> Config:
 def layer(values: Mapping[str, Any], where: str) -> ConfigLayer:
     """Values that were given, by field name; None means not given. `where` has `{}` for the option's name."""
     given = {key: value for key, value in values.items() if value is not None and value != ()}
-    return {key: settings.Setting(value, where.format(key.replace("_", "-"))) for key, value in given.items()}
+    return {key: settings.Setting(value, where.format(written(key))) for key, value in given.items()}
 
 
 def read_file(path: Path) -> ConfigLayer:
     """The settings in a `.nix-repro.yml`. Raises `UsageError` with file and line."""
-    import yaml
+    return read_settings(read_regular(path, BYTES), str(path))
 
+
+def read_settings(content: bytes, name: str) -> ConfigLayer:
+    """The settings in the text of a `.nix-repro.yml`. Raises `UsageError` with its `name`, and the line."""
     found: dict[str, settings.Setting] = {}
-    constructor = yaml.SafeLoader("")
-    construct = functools.partial(constructor.construct_object, deep=True)
-    for key_node, value_node in _top_level(path):
-        line = key_node.start_mark.line + 1
-        key = str(key_node.value)
-        name = key.replace("-", "_")
-        if name not in _PARSERS:
-            raise UsageError(
-                f"{path}:{line}: {key}: unknown key; known are "
-                f"{', '.join(sorted(k.replace('_', '-') for k in _PARSERS))}"
-            )
-        if name in found:
-            raise UsageError(f"{path}:{line}: {key}: given twice")
-        try:
-            if name in _LOCATED:
-                value = settings.located(value_node, construct, functools.partial(_place, path, key))
-            else:
-                value = construct(value_node)
-        except (yaml.YAMLError, RecursionError) as error:
-            raise UsageError(
-                f"{path}:{line}: {key}: {getattr(error, 'problem', None) or 'not a plain value'}"
-            ) from None
-        found[name] = settings.Setting(value, f"{path}:{value_node.start_mark.line + 1}: {key}")
+    for pair in read_document(content, name):
+        key = pair.key.replace("-", "_")
+        if key not in _PARSERS:
+            raise UsageError(f"{pair.place}: unknown key; known are {', '.join(sorted(map(written, _PARSERS)))}")
+        if key in found:
+            raise UsageError(f"{pair.place}: given twice")
+        found[key] = settings.Setting(pair.entries() if key in _LOCATED else pair.value(), pair.where)
     return found
 
 
-def _top_level(path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
-    """The keys and values of a YAML file that holds one mapping, or nothing. Raises `UsageError` with file and line."""
-    import yaml
-
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path}: not UTF-8") from None
-    except RecursionError:
-        raise UsageError(f"{path}: nested too deeply") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise UsageError(f"{path}{line}: {getattr(error, 'problem', None) or 'not YAML'}") from None
-    if root is None or root.tag == "tag:yaml.org,2002:null":
-        return []
-    if not isinstance(root, yaml.MappingNode):
-        raise UsageError(f"{path}:{root.start_mark.line + 1}: expected `key: value` lines")
-    return list(root.value)
-
-
-def _place(path: Path, key: str, node: yaml.Node) -> str:
-    return f"{path}:{node.start_mark.line + 1}: {key}"
+def written(key: str) -> str:
+    """A key as the file, inputs and flags have it."""
+    return key.replace("_", "-")
 
 
 #: Settings whose entries are named by line when one is wrong.
