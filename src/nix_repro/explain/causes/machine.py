@@ -96,7 +96,7 @@ SHAPES = (
         "the machine's memory, load or disk",
         re.compile(
             rb"(?im)^.*(?:MemTotal|MemFree|MemAvailable|load average|loadavg|uptime|inode|free space|disk space).*$"
-            rb"|\d+\.\d\d \d+\.\d\d \d+\.\d\d(?: \d+/\d+ \d+)?"
+            rb"|(?<!\d)\d{1,9}\.\d\d \d{1,9}\.\d\d \d{1,9}\.\d\d(?: \d{1,9}/\d{1,9} \d{1,9})?"
         ),
         "low",
         "host",

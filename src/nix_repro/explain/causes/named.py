@@ -41,7 +41,7 @@ NAMES = (
         "a host's name",
         re.compile(
             _KEY
-            + rb"(?:(?:\w+[._-])?host[_-]?name|nodename|build[_ -]?(?:host|machine)|built (?:on|at)(?: host)?)"
+            + rb"(?:(?:\w{1,64}[._-])?host[_-]?name|nodename|build[_ -]?(?:host|machine)|built (?:on|at)(?: host)?)"
             + _IS
             + rb"[A-Za-z0-9][A-Za-z0-9.-]*(?![A-Za-z0-9])"
         ),
@@ -52,7 +52,7 @@ NAMES = (
         "a user's name",
         re.compile(
             _KEY
-            + rb"(?:(?:\w+[._-])?user[_-]?name|(?:build|built)[_-]?(?:by|user)"
+            + rb"(?:(?:\w{1,64}[._-])?user[_-]?name|(?:build|built)[_-]?(?:by|user)"
             + rb"|(?:build|built|compiled|packaged) by|packager|logname)"
             + _IS
             + rb"[A-Za-z_][A-Za-z0-9._-]*(?![A-Za-z0-9])"

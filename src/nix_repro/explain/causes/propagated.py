@@ -15,7 +15,7 @@ from nix_repro.explain.context import Context
 from nix_repro.nix.store_path import DIGEST, NAME
 
 STORE_PATH = re.compile(
-    rf"(?P<dir>/[A-Za-z0-9_./-]*?/store/|(?<![A-Za-z0-9]))(?P<hash>{DIGEST})-(?P<name>{NAME})".encode()
+    rf"(?P<dir>/[A-Za-z0-9_./-]{{0,255}}?/store/|(?<![A-Za-z0-9]))(?P<hash>{DIGEST})-(?P<name>{NAME})".encode()
 )
 WORD = re.compile(rb"[A-Za-z0-9_.:+-]")
 #: Fewer bytes may be in an input by chance.
