@@ -33,7 +33,7 @@ DIRECTORY = Path("/run/d")
 
 
 def test_the_helper_knows_every_word_of_the_table_and_no_other() -> None:
-    """It is started by its path, as root, and imports nothing of ours."""
+    """It is started by its path, as root, and takes nothing of ours but one list."""
     assert {condition.under for condition in TABLE} - {""} == shadow_helper._UNDER.keys()
 
 

@@ -1,8 +1,8 @@
 """The part of the shadow rebuilder that needs root: a second, empty view of the store in which Nix builds again.
 
-Standard library only, run with `python3 -I`, directly by root or through sudo. It reads one line of JSON from standard
-input, hands Nix's log through on standard error, prints one line of JSON, and stops what it started as soon as its
-standard input closes: that is how a caller without root's rights cancels it, also by dying.
+The standard library and one list of ours, run with `python3 -I`, directly by root or through sudo. It reads one line of
+JSON from standard input, hands Nix's log through on standard error, prints one line of JSON, and stops what it started
+as soon as its standard input closes: that is how a caller without root's rights cancels it, also by dying.
 
 Inside a mount namespace of its own, an empty directory in which every input is bound (directories) or linked (files)
 takes the store's place, and Nix works on it with a database of its own. Bind mounts, not an overlay: an overlay over a
@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import re
+import runpy
 import select
 import shutil
 import signal
@@ -37,6 +38,8 @@ _MS_PRIVATE = 1 << 18
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
 #: The arguments for a rebuild: limits, and what they are.
 _ARGUMENT = re.compile(r"--(max-jobs|cores|timeout)|auto|[0-9]{1,9}")
+#: Whether a setting runs no program and names none: what is asked of everybody is asked of who calls us too.
+_passable: Callable[[str, str], bool] = runpy.run_path(f"{Path(__file__).parents[2]}/nix/options.py")["passable"]
 #: Bytes of a command line and its environment, as far as the system takes that many; and of these without the paths.
 _MOST = 2 << 20
 _REST = 64 << 10
@@ -56,6 +59,9 @@ def main() -> int:
     for word in request["args"]:
         if not _ARGUMENT.fullmatch(word):
             raise SystemExit(f"shadow: not an argument: {word!r}")
+    for name, value in request["options"]:
+        if "\n" in value or not (_passable(name, value) or (name, value) == ("post-build-hook", "")):
+            raise SystemExit(f"shadow: not a setting to pass on: {name!r}")
     base = Path(request["base"])
     base.mkdir(mode=0o755, parents=True, exist_ok=True)
     # One at a time: a room that is not locked yet looks like one that was left behind.
@@ -147,14 +153,8 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
 
     def ask(*args: str) -> list[str]:
         quiet = ["--option", "substitute", "false", "--max-jobs", "0", "--option", "builders", ""]
-        asked = subprocess.run(
-            [nix_store, "--query", *quiet, *args],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        query, nothing = [nix_store, "--query", *quiet, *args], subprocess.DEVNULL
+        asked = subprocess.run(query, env=env, stdin=nothing, capture_output=True, text=True, check=False)
         return asked.stdout.split() if asked.returncode == 0 else []
 
     outputs = {}

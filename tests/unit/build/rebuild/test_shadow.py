@@ -16,9 +16,19 @@ import pytest
 from pytest_mock import MockerFixture
 
 from nix_repro.build.rebuild import shadow_helper
-from nix_repro.build.rebuild.protocol import Request
+from nix_repro.build.rebuild.protocol import ISOLATION, Request
 from nix_repro.build.rebuild.shadow import COMMAND, Said, Shadow, answer, expected, known_outputs, permit
-from nix_repro.build.variations import BUILD_PATH, DIRECTORY_ORDER, KERNEL, ONE_CPU, TIME, Condition
+from nix_repro.build.variations import (
+    BUILD_PATH,
+    DIRECTORY_ORDER,
+    KERNEL,
+    ONE_CPU,
+    TABLE,
+    TIME,
+    Condition,
+    Machine,
+    on_machine,
+)
 from nix_repro.nix.command import NixError
 from nix_repro.nix.hashes import nix32
 from nix_repro.nix.hashes import sri as from_nix32
@@ -221,6 +231,40 @@ def test_the_helper_takes_no_path_outside_of_the_store(tmp_path: Path) -> None:
         assert ended.returncode == 1
         assert ended.stderr.strip() == f"shadow: not a store path: {wrong!r}"
     assert not (tmp_path / "base").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("plugin-files", "/evil.so"),
+        ("post-build-hook", "/evil"),
+        ("pre-build-hook", "/evil"),
+        ("build-hook", "/evil"),
+        ("diff-hook", "/evil"),
+        ("build-users-group", ""),
+        ("include", "/etc/shadow"),
+        ("allow-unsafe-native-code-during-evaluation", "true"),
+        ("cores", "1\nplugin-files = /evil.so"),
+    ],
+)
+def test_the_helper_passes_no_setting_on_that_runs_a_program(tmp_path: Path, name: str, value: str) -> None:
+    question = {"store_dir": "/nix/store", "paths": [], "targets": {}, "args": [], "base": str(tmp_path / "base")}
+    question["options"] = [*ISOLATION, ("sandbox", "false"), (name, value)]
+    ended = subprocess.run(
+        [*COMMAND], input=json.dumps(question), capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (ended.returncode, ended.stderr) == (1, f"shadow: not a setting to pass on: {name!r}\n")
+    assert not (tmp_path / "base").exists()
+
+
+def test_every_setting_of_ours_passes_the_helper(tmp_path: Path) -> None:
+    machine = Machine(cores=4, libfaketime=Path("/lib/libfaketime.so.1"))
+    ours = [
+        *ISOLATION,
+        ("substituters", ""),
+        *(option for row in TABLE for option in on_machine(row, machine, tmp_path).options),
+    ]
+    assert all(shadow_helper._passable(name, value) for name, value in ours if name != "post-build-hook")
 
 
 def test_the_helper_hands_on_only_what_nix_needs_to_know(tmp_path: Path) -> None:
