@@ -25,6 +25,11 @@ class Reason:
         whatever is not declared here, because a builder or a report from elsewhere may have worded it."""
         return not (self.settled or self.question)
 
+    @property
+    def declared(self) -> bool:
+        """Whether it is one of those in this file, and so in our own words."""
+        return _DECLARED.get(self.text) == self
+
 
 # Why a derivation is not among the targets.
 FIXED_OUTPUT = Reason("fixed-output", settled=True)
@@ -59,6 +64,7 @@ PATH_REWRITING = Reason(
 
 # Why there is no verdict.
 NOT_REBUILT = Reason("not rebuilt")
+NOT_BORNE_OUT = Reason("the hashes in the stored report do not show what it says")
 NOT_ISOLATED = Reason("an input diverges, and whether this derivation does so by itself was not found out")
 
 _DECLARED = {value.text: value for value in tuple(globals().values()) if isinstance(value, Reason)}

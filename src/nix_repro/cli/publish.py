@@ -3,6 +3,7 @@ so that nobody else's code runs while the token is about."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
@@ -14,8 +15,16 @@ from nix_repro.output.formats import JSON
 from nix_repro.output.github import runner
 from nix_repro.output.github.api import CommentMode, StatusesMode, publish
 from nix_repro.output.github.event import destination
-from nix_repro.report import Report
+from nix_repro.output.github.stored import borne_out
+from nix_repro.report import Conclusion, Report
 
+#: Comments on one pull request, whatever number of reports was stored, and how often.
+COMMENTS = 5
+_FAILURES_FIRST: tuple[Conclusion, ...] = ("fail", "inconclusive", "pass")
+_NOTE = (
+    "From a report that a job of this change has stored. The change's own code ran there, so that the hashes are its "
+    "word; the verdicts were made from them here."
+)
 #: How action.yml names its artifacts: this and the id.
 ARTIFACT = "nix-repro-"
 # Bounds for what a stranger's job stored.
@@ -44,36 +53,59 @@ def send(environ: Mapping[str, str]) -> int:
 def publish_stored(environ: Mapping[str, str]) -> int:
     """The second stage for pull requests from forks: comment with the reports of a job that had no permission to.
 
-    The reports were made by somebody else's code: they are read as data, rendered here, and never become a status,
-    which could let a change pass. Returns 0 whatever happens to the comment, 2 for bad inputs.
+    The reports were made by somebody else's code: they are read as data, judged again and rendered here, and never
+    become a status, which could let a change pass. Returns 0 whatever happens to the comment, 2 for bad inputs.
     """
     token = given("github_token")
     try:
         comment: CommentMode = choice("comment", ("failures", "changes", "always"))  # type: ignore[assignment]
-        directories = _stored(Path(environ.get("GITHUB_WORKSPACE", ".")) / given("reports"))
+        stored = _stored(Path(environ.get("GITHUB_WORKSPACE", ".")) / given("reports"))
     except UsageError as error:
         runner.fail(str(error), environ)
         return USAGE
-    for directory in directories:
-        to = destination(environ, token=token, run_id=directory.name.removeprefix(ARTIFACT))
-        try:
-            report = _read_stored(directory)
-        except UsageError as error:
-            runner.warn(str(error))
-            continue
-        for warning in publish(report, to, statuses=None, comment=comment) if to is not None else ():
+    read = {path: conclusion for path in stored[:_STORED] if (conclusion := _conclusion(path)) is not None}
+    # What failed must not be hidden behind what passed.
+    chosen = sorted(read, key=lambda path: (_FAILURES_FIRST.index(read[path]), path.name))
+    note, left_out = _NOTE, len(chosen[COMMENTS:]) + len(stored[_STORED:])
+    if left_out:
+        more = f"{left_out} more reports were stored; {COMMENTS} get a comment"
+        runner.warn(more)
+        note = f"{_NOTE} {more}."
+    for directory in chosen[:COMMENTS]:
+        to = destination(environ, token=token, run_id=_id(directory))
+        if to is None:
+            break
+        report = borne_out(_read_stored(directory), to.sha)
+        for warning in publish(report, to, statuses=None, comment=comment, note=note, most=COMMENTS):
             runner.warn(warning)
     return 0
+
+
+def _conclusion(directory: Path) -> Conclusion | None:
+    try:
+        return borne_out(_read_stored(directory), "").conclusion
+    except UsageError as error:
+        runner.warn(str(error))
+        return None
+
+
+def _id(directory: Path) -> str:
+    """The id behind an artifact's name, made of what action.yml makes it of."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", directory.name.removeprefix(ARTIFACT))[:100]
 
 
 def _stored(reports: Path) -> list[Path]:
     if not reports.is_dir():
         raise UsageError(f"input reports: there is no directory {reports.name!r}")
-    return sorted(path for path in reports.glob(f"{ARTIFACT}*") if path.is_dir() and not path.is_symlink())[:_STORED]
+    return sorted(path for path in reports.glob(f"{ARTIFACT}*") if path.is_dir() and not path.is_symlink())
 
 
 def _read_stored(directory: Path) -> Report:
     file = directory / JSON.file
     if file.is_symlink() or not file.is_file():
-        raise UsageError(f"{directory.name}: holds no report")
-    return read_report(file, _STORED_BYTES)
+        raise UsageError(f"{ARTIFACT}{_id(directory)}: holds no report")
+    try:
+        return read_report(file, _STORED_BYTES)
+    except UsageError:
+        # What is wrong with it would be said in its own words.
+        raise UsageError(f"{ARTIFACT}{_id(directory)}: holds no report that can be read") from None

@@ -17,7 +17,7 @@ from nix_repro.output.render.comment import marker_id, outcome, read_marker, ren
 from nix_repro.output.render.statuses import commit_statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from github import GithubException
     from github.IssueComment import IssueComment
@@ -49,16 +49,18 @@ def publish(
     *,
     statuses: StatusesMode | None = "overall",
     comment: CommentMode = "off",
+    note: str = "",
+    most: int | None = None,
     total_seconds: float = TOTAL_SECONDS,
 ) -> list[str]:
-    """Send statuses (none at all when that is null) and, when asked for, the comment. Returns warnings: one for each
-    reason."""
+    """Send statuses (none at all when that is null) and, when asked for, the comment, with a `note` before it: but no
+    new one where there are `most` of ours. Returns warnings: one for each reason."""
     sender = _Sender(to, time.monotonic() + total_seconds)
     tasks: list[tuple[str, Callable[[], None]]] = []
     if statuses is not None:
         tasks.append(("commit statuses", lambda: sender.statuses(report, per_installable=statuses == "all")))
     if comment != "off":
-        tasks.append(("pull request comment", lambda: sender.comment(report, comment)))
+        tasks.append(("pull request comment", lambda: sender.comment(report, comment, note, most)))
     failed: dict[str, list[str]] = {}
 
     def work() -> None:
@@ -133,7 +135,7 @@ class _Sender:
                 )
             )
 
-    def comment(self, report: Report, mode: CommentMode) -> None:
+    def comment(self, report: Report, mode: CommentMode, note: str, most: int | None) -> None:
         number = self._to.pull_request if self._to.pull_request is not None else self._find_pull_request()
         if number is None:
             return
@@ -141,10 +143,13 @@ class _Sender:
 
         def send() -> None:
             # The search is repeated with every attempt: an attempt that seemed to fail may have made the comment.
-            ours = self._find_comment(issue.get_comments())
+            made = [comment for comment in issue.get_comments() if _is_ours(comment)]
+            ours = next((comment for comment in made if _marked(comment) == marker_id(self._to.run_id)), None)
             if not _wanted(mode, report, ours):
                 return
-            body = render_comment(report, run_id=self._to.run_id, run_url=self._to.run_url)
+            if ours is None and most is not None and len(made) >= most:
+                raise _Enough(f"there are {len(made)} comments of nix-repro already")
+            body = render_comment(report, run_id=self._to.run_id, run_url=self._to.run_url, note=note)
             if ours is not None:
                 ours.edit(body)
             else:
@@ -160,16 +165,21 @@ class _Sender:
         pulls: list[PullRequest] = self._try(lambda: list(self._repository().get_pulls(state="open", head=head)[:30]))
         return next((pull.number for pull in pulls if pull.head.sha == self._to.sha), None)
 
-    def _find_comment(self, comments: Iterable[IssueComment]) -> IssueComment | None:
-        """Our comment: it starts with our marker, and it is not a stranger's imitation of one."""
-        wanted = marker_id(self._to.run_id)
-        for comment in comments:
-            marker = read_marker(comment.body or "")
-            author: NamedUser | Organization | None = comment.user  # null when the account was deleted
-            trusted = author is not None and (author.type == "Bot" or comment.author_association in _INSIDERS)
-            if marker is not None and marker[0] == wanted and trusted:
-                return comment
-        return None
+
+class _Enough(Exception):
+    """A pull request is not to be filled with comments."""
+
+
+def _is_ours(comment: IssueComment) -> bool:
+    """Whether it starts with a marker of ours, and is not a stranger's imitation of one."""
+    author: NamedUser | Organization | None = comment.user  # null when the account was deleted
+    trusted = author is not None and (author.type == "Bot" or comment.author_association in _INSIDERS)
+    return _marked(comment) is not None and trusted
+
+
+def _marked(comment: IssueComment) -> str | None:
+    marker = read_marker(comment.body or "")
+    return marker[0] if marker is not None else None
 
 
 def _wanted(mode: CommentMode, report: Report, ours: IssueComment | None) -> bool:
@@ -235,6 +245,8 @@ def _message(error: GithubException) -> str:
 
 def _explain(error: Exception) -> str:
     """Why, in one line, without addresses or tokens that an exception may carry."""
+    if isinstance(error, _Enough):
+        return str(error)
     from github import GithubException
     from requests import RequestException
 

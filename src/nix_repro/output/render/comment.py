@@ -41,11 +41,13 @@ def marker_id(run_id: str) -> str:
     return escape.comment_value(run_id)
 
 
-def render_comment(report: Report, *, run_id: str, run_url: str | None = None) -> str:
-    """The comment's body, of at most 65,536 characters. `run_url` is linked when it is a web address."""
+def render_comment(report: Report, *, run_id: str, run_url: str | None = None, note: str = "") -> str:
+    """The comment's body, of at most 65,536 characters. `run_url` is linked when it is a web address, and `note` stands
+    before everything else."""
     marker = f"<!-- nix-repro id={marker_id(run_id)} outcome={outcome(report)} -->\n"
     said = f"<sub>{escape.code(run_id, 100)}"
     if run_url and re.fullmatch(r"https?://[A-Za-z0-9.:/_-]+", run_url):
         said += f' · <a href="{run_url}">this run</a>'
     tail = f"\n{said} · edited in place by every run</sub>\n"
-    return marker + render_summary(report, limit_bytes=COMMENT_LIMIT - len((marker + tail).encode())) + tail
+    head = f"{marker}> {escape.text(note)}\n\n" if note else marker
+    return head + render_summary(report, limit_bytes=COMMENT_LIMIT - len((head + tail).encode())) + tail

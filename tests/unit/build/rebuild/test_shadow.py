@@ -248,8 +248,9 @@ def test_the_helper_takes_no_path_outside_of_the_store(tmp_path: Path) -> None:
     ],
 )
 def test_the_helper_passes_no_setting_on_that_runs_a_program(tmp_path: Path, name: str, value: str) -> None:
-    question = {"store_dir": "/nix/store", "paths": [], "targets": {}, "args": [], "base": str(tmp_path / "base")}
-    question["options"] = [*ISOLATION, ("sandbox", "false"), (name, value)]
+    options = [*ISOLATION, ("sandbox", "false"), (name, value)]
+    base = str(tmp_path / "base")
+    question = {"store_dir": "/nix/store", "paths": [], "targets": {}, "args": [], "base": base, "options": options}
     ended = subprocess.run(
         [*COMMAND], input=json.dumps(question), capture_output=True, text=True, check=False, timeout=30
     )
