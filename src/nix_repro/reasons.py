@@ -47,6 +47,10 @@ TIMED_OUT = Reason("timed out", question=True)
 CANCELLED = Reason("cancelled", question=True)
 UNSUPPORTED = Reason("it is for a system, or needs a feature, that this machine does not have", question=True)
 WITHOUT_A_WORD = Reason("Nix ended without building it and without saying why")
+CONTRADICTED = Reason(
+    "what was said of it in Nix's name cannot all be true",
+    hint="a builder prints lines in the form of Nix's log, and a daemon passes both on alike.",
+)
 
 # Why a rebuild says nothing about an output.
 NO_EVENT = Reason("no build was observed")

@@ -16,6 +16,7 @@ from nix_repro.metrics.needed import Needs
 from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
+from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.observations import Observations
 from nix_repro.plan.against import Against
@@ -64,9 +65,16 @@ class Run:
     lookups: BinaryCaches = field(init=False)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(watcher=self.display)
+        self.recorder = self.new_recorder()
         self.realiser = Realiser(self.nix)
         self.lookups = BinaryCaches(self.nix, ())
+
+    def new_recorder(self) -> Recorder:
+        """For the log of one command after the other of the same kind."""
+        return Recorder(watcher=self.display, disk_full=self._disk_full)
+
+    def _disk_full(self) -> bool:
+        return any_full(building_places(self.nix, self.config.rebuilder))
 
     @property
     def limits(self) -> Limits:

@@ -91,13 +91,14 @@ class Log:
         """A builder starts and ends."""
         self.stop(self.start(drv, checking=checking))
 
-    def error(self, text: str) -> None:
-        self._feed(action="msg", level=0, msg=f"error: {text}")
+    def error(self, text: str, *, own: bool = True) -> None:
+        """By Nix itself, or by a builder or through a daemon."""
+        self._feed(action="msg", level=0, msg=f"error: {text}", **({"raw_msg": text} if own else {}))
 
-    def failed(self, drv: Derivation) -> None:
-        self.error(f"builder for '{drv.drv_path}' failed with exit code 1")
+    def failed(self, drv: Derivation, *, own: bool = True) -> None:
+        self.error(f"builder for '{drv.drv_path}' failed with exit code 1", own=own)
 
-    def differs(self, drv: Derivation, output: str, other: str | None) -> None:
+    def differs(self, drv: Derivation, output: str, other: str | None, *, own: bool = True) -> None:
         """`--check` found a difference, and kept the other side there."""
         kept = f" from '{other}'" if other else ""
-        self.error(f"derivation '{drv.drv_path}' may not be deterministic: output '{output}' differs{kept}")
+        self.error(f"derivation '{drv.drv_path}' may not be deterministic: output '{output}' differs{kept}", own=own)

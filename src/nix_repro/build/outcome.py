@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
-from nix_repro.nix.log.events import disk_full
+from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Activity, Recorder
+from nix_repro.nix.log.words import Mismatch, disk_full, subject
 from nix_repro.nix.store_path import StorePath
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import (
     BUILDER_FAILED,
     CANCELLED,
+    CONTRADICTED,
     DEPENDENCY_FAILED,
     DISK_FULL,
     TIMED_OUT,
@@ -116,6 +118,16 @@ def _status(seen: Mapping[str, Seen]) -> Status:
     return "substituted" if "substituted" in sources else "present"
 
 
+def failure_of(drv: Derivation, recorder: Recorder, *, missing: bool = False) -> str | None:
+    """The status that Nix's messages give a derivation, see `Recorder.failure_of`."""
+    return recorder.failure_of(drv.drv_path, _outputs(drv), missing=missing)
+
+
+def mismatch_of(drv: Derivation, recorder: Recorder) -> Sequence[Mismatch]:
+    """The outputs that a check found different, see `Recorder.mismatch_of`."""
+    return recorder.mismatch_of(drv.drv_path, _outputs(drv))
+
+
 def rejection(drv: Derivation, recorder: Recorder) -> str | None:
     """Why Nix did not take what the derivation's builder made, in its own words, or None when it did not say so:
     outputs that refer to each other or to what they may not, that anybody may write to, that hold a pipe. Or why it did
@@ -124,27 +136,31 @@ def rejection(drv: Derivation, recorder: Recorder) -> str | None:
         return words
     # It names the output, the .drv, or a place below the sandbox's root, HASH-NAME.drv.chroot.
     started = recorder.build_of(drv.drv_path) is not None
-    paths = (drv.drv_path, *(o.path for o in drv.outputs.values() if o.path is not None and started))
-    own = [f"/{StorePath.of(path).digest}-" for path in paths]
-    lines = (text.partition("\n")[0] for text in recorder.unexplained)
-    return next((line.removeprefix("error: ").rstrip(":") for line in lines if any(path in line for path in own)), None)
+    own = {StorePath.of(path).digest for path in (drv.drv_path, *(_outputs(drv) if started else ()))}
+    subjects = ((subject(text), text) for text in recorder.said.unexplained)
+    return next((one_line(text) for name, text in subjects if name is not None and name.partition("-")[0] in own), None)
 
 
-def _disk_was_full(drv_path: str, recorder: Recorder) -> bool:
-    """Did Nix say so, or a builder in its last words? What a builder says and survives is a test of it."""
+def _outputs(drv: Derivation) -> list[str]:
+    return [output.path for output in drv.outputs.values() if output.path is not None]
+
+
+def _disk_was_full(drv: Derivation, recorder: Recorder) -> bool:
+    """Did Nix itself say so, or a builder in its last words, when that was so? What a builder says and survives is a
+    test of it."""
 
     def died_of_it(name: str) -> bool:
-        ended = name == drv_path or recorder.failure_of(name) is not None
+        ended = name == drv.drv_path or recorder.failure_of(name) is not None
         return ended and disk_full("\n".join((recorder.log(name) or "").splitlines()[-LAST_WORDS:]))
 
-    return any(name == "" or died_of_it(name) for name in recorder.full_disk)
+    return recorder.said.full_disk or any(map(died_of_it, recorder.full_disk))
 
 
-def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[Status, Reason]:
-    """Why a derivation has no outputs after a command that should have made them."""
-    failure = recorder.failure_of(drv.drv_path)
+def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool, checking: bool = False) -> tuple[Status, Reason]:
+    """Why a derivation has no outputs after a command that should have made them, or was not checked (`checking`)."""
+    failure = failure_of(drv, recorder, missing=not checking)
     # One builder says "No space left", the next one fails for the same reason in other words.
-    if failure in (None, "failed") and _disk_was_full(drv.drv_path, recorder):
+    if failure in (None, "failed") and _disk_was_full(drv, recorder):
         return "disk-full", DISK_FULL
     if failure in (None, "failed") and (words := rejection(drv, recorder)) is not None:
         return "failed", said(words)
@@ -157,15 +173,41 @@ def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool) -> tuple[St
             return "dependency-failed", DEPENDENCY_FAILED
         case "unsupported":
             return "failed", UNSUPPORTED
+        case "contradicted":
+            return "not-built", CONTRADICTED
+        case "not-built":
+            return "not-built", said(recorder.said.reasons.get(drv.drv_path, ""))
     if cancelled:
         return "cancelled", CANCELLED
-    if recorder.failures:
+    if not checking and (recorder.said.failures or recorder.said.failed):
         return "dependency-failed", DEPENDENCY_FAILED
     return "not-built", said(last_words(recorder))
 
 
+def rooted(attempts: Sequence[Attempt], graph: Mapping[str, Derivation], recorder: Recorder) -> list[Attempt]:
+    """The attempts, of which none is excused by a dependency unless one below it is known not to have been built for
+    another reason, which then speaks for itself."""
+    roots = {a.drv_path for a in attempts if not a.outputs and a.because != DEPENDENCY_FAILED}
+    excused = above(graph, roots)
+    found = []
+    for attempt in attempts:
+        if attempt.because == DEPENDENCY_FAILED and attempt.drv_path not in excused:
+            because = said(last_words(recorder))
+            missing = dict.fromkeys(attempt.missing, because)
+            attempt = replace(attempt, status="not-built", because=because, missing=missing)  # noqa: PLW2901
+        found.append(attempt)
+    return found
+
+
 def last_words(recorder: Recorder) -> str:
-    """The last error in one line, or "": of a long one, whose first line is empty, the last line says most."""
-    last = (*recorder.errors, *recorder.unexplained)[-1:]
-    lines = [line.strip().removeprefix("error:").strip() for line in (last[0] if last else "").splitlines()]
-    return next((line for line in (*lines[:1], *reversed(lines)) if line), "")
+    """Nix's last error in one line, or ""."""
+    return one_line(recorder.said.errors[-1]) if recorder.said.errors else ""
+
+
+def one_line(message: str) -> str:
+    """What an error says, in one line: of a long one with a trace the last line says most."""
+    lines = [line.strip().removeprefix("error:").strip() for line in message.splitlines()]
+    first, *others = [line for line in lines if line] or [""]
+    if not lines or lines[0]:
+        return first.rstrip(":")
+    return (others[-1] if others and first.startswith("…") else first).rstrip(":")

@@ -174,14 +174,14 @@ class Nix:
     def stream(
         self, on_line: Callable[[bytes], None], command: str, *args: str, paths: Iterable[str] | None = None
     ) -> CompletedProcess[bytes]:
-        """Run with every line of the internal-json log handed on as it comes. The caller judges the exit code: that of
-        the first command that failed, where `paths` take several."""
+        """Run with every line of the internal-json log handed on as it comes. The caller judges the exit code: where
+        `paths` take several commands that of the first that failed, or of one that crashed."""
         printed, code = b"", 0
         for argv in self._argvs(command, (*args, "--log-format", "internal-json"), paths):
             with self._naming_nix():
                 done = self.processes.lines(argv, on_line, env=self._environ)
             printed += done.stdout
-            code = code or done.returncode
+            code = done.returncode if done.returncode < 0 or code == 0 else code
         return CompletedProcess(args, code, printed)
 
     # What the store knows

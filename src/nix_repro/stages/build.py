@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from nix_repro.build.first import build
-from nix_repro.build.outcome import look, observe_build, present_outputs
+from nix_repro.build.outcome import failure_of, look, observe_build, present_outputs, rooted
 from nix_repro.metrics.needed import Work, find_needs
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.command import NixError
@@ -36,13 +36,16 @@ def build_targets(run: Run, plan: Plan) -> Plan:
             if plan.upstream_unreachable:
                 plan = run.plan = built_here(plan, {activity.name for activity in run.recorder.builds})
             targets = [plan.derivations[path] for path in plan.targets]
-            run.seen.add(_observe(run, targets, present))
+            attempts = _observe(run, targets, present)
             # What is not to be rebuilt has to be built all the same, or fetched: named but not there is never a pass.
             skipped = {path: plan.derivations[path] for path in plan.skipped if path in plan.derivations}
             doubtful = [
-                d for path, d in skipped.items() if run.recorder.failure_of(path) or (path in named and not d.impure)
+                d
+                for path, d in skipped.items()
+                if failure_of(d, run.recorder, missing=True) or (path in named and not d.impure)
             ]
-            run.seen.add(attempt for attempt in _observe(run, doubtful, present) if not attempt.outputs)
+            attempts += [attempt for attempt in _observe(run, doubtful, present) if not attempt.outputs]
+            run.seen.add(rooted(attempts, plan.derivations, run.recorder))
             run.phases += _build_phases(run, started)
             _find_needs(run, plan, present)
     for number, good in enumerate(run.nix.batches(run.seen.built())):

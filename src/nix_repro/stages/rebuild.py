@@ -68,7 +68,7 @@ def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
 
 def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:
     request = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
-    recorder = Recorder(watcher=run.display)
+    recorder = run.new_recorder()
     try:
         answer = rebuilder.rebuild(request, recorder)
     except NixError as error:

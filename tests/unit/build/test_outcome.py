@@ -26,9 +26,9 @@ def derivation(name: str) -> Derivation:
 A, B = derivation("a"), derivation("b")
 
 
-def recorded(*said: tuple[Derivation, list[str], bool], errors: tuple[str, ...] = ()) -> Recorder:
-    """A log in which each derivation is built, prints its lines, and fails or not."""
-    recorder = Recorder()
+def recorded(*said: tuple[Derivation, list[str], bool], errors: tuple[str, ...] = (), full: bool = True) -> Recorder:
+    """A log in which each derivation is built, prints its lines, and fails or not; `full`: meanwhile the disk is."""
+    recorder = Recorder(disk_full=lambda: full)
 
     def feed(**event: object) -> None:
         recorder.feed(b"@nix " + json.dumps(event).encode())
@@ -41,9 +41,9 @@ def recorded(*said: tuple[Derivation, list[str], bool], errors: tuple[str, ...] 
         if fails:
             quoted = "".join(f"\n       > {line}" for line in lines[-10:])
             message = f"error: builder for '{drv.drv_path}' failed with exit code 1;\n       last 10 log lines:{quoted}"
-            feed(action="msg", level=0, msg=message)
+            feed(action="msg", level=0, msg=message, raw_msg=message)
     for error in errors:
-        feed(action="msg", level=0, msg=error)
+        feed(action="msg", level=0, msg=error, raw_msg=error)
     return recorder
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from nix_repro.build.outcome import why_not
+from nix_repro.build.outcome import rooted, why_not
 from nix_repro.build.rebuild.inputs import on_rebuilt_inputs
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.nix.derivation import Derivation
@@ -38,7 +38,7 @@ def attempts_of(
                 attempt, status="not-built", outputs={}, missing=dict.fromkeys(drv.outputs, reason), because=reason
             )
         attempts.append(attempt)
-    return attempts
+    return rooted(attempts, {drv.drv_path: drv for drv in request.targets}, recorder)
 
 
 def _attempt_of(

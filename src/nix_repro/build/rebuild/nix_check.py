@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nix_repro.build.outcome import why_not
+from nix_repro.build.outcome import failure_of, mismatch_of, rooted, why_not
 from nix_repro.build.rebuild.attempts import keep_directory, refused_answer
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import realise_inputs
@@ -23,7 +23,7 @@ from nix_repro.files import remove_tree
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
-from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.log.recorder import CLOCK_SLACK, Activity, Recorder
 from nix_repro.observations import Attempt, Seen, Tree
 from nix_repro.reasons import CONTENT_ADDRESSED, FIRST_OUTPUT_ONLY, NO_EVENT, NOT_KEPT, PATH_REWRITING, Reason
 from nix_repro.report import Status
@@ -60,9 +60,11 @@ class NixCheck:
         doubtful: set[str] = set()
         # A level at a time: in one command a derivation is not checked when one that it depends on differs.
         for level in levels(checkable, checkable):
-            done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=level)
+            named = recorder.said.named()
+            code = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=level).returncode
+            recorder.exited(code)
             # Nix failed, and not only over derivations that it names: then nothing that it does not name is a pass.
-            if done.returncode != 0 and recorder.unexplained:
+            if code != 0 and (recorder.said.unexplained or recorder.said.named() == named):
                 doubtful.update(level)
         with nix.processes.shielded():
             return self._answer(request, recorder, doubtful)
@@ -76,30 +78,29 @@ class NixCheck:
         for drv in request.targets:
             rewritten = rewrites_paths(drv, system, sandbox)
             kept = self._take(drv, request, recorder, rewritten=rewritten)
-            if kept is not None:
-                trees[drv.drv_path, kept.output] = kept.tree
+            trees |= {(drv.drv_path, one.output): one.tree for one in kept}
             unsure = cancelled or drv.drv_path in doubtful
             attempts.append(
                 attempt_of(drv, request, recorder, kept, rewritten=rewritten, unsure=unsure, cancelled=cancelled)
             )
-        return Answer(tuple(attempts), trees)
+        return Answer(tuple(rooted(attempts, {d.drv_path: d for d in request.targets}, recorder)), trees)
 
-    def _take(self, drv: Derivation, request: Request, recorder: Recorder, *, rewritten: bool) -> Kept | None:
+    def _take(self, drv: Derivation, request: Request, recorder: Recorder, *, rewritten: bool) -> list[Kept]:
         """Remove the other side of what differs from the store, and have it where it says something."""
-        if (name := kept_output(drv, request, recorder)) is None:
-            return None
-        path = request.first[drv.drv_path].outputs[name].path
-        other = Path(f"{path}.check")
-        if not os.path.lexists(other):
-            return None
-        kept = None
-        if not rewritten:
-            to = keep_directory(request) / Path(path).name
-            seen = Seen(path, self._hash(other), "rebuilt", _origin(request))
-            copy_tree(other, to)
-            kept = Kept(name, seen, Tree(Path(path), to, request.round))
-        _discard(other)
-        return kept
+        found: list[Kept] = []
+        activity = _check_of(drv, recorder)
+        for name in kept_outputs(drv, request, recorder):
+            was = request.first[drv.drv_path].outputs[name]
+            other = Path(f"{was.path}.check")
+            if activity is None or not made_by_nix(other, activity.started):
+                continue
+            if not rewritten and (nar_hash := self._hash(other)) != was.nar_hash:
+                to = keep_directory(request) / Path(was.path).name
+                copy_tree(other, to)
+                seen = Seen(was.path, nar_hash, "rebuilt", _origin(request))
+                found.append(Kept(name, seen, Tree(Path(was.path), to, request.round)))
+            _discard(other)
+        return found
 
     def _hash(self, path: Path) -> str:
         try:
@@ -126,35 +127,42 @@ def rewrites_paths(drv: Derivation, system: str, sandbox: str) -> bool:
     return "darwin" in system or sandbox == "false" or (sandbox == "relaxed" and drv.leaves_sandbox)
 
 
-def kept_output(drv: Derivation, request: Request, recorder: Recorder) -> str | None:
-    """The output that differs and whose other side Nix says it kept at its path and `.check`.
+def kept_outputs(drv: Derivation, request: Request, recorder: Recorder) -> list[str]:
+    """The outputs that differ and whose other side Nix says it kept at their path and `.check`.
 
     A builder can word messages of any level (a line that starts with "@nix"): it must not choose what is read and
     removed.
     """
     first = request.first[drv.drv_path]
-    mismatch = recorder.mismatches.get(drv.drv_path)
-    if mismatch is None or not compares(drv, first):
-        return None
-    path, other = mismatch
-    name = next((name for name, seen in first.outputs.items() if seen.path == path), None)
-    return name if other == f"{path}.check" else None
+    if not compares(drv, first):
+        return []
+    said = {(output, other) for output, other in mismatch_of(drv, recorder)}
+    return [name for name, seen in first.outputs.items() if (seen.path, f"{seen.path}.check") in said]
+
+
+def made_by_nix(other: Path, since: float) -> bool:
+    """Whether it was made by who owns the store, and not before: where builders are not in a sandbox, they can write
+    beside their outputs, and an earlier check may have left something."""
+    if not os.path.lexists(other):
+        return False
+    found = os.lstat(other)
+    return found.st_uid == os.stat(other.parent).st_uid and found.st_ctime > since - CLOCK_SLACK
 
 
 def attempt_of(
     drv: Derivation,
     request: Request,
     recorder: Recorder,
-    kept: Kept | None,
+    kept: Sequence[Kept],
     *,
     rewritten: bool,
     unsure: bool,
     cancelled: bool,
 ) -> Attempt:
-    """What a check came to. `kept` is the other side where it could be read, `rewritten` says that the second build
-    was at another path, `unsure` that silence is no pass."""
+    """What a check came to. `kept` are the other sides that could be read, `rewritten` says that the second build was
+    at another path, `unsure` that silence is no pass."""
     first = request.first[drv.drv_path]
-    activity = next((a for a in reversed([*recorder.builds, *recorder.checks]) if a.name == drv.drv_path), None)
+    activity = _check_of(drv, recorder)
     started, seconds = (activity.started, activity.seconds) if activity else (None, None)
 
     def built(seen: Mapping[str, Seen], missing: Mapping[str, Reason]) -> Attempt:
@@ -171,23 +179,29 @@ def attempt_of(
 
     def failed(status: Status, because: Reason, log: str | None = None) -> Attempt:
         missing = dict.fromkeys(drv.outputs, because)
-        return Attempt(drv.drv_path, request.round, status, {}, missing, because, started, seconds, log)
+        return Attempt(
+            drv.drv_path, request.round, status, {}, missing, because, started, seconds, log, isolated=request.isolated
+        )
 
     if not compares(drv, first):
         return failed("not-built", CONTENT_ADDRESSED)
-    if drv.drv_path in recorder.mismatches:
+    if mismatch_of(drv, recorder):
         if rewritten:
             return failed("not-built", PATH_REWRITING)
-        if kept is None:
+        if not kept:
             return built({}, dict.fromkeys(drv.outputs, NOT_KEPT))
-        others = (output for output in drv.outputs if output != kept.output)
-        return built({kept.output: kept.seen}, dict.fromkeys(others, FIRST_OUTPUT_ONLY))
-    if unsure or activity is None or activity.stopped is None or recorder.failure_of(drv.drv_path) is not None:
-        status, because = why_not(drv, recorder, cancelled=cancelled)
+        seen = {one.output: one.seen for one in kept}
+        return built(seen, dict.fromkeys((o for o in drv.outputs if o not in seen), FIRST_OUTPUT_ONLY))
+    if unsure or activity is None or activity.stopped is None or failure_of(drv, recorder) is not None:
+        status, because = why_not(drv, recorder, cancelled=cancelled, checking=True)
         never = activity is None and status == "not-built"
         return failed(status, NO_EVENT if never else because, recorder.log(drv.drv_path))
     origin = _origin(request)
     return built({name: Seen(seen.path, seen.nar_hash, "rebuilt", origin) for name, seen in first.outputs.items()}, {})
+
+
+def _check_of(drv: Derivation, recorder: Recorder) -> Activity | None:
+    return next((a for a in reversed([*recorder.builds, *recorder.checks]) if a.name == drv.drv_path), None)
 
 
 def _origin(request: Request) -> str:

@@ -63,7 +63,8 @@ class Replace:
             if free:
                 drv_paths = [drv.drv_path for drv in free]
                 args = ["--keep-going", *request.limits.args()]
-                self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
+                done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
+                recorder.exited(done.returncode)
         finally:
             # Whatever came, a signal too: look at what there is, then put back what was there.
             with self._nix.processes.shielded():

@@ -75,7 +75,7 @@ class Shadow:
         except CannotStart as error:
             raise NixError(f"the shadow helper cannot be run: {error.filename}: {error.strerror}") from None
         if done.returncode != 0 or not done.stdout:
-            raise NixError("\n".join(recorder.errors or last) or f"the shadow helper ended with {done.returncode}")
+            raise NixError("\n".join(recorder.said.errors or last) or f"the shadow helper ended with {done.returncode}")
         said = msgspec.convert(json.loads(done.stdout), Said)
         recorder.correct_ends(request.targets, said.touched)
         return answer(request, said, recorder, cancelled=nix.processes.stopped())

@@ -149,7 +149,9 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
     for batch in _batches(request["targets"]):
         if not told:
             command = [*_UNDER.get(request["under"], []), *build, "--", *batch]
-            subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+            done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+            if done.returncode < 0:
+                print(f"error: Nix crashed (signal {-done.returncode})", file=sys.stderr, flush=True)
 
     def ask(*args: str) -> list[str]:
         quiet = ["--option", "substitute", "false", "--max-jobs", "0", "--option", "builders", ""]

@@ -40,7 +40,8 @@ class Store:
         for copy, paths in copies(self._url, self._nix.requisites(drv_paths), closure):
             self._nix.run("nix", *copy, paths=paths)
         args = ["--keep-going", *request.limits.args()]
-        self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
+        done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
+        recorder.exited(done.returncode)
         with self._nix.processes.shielded():
             return self._compare(request, stale, recorder)
 

@@ -140,8 +140,9 @@ class Realiser:
             self.dropped[url] = self.clock()
             self._complaints.append(Complaint(url, Trouble("dead", url, why), self.clock()))
 
-    def realise(self, args: Sequence[str], paths: Iterable[str], recorder: Recorder) -> None:
-        """`nix-store --realise ARGS PATHS`, repeated without the caches at fault as long as there are any."""
+    def realise(self, args: Sequence[str], paths: Iterable[str], recorder: Recorder) -> bool:
+        """`nix-store --realise ARGS PATHS`, repeated without the caches at fault as long as there are any. Returns
+        whether Nix says that it succeeded."""
         wanted = list(paths)
         configured = {normal(url): url for url in self.configured()}
         while True:
@@ -150,7 +151,7 @@ class Realiser:
             failed = self._once(args, wanted, watch, list(left.values()))
             bad = watch.blocked | (watch.fatal if failed else set())
             if not bad:
-                return
+                return not failed
             # A transient fault of an upstream cache must not make us build everything, so with --fallback it is tried
             # once more.
             keep = {
@@ -172,9 +173,12 @@ class Realiser:
         nix = self.nix.with_options(options) if watch.caches or self.dropped else self.nix
         fallback = ["--fallback"] if self._retried else []
         try:
-            return nix.stream(watch.feed, "nix-store", "--realise", *fallback, *args, paths=paths).returncode != 0
+            code = nix.stream(watch.feed, "nix-store", "--realise", *fallback, *args, paths=paths).returncode
         except _TooLong:
             return True
+        else:
+            watch.recorder.exited(code)
+            return code != 0
         finally:
             watch.recorder.ended()
 

@@ -2,24 +2,29 @@
 
 The numbers are Nix's own (libutil/logging.hh). Lines that are not events, and types that newer versions add, are
 passed over: a log is hostile input and never an error.
+
+A builder can print lines of this form too. Nix hands on (measured with 2.8, 2.26 and 2.34): the start of a file
+transfer (type 101) under a number that Nix gives it, results and the end of such a transfer, the phase of its own
+build, and messages of any level and text. So a start of any other type is Nix's own, and so is a message that has a
+`raw_msg`, which Nix adds to the errors that it raises itself and to nothing that it hands on.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from nix_repro.nix.command import plain
+from nix_repro.nix.store_path import StorePath, is_derivation
 
 _PREFIX = b"@nix "
 # Types of activities, of results, and levels of messages, as Nix numbers them (libutil/logging.hh).
-_RESOLVED = 0
 _COPY_PATH = 100
 _BUILD = 105
 _SUBSTITUTE = 108
 _QUERY_PATH_INFO = 109
+_BUILD_WAITING = 111
 _BUILD_LOG_LINE = 101
 _ERROR = 0
 _WARNING = 1
@@ -33,6 +38,7 @@ class _Raw(msgspec.Struct):
     type: int = 0
     fields: list[Any] = []
     msg: str = ""
+    raw_msg: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Raw)
@@ -91,11 +97,13 @@ class LogLine(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What Nix itself says. `error` and `warning` as Nix rates it."""
+    """What Nix says, or a builder in Nix's name. `error` and `warning` as Nix rates it; `own` when it is certain to be
+    Nix's own: through a daemon that is the last error of a command only."""
 
     text: str
     error: bool
     warning: bool
+    own: bool = False
 
 
 Event = BuildStarted | SubstituteStarted | QueryStarted | CopyStarted | Resolved | Stopped | LogLine | Message
@@ -104,9 +112,10 @@ Event = BuildStarted | SubstituteStarted | QueryStarted | CopyStarted | Resolved
 def decode(line: bytes) -> Event | None:
     """The event in one line of the log, or None."""
     if not line.startswith(_PREFIX):
-        # Before the logger is up, and from the daemon's libc, messages come plain.
+        # Before the logger is up, and from libc when Nix crashes, messages come plain. What builders print never does.
         text = plain(line.decode("utf-8", "replace")).strip()
-        return Message(text, error=text.startswith("error:"), warning=text.startswith("warning:")) if text else None
+        error, warning = text.startswith("error:"), text.startswith("warning:")
+        return Message(text, error, warning, own=True) if text else None
     try:
         raw = _decoder.decode(line[len(_PREFIX) :])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -120,10 +129,10 @@ def decode(line: bytes) -> Event | None:
             return LogLine(raw.id, str(raw.fields[0]))
         case "msg":
             text = plain(raw.msg)
-            # "note: keeping build directory" comes at the level of errors.
-            return Message(
-                text, error=raw.level == _ERROR and not text.startswith("note:"), warning=raw.level == _WARNING
-            )
+            # These come at the level of errors: "note: keeping build directory", and through a daemon every warning.
+            warned = raw.level == _WARNING or (raw.level == _ERROR and text.startswith("warning:"))
+            error = raw.level == _ERROR and not warned and not text.startswith("note:")
+            return Message(text, error, warned, own=raw.raw_msg is not None)
         case _:
             return None
 
@@ -138,68 +147,13 @@ def _start(raw: _Raw) -> Event | None:
             return QueryStarted(path, cache)
         case (t, [str(path), str(source), *_]) if t == _COPY_PATH:
             return CopyStarted(raw.id, path, source)
-        case (_, [str(drv_path), str(resolved)]) if raw.text.startswith("resolved derivation"):
+        case (t, [str(drv_path), str(resolved)]) if t == _BUILD_WAITING and _same_name(drv_path, resolved):
             return Resolved(drv_path, resolved)
         case _:
             return None
 
 
-# What Nix's error messages say about a derivation. The wording differs between versions; the path does not.
-_DRV = r"(/[^\s'\"!^]+?\.drv)"
-_FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("timed-out", re.compile(rf"[Cc]annot build '{_DRV}'.*?timed out", re.DOTALL)),
-    ("timed-out", re.compile(rf"{_DRV}[^\n]*(?:timed out|silent)", re.DOTALL)),
-    ("dependency-failed", re.compile(rf"dependenc(?:y|ies) of (?:derivation )?'{_DRV}[^\n]* failed", re.DOTALL)),
-    ("dependency-failed", re.compile(rf"[Cc]annot build '{_DRV}'.*?dependenc(?:y|ies) failed", re.DOTALL)),
-    ("unsupported", re.compile(rf"is required to build '{_DRV}'", re.DOTALL)),
-    ("unsupported", re.compile(rf"[Cc]annot build '{_DRV}'\.\s*Reason: (?:missing|required) system", re.DOTALL)),
-    ("failed", re.compile(rf"builder for '{_DRV}'[^\n]* failed", re.DOTALL)),
-    ("failed", re.compile(rf"[Cc]annot build '{_DRV}'", re.DOTALL)),
-    ("failed", re.compile(rf"(?:hash mismatch in fixed-output derivation|output '[^']*' of) '?{_DRV}", re.DOTALL)),
-)
-_MISMATCH = re.compile(
-    r"derivation '([^']+)' may not be deterministic: output ['\"]([^'\"]+)['\"] differs(?: from ['\"]([^'\"]+)['\"])?"
-)
-_BUILDERS_WORDS = re.compile(r"[Ll]ast \d+ log lines:")
-_SUMMARY = re.compile(r"(?:error: )?build of '.*' failed")
-_NAMELESS_TIMEOUT = re.compile(r"(?:error: )?timed out after (\d{1,9}) seconds")
-_DISK_FULL = re.compile(
-    r"No space left on device|Disk quota exceeded|unable to write to file.*ENOSPC|database or disk is full"
-)
-
-
-def own_words(message: str) -> str:
-    """An error message without the builder's last lines that Nix quotes in it: a builder may say anything."""
-    return _BUILDERS_WORDS.split(message, maxsplit=1)[0]
-
-
-def failure(message: str) -> tuple[str, str] | None:
-    """What an error message says happened, and to which .drv: ("failed" | "timed-out" |
-    "dependency-failed" | "unsupported", path)."""
-    words = own_words(message)
-    for status, pattern in _FAILURES:
-        if found := pattern.search(words):
-            return status, found.group(1)
-    return None
-
-
-def mismatch(message: str) -> tuple[str, str, str | None] | None:
-    """A failed `--check`: the .drv, the output's path, and where the other side was kept."""
-    found = _MISMATCH.search(message)
-    return (found.group(1), found.group(2), found.group(3)) if found else None
-
-
-def summary(message: str) -> list[str]:
-    """The .drvs in the last word on a command of which several failed, without saying how."""
-    return re.findall(_DRV, message) if _SUMMARY.match(message) else []
-
-
-def nameless_timeout(message: str) -> int | None:
-    """The limit in seconds, when some build exceeded it and the message does not say which (Nix 2.34)."""
-    found = _NAMELESS_TIMEOUT.match(message)
-    return int(found.group(1)) if found else None
-
-
-def disk_full(text: str) -> bool:
-    """Does a message or a builder's log speak of a full disk?"""
-    return _DISK_FULL.search(text) is not None
+def _same_name(drv_path: str, resolved: str) -> bool:
+    """Whether one can be the other with its inputs filled in."""
+    one, other = StorePath.of(drv_path), StorePath.of(resolved)
+    return is_derivation(drv_path) and (one.directory, one.name) == (other.directory, other.name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import Protocol
 
 from nix_repro.nix.derivation import Derivation
-from nix_repro.nix.log import events
+from nix_repro.nix.log import events, words
+from nix_repro.nix.log.statements import Claims, Statements
 
 #: Last lines of a builder's log that are kept.
 LOG_LINES = 100
@@ -18,10 +19,6 @@ LOG_LINES = 100
 LOG_WIDTH = 500
 #: Bytes of logs kept in all; the log of the build that spoke first goes first.
 LOGS_TOTAL = 16_000_000
-#: Messages kept of one command: a cache that fails says so once per path.
-MESSAGES = 2000
-#: Characters looked at of one.
-MESSAGE_WIDTH = 4000
 #: Seconds by which a build that ran into a limit may seem shorter than it: events arrive late.
 CLOCK_SLACK = 0.5
 
@@ -48,42 +45,40 @@ class Watcher(Protocol):
     def stopped(self, kind: str, name: str, at: float) -> None: ...
 
 
+def _nowhere() -> bool:
+    return False
+
+
 @dataclass
 class Recorder:
     """Feed it the lines of an internal-json log. Only its own methods change it.
 
-    `builds` and `substitutions` hold every attempt in order. `failures` maps a .drv to its status, `mismatches` a .drv
-    to the differing output and the kept other side, `full_disk` holds the .drvs whose builder spoke of a full disk (""
-    when Nix itself did), `unexplained` the errors that name no derivation, `blame` the .drvs that one of these is found
-    to be about.
+    `builds` and `substitutions` hold every attempt in order. `said` is what Nix said, `full_disk` holds the .drvs whose
+    builder spoke of a full disk when `disk_full` found that there was one, `blame` the .drvs that an error which names
+    none is found to be about.
     """
 
     watcher: Watcher | None = None
     clock: Callable[[], float] = time.time
+    disk_full: Callable[[], bool] = _nowhere
     builds: list[Activity] = field(default_factory=list)
     checks: list[Activity] = field(default_factory=list)
     substitutions: list[Activity] = field(default_factory=list)
     copies: list[Activity] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    mismatches: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    errors: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
-    warnings: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
-    unexplained: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    said: Statements = field(default_factory=Statements)
     full_disk: set[str] = field(default_factory=set)
     blame: dict[str, str] = field(default_factory=dict)
-    _limit: int | None = None
-    _failed_somehow: set[str] = field(default_factory=set)
     _running: dict[int, tuple[str, Activity]] = field(default_factory=dict)
     _last_build: dict[str, Activity] = field(default_factory=dict)
     _logs: dict[str, deque[str]] = field(default_factory=dict)
     _logs_size: int = 0
-    _resolved: dict[str, str] = field(default_factory=dict)
+    _real: dict[str, str] = field(default_factory=dict)
 
     def feed(self, line: bytes) -> None:
         """Take in one line."""
         match events.decode(line):
             case events.BuildStarted(number, drv_path, machine, checking):
-                activity = Activity(self._resolved.get(drv_path, drv_path), machine, self.clock())
+                activity = Activity(self._real.setdefault(_base(drv_path), drv_path), machine, self.clock())
                 self._start(number, "build", self.checks if checking else self.builds, activity)
                 if not checking:
                     self._last_build[activity.name] = activity
@@ -92,13 +87,13 @@ class Recorder:
             case events.CopyStarted(number, path, source):
                 self._start(number, "copy", self.copies, Activity(path, source, self.clock()))
             case events.Resolved(drv_path, resolved):
-                self._resolved[resolved] = drv_path
+                self._real[_base(resolved)] = self._real.get(_base(drv_path), drv_path)
             case events.Stopped(number):
                 self._stop(number)
             case events.LogLine(number, text):
                 self._log(number, text)
-            case events.Message(text, error, warning):
-                self._message(text, error, warning)
+            case events.Message() as message:
+                self.said.take(message, lambda name: self._real.get(_base(name), name))
             case None:
                 pass
 
@@ -107,11 +102,16 @@ class Recorder:
         for number in list(self._running):
             self._stop(number)
 
+    def exited(self, code: int) -> None:
+        """The command has ended with this exit code; a negative one is the signal that ended Nix."""
+        if code < 0:
+            self.said.crashed(-code)
+
     def forget_failures(self) -> None:
         """The command will run once more: what it failed at is open again. What was built and fetched stays
         recorded."""
-        for gone in (self.failures, self.full_disk, self.errors, self.unexplained, self._failed_somehow):
-            gone.clear()
+        self.said.forget()
+        self.full_disk.clear()
 
     def log(self, drv_path: str) -> str | None:
         """The end of what the builder printed, or None when it printed nothing."""
@@ -149,22 +149,39 @@ class Recorder:
         if activity is not None and at is not None and activity.started <= at <= (activity.stopped or self.clock()):
             activity.stopped = at
 
-    def failure_of(self, drv_path: str) -> str | None:
-        """The status that Nix's messages give a derivation, or None when they speak of no failure.
+    def failure_of(self, drv_path: str, outputs: Iterable[str] = (), *, missing: bool = False) -> str | None:
+        """The status that Nix's messages give a derivation, or None when they speak of no failure; "contradicted" when
+        what was said in Nix's name cannot all be true. `outputs` are the paths that messages may call it by as well.
+        `missing`: they are not there; then who was seen to be built and is said to have failed has failed.
 
         Nix 2.34 says that a build timed out, but not which: then it was whatever ran as long as the limit.
         """
-        if (named := self.failures.get(drv_path)) is not None:
+        said = self.said
+        if (named := said.failures.get(drv_path)) is not None:
             return named
-        if self._limit is not None:
-            lasted = [
-                a.stopped - a.started
-                for a in (*self.builds, *self.checks)
-                if a.name == drv_path and a.stopped is not None
-            ]
-            if lasted and lasted[-1] > self._limit - CLOCK_SLACK:
-                return "timed-out"
-        return "failed" if drv_path in self._failed_somehow else None
+        if self._lasted(drv_path, said.limit(certain=True)):
+            return "timed-out"
+        claims = said.claimed(map(_base, (drv_path, *outputs)))
+        if drv_path in said.failed:
+            if claims is None or claims.statuses:
+                return _only(claims)
+            return "timed-out" if self._lasted(drv_path, said.limit(certain=False)) else "failed"
+        seen = missing and drv_path in self._last_build and said.orderly()
+        return "failed" if seen and _only(claims) == "failed" else None
+
+    def mismatch_of(self, drv_path: str, outputs: Iterable[str] = ()) -> Sequence[words.Mismatch]:
+        """The outputs that a check of a derivation found different. What is only said in Nix's name counts when Nix
+        says that the derivation failed, and nothing else is said of it."""
+        if (own := self.said.mismatches.get(drv_path)) is not None or drv_path not in self.said.failed:
+            return own or ()
+        claims = self.said.claimed(map(_base, (drv_path, *outputs)))
+        return claims.differences if claims is not None and claims.statuses == {"mismatch"} else ()
+
+    def _lasted(self, drv_path: str, limit: int | None) -> bool:
+        if limit is None:
+            return False
+        ended = [a for a in (*self.builds, *self.checks) if a.name == drv_path and a.stopped is not None]
+        return bool(ended) and (ended[-1].stopped or 0.0) - ended[-1].started > limit - CLOCK_SLACK
 
     def _start(self, number: int, kind: str, into: list[Activity], activity: Activity) -> None:
         into.append(activity)
@@ -189,28 +206,19 @@ class Recorder:
             lines.append(line)
             while self._logs_size > LOGS_TOTAL and len(self._logs) > 1:
                 self._logs_size -= sum(map(getsizeof, self._logs.pop(next(iter(self._logs)))))
-            if events.disk_full(text):
+            if words.disk_full(text) and self.disk_full():
                 self.full_disk.add(activity.name)
 
-    def _message(self, whole: str, error: bool, warning: bool) -> None:
-        text = whole[:MESSAGE_WIDTH]
-        if found := events.mismatch(text):
-            drv_path, output, other = found
-            self.mismatches.setdefault(self._resolved.get(drv_path, drv_path), (output, other))
-        elif error:
-            self.errors.append(text)
-            failed = events.failure(text)
-            if failed is not None:
-                status, drv_path = failed
-                # The first word is about the derivation itself; later ones repeat it for the command.
-                self.failures.setdefault(self._resolved.get(drv_path, drv_path), status)
-            elif together := events.summary(whole):
-                self._failed_somehow.update(self._resolved.get(drv_path, drv_path) for drv_path in together)
-            elif (limit := events.nameless_timeout(text)) is not None:
-                self._limit = limit if self._limit is None else min(limit, self._limit)
-            else:
-                self.unexplained.append(text)
-            if events.disk_full(events.own_words(text)):
-                self.full_disk.add("")
-        elif warning:
-            self.warnings.append(text)
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _only(claims: Claims | None) -> str:
+    """What all the claims come to: what Nix did not take from a builder has failed, a mismatch is no failure, and no
+    derivation fails in two ways."""
+    statuses = claims.statuses if claims is not None else set()
+    if len(statuses) != 1 or "mismatch" in statuses:
+        return "contradicted"
+    [status] = statuses
+    return "failed" if status == "rejected" else status

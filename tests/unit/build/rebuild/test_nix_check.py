@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from pytest_mock import MockerFixture
 
-from nix_repro.build.rebuild.nix_check import Kept, NixCheck, attempt_of, compares, kept_output, rewrites_paths
+from nix_repro.build.rebuild.nix_check import (
+    Kept,
+    NixCheck,
+    attempt_of,
+    compares,
+    kept_outputs,
+    made_by_nix,
+    rewrites_paths,
+)
 from nix_repro.nix.command import NixError
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen, Tree
@@ -28,7 +37,7 @@ OUT = path("one")
 FLOATING = derivation("floating", floating=True)
 
 
-def came_to(log: Log, kept: Kept | None = None, *, rewritten: bool = False, unsure: bool = False) -> Attempt:
+def came_to(log: Log, *kept: Kept, rewritten: bool = False, unsure: bool = False) -> Attempt:
     return attempt_of(ONE, request(ONE), log.recorder, kept, rewritten=rewritten, unsure=unsure, cancelled=unsure)
 
 
@@ -97,7 +106,7 @@ def test_what_was_built_at_another_path_may_differ_by_that() -> None:
 def test_nix_compares_nothing_that_is_content_addressed() -> None:
     log = Log()
     log.build(FLOATING, checking=True)
-    found = attempt_of(FLOATING, request(FLOATING), log.recorder, None, rewritten=False, unsure=False, cancelled=False)
+    found = attempt_of(FLOATING, request(FLOATING), log.recorder, (), rewritten=False, unsure=False, cancelled=False)
     assert (found.status, found.because) == ("not-built", CONTENT_ADDRESSED)
     assert compares(ONE, first_build(ONE))
     assert not compares(ONE, first_build(derivation("one"))), "an output is not known to the first build"
@@ -121,26 +130,63 @@ def test_where_the_check_is_at_another_path(system: str, sandbox: str, leaves: b
 @pytest.mark.parametrize(
     ("output", "other", "found"),
     [
-        (OUT, f"{OUT}.check", "out"),
-        (path("one-doc"), f"{path('one-doc')}.check", "doc"),
-        (OUT, None, None),
-        (OUT, "/etc.check", None),
-        (OUT, f"{OUT}.check/../../etc", None),
-        ("/etc", "/etc.check", None),
-        (path("two"), f"{path('two')}.check", None),
+        (OUT, f"{OUT}.check", ["out"]),
+        (path("one-doc"), f"{path('one-doc')}.check", ["doc"]),
+        (OUT, None, []),
+        (OUT, "/etc.check", []),
+        (OUT, f"{OUT}.check/../../etc", []),
+        ("/etc", "/etc.check", []),
+        (path("two"), f"{path('two')}.check", []),
     ],
 )
-def test_a_builder_does_not_choose_what_is_read_and_removed(output: str, other: str | None, found: str | None) -> None:
+def test_a_builder_does_not_choose_what_is_read_and_removed(output: str, other: str | None, found: list[str]) -> None:
     log = checked()
     log.differs(ONE, output, other)
-    assert kept_output(ONE, request(ONE), log.recorder) == found
+    assert kept_outputs(ONE, request(ONE), log.recorder) == found
+    claimed = checked()
+    claimed.differs(ONE, output, other, own=False)
+    assert kept_outputs(ONE, request(ONE), claimed.recorder) == []
 
 
 def test_nothing_is_kept_where_nothing_differs_or_is_compared() -> None:
-    assert kept_output(ONE, request(ONE), checked().recorder) is None
+    assert kept_outputs(ONE, request(ONE), checked().recorder) == []
     log = Log()
     log.differs(FLOATING, path("floating"), f"{path('floating')}.check")
-    assert kept_output(FLOATING, request(FLOATING), log.recorder) is None
+    assert kept_outputs(FLOATING, request(FLOATING), log.recorder) == []
+
+
+def test_what_lies_beside_an_output_is_nix_s_when_the_store_s_owner_made_it_during_the_check(tmp_path: Path) -> None:
+    other = tmp_path / "one.check"
+    assert not made_by_nix(other, 0.0)
+    other.write_text("other")
+    made = other.lstat().st_ctime
+    assert made_by_nix(other, made)
+    assert not made_by_nix(other, made + 60)
+    if os.getuid() == 0:
+        os.chown(other, 1234, 1234)
+        assert not made_by_nix(other, made)
+
+
+def test_what_is_claimed_of_a_check_in_nix_s_name_is_nothing() -> None:
+    log = checked()
+    log.differs(ONE, OUT, f"{OUT}.check", own=False)
+    log.failed(ONE, own=False)
+    found = came_to(log)
+    assert (found.status, set(found.outputs), found.missing) == ("built", {"out", "doc"}, {})
+
+
+def test_lix_keeps_every_output_that_differs() -> None:
+    log = checked()
+    lines = "\n".join(f"  output differs: output '{p}' differs from '{p}.check'" for p in (OUT, path("one-doc")))
+    said = f"derivation '{ONE.drv_path.rpartition('/')[2]}' may not be deterministic: outputs differ\n{lines}"
+    log.error(said)
+    assert kept_outputs(ONE, request(ONE), log.recorder) == ["out", "doc"]
+    kept = [
+        Kept(name, Seen(p, sri("B"), "rebuilt", "here"), Tree(Path(p), Path("/kept"), 2))
+        for name, p in (("out", OUT), ("doc", path("one-doc")))
+    ]
+    found = came_to(log, *kept)
+    assert (found.status, set(found.outputs), found.missing) == ("built", {"out", "doc"}, {})
 
 
 class Checking:

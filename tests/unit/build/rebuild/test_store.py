@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from subprocess import CompletedProcess
 from unittest.mock import Mock
 
 from pytest_mock import MockerFixture
@@ -48,11 +49,12 @@ def here_and_there(mocker: MockerFixture, present: set[str]) -> tuple[Mock, Mock
     there.invalid.side_effect = lambda paths: set(paths) - present
     there.valid_hashes.side_effect = lambda paths: dict.fromkeys(paths, sri("A"))
 
-    def build(feed: object, *_: str, paths: object) -> None:
+    def build(feed: object, *_: str, paths: object) -> CompletedProcess[bytes]:
         assert paths == [ONE.drv_path]
         log = Log()
         log.recorder.feed = feed  # type: ignore[method-assign, assignment]
         log.build(ONE)
+        return CompletedProcess([], 0)
 
     there.stream.side_effect = build
     return here, there

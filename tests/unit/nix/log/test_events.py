@@ -1,4 +1,4 @@
-"""Lines of Nix's log → events; Nix's words → what happened to which derivation."""
+"""Lines of Nix's log → events."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_same_number_is_an_activity_in_one_place_and_a_result_in_another() -
 )
 def test_what_is_no_event_is_passed_over(hostile: bytes) -> None:
     found = events.decode(hostile)
-    assert found is None or found == events.Message("\x00", error=False, warning=False)
+    assert found is None or found == events.Message("\x00", error=False, warning=False, own=True)
 
 
 @given(st.binary(max_size=200))
@@ -95,9 +95,9 @@ def test_no_json_is_an_error(content: object) -> None:
 
 def test_plain_lines_are_messages_without_their_colours() -> None:
     found = events.decode(b"\x1b[31;1merror:\x1b[0m cannot connect to socket")
-    assert found == events.Message("error: cannot connect to socket", error=True, warning=False)
+    assert found == events.Message("error: cannot connect to socket", error=True, warning=False, own=True)
     assert events.decode("warning: ungültig \xff".encode("latin-1")) == events.Message(
-        "warning: ung\ufffdltig \ufffd", error=False, warning=True
+        "warning: ung\ufffdltig \ufffd", error=False, warning=True, own=True
     )
 
 
@@ -106,81 +106,33 @@ def test_a_note_is_no_error_although_nix_rates_it_as_one() -> None:
     assert found == events.Message("note: keeping build directory '/tmp/nix-build-x'", error=False, warning=False)
 
 
+def test_a_daemon_hands_on_every_warning_as_an_error() -> None:
+    said = "warning: ignoring the client-specified setting 'sandbox', because it is a restricted setting"
+    assert events.decode(line(action="msg", level=0, msg=said)) == events.Message(said, error=False, warning=True)
+
+
+def test_only_what_nix_raised_itself_is_certain_to_be_its_own() -> None:
+    """A builder's message is handed on without the raw one, whatever the builder printed."""
+    said = "error: something"
+    for raw, own in (({"raw_msg": "something"}, True), ({}, False)):
+        found = events.decode(line(action="msg", level=0, msg=said, **raw))
+        assert found == events.Message(said, error=True, warning=False, own=own)
+
+
+OTHER = DRV.replace("4pz", "0i7")
+
+
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("kind", "text", "fields", "expected"),
     [
-        # 2.8 and 2.26
-        (f"error: builder for '{DRV}' failed with exit code 3", "failed"),
-        (f"error: builder for '{DRV}' failed due to signal 9 (Killed)", "failed"),
-        (
-            (
-                f"error: builder for '{DRV}' failed with exit code 1;\n       last 10 log lines:\n       > timed out "
-                "after 5 seconds"
-            ),
-            "failed",
-        ),
-        (f"error: builder for '{DRV}' failed to produce output path for output 'out'", "failed"),
-        (f"error: 2 dependencies of derivation '{DRV}' failed to build", "dependency-failed"),
-        (f"error: building of '{DRV}!out' from .drv file timed out after 1 seconds", "timed-out"),
-        (f"error: building of '{DRV}^*' from .drv file timed out after 1 seconds of silence", "timed-out"),
-        (f"error: hash mismatch in fixed-output derivation '{DRV}':\n specified: …", "failed"),
-        # 2.34
-        (f"error: Cannot build '{DRV}'.\n       Reason: builder failed with exit code 3.", "failed"),
-        (f"error: Cannot build '{DRV}'.\n       Reason: 1 dependency failed.", "dependency-failed"),
-        (
-            (
-                f"error: Cannot build '{DRV}'.\n       Reason: builder failed with exit code 1.\n  Last 9 log "
-                "lines:\n  > "
-                "1 dependency failed"
-            ),
-            "failed",
-        ),
-        (
-            (
-                f"error: Cannot build '{DRV}'.\n       Reason: builder failed with exit code 1.\n  Last 9 log "
-                "lines:\n  > "
-                "read timed out"
-            ),
-            "failed",
-        ),
+        (111, "resolved derivation: '…' -> '…'", [DRV, OTHER], events.Resolved(DRV, OTHER)),
+        # What a builder can start, and what Nix starts with other fields.
+        (101, "resolved derivation: '…' -> '…'", [DRV, OTHER], None),
+        (0, "resolved derivation: '…' -> '…'", [DRV, OTHER], None),
+        (111, "waiting", [DRV], None),
+        (111, "resolved derivation", [DRV, OTHER.replace("full", "other")], None),
+        (111, "resolved derivation", ["/nix/store/full", "/nix/store/full"], None),
     ],
 )
-def test_what_a_message_says_of_a_derivation(message: str, expected: str) -> None:
-    assert events.failure(message) == (expected, DRV)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "error: unexpected end-of-file",
-        f"error: build of '{DRV}', '/nix/store/b.drv' failed",
-        f"warning: not trusting '{DRV}'",
-        "",
-        "error: 'a.drv'",
-    ],
-)
-def test_other_messages_say_nothing_of_one_derivation(message: str) -> None:
-    assert events.failure(message) is None
-
-
-def test_the_last_word_names_those_that_failed() -> None:
-    other = "/nix/store/0i7c8kbrr1a8ai18hdn6sr4z6kay2j42-victim.drv"
-    assert events.summary(f"error: build of '{DRV}', '{other}' failed") == [DRV, other]
-    assert events.summary(f"error: builder for '{DRV}' failed with exit code 1") == []
-
-
-@pytest.mark.parametrize("quote", ["'", '"'])
-def test_a_mismatch_with_and_without_the_other_side(quote: str) -> None:
-    out = "/nix/store/byfrmr06l1s7iqfcx6wb7da19y2kpnj7-full"
-    said = f"error: derivation '{DRV}' may not be deterministic: output {quote}{out}{quote} differs"
-    assert events.mismatch(said) == (DRV, out, None)
-    assert events.mismatch(f"{said} from {quote}{out}.check{quote}") == (DRV, out, f"{out}.check")
-    assert events.mismatch("error: may not be deterministic") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["cp: error writing 'x': No space left on device", "error: database or disk is full", "Disk quota exceeded"]
-)
-def test_full_disk(text: str) -> None:
-    assert events.disk_full(text)
-    assert not events.disk_full(text[:12])
+def test_only_nix_resolves_a_derivation(kind: int, text: str, fields: list[str], expected: events.Event | None) -> None:
+    assert events.decode(line(action="start", id=7, level=3, type=kind, text=text, fields=fields)) == expected

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from nix_repro.nix.derivation import Derivation
-from nix_repro.nix.log.recorder import LOG_LINES, LOG_WIDTH, MESSAGES, Recorder
+from nix_repro.nix.log.recorder import LOG_LINES, LOG_WIDTH, Recorder
+from nix_repro.nix.log.statements import CLAIMS, MESSAGES
+from nix_repro.nix.log.words import Mismatch
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 EVERY = pytest.mark.parametrize("series", ["2.8", "2.26", "2.34"])
@@ -27,8 +29,8 @@ class Clock:
         return self.now
 
 
-def replay(series: str, name: str) -> Recorder:
-    recorder = Recorder(clock=Clock())
+def replay(series: str, name: str, *, full: bool = False) -> Recorder:
+    recorder = Recorder(clock=Clock(), disk_full=lambda: full)
     for line in (RECORDED / series / f"{name}.log").read_bytes().splitlines():
         recorder.feed(line)
     return recorder
@@ -45,7 +47,8 @@ def test_success(series: str) -> None:
     assert sorted(built) == ["a", "above", "b", "fixed", "floating", "top"]
     assert built.index("a") < built.index("b") < built.index("top")
     assert all(a.stopped is not None and a.stopped > a.started and a.origin == "" for a in recorder.builds)
-    assert (recorder.failures, recorder.mismatches, list(recorder.errors), recorder.full_disk) == ({}, {}, [], set())
+    said = recorder.said
+    assert (said.failures, said.mismatches, list(said.errors), recorder.full_disk) == ({}, {}, [], set())
     assert recorder.log(path_of(recorder, "top")) == "building top"
     assert recorder.log(path_of(recorder, "floating")) is None
 
@@ -61,15 +64,16 @@ def test_builds_above_content_addressed_ones_keep_the_name_they_were_asked_by(se
 
 @EVERY
 def test_failures(series: str) -> None:
-    recorder = replay(series, "failure")
-    failed = {short(path): status for path, status in recorder.failures.items()}
+    recorder = replay(series, "failure", full=True)
+    failed = {short(path): status for path, status in recorder.said.failures.items()}
     assert failed == {"breaks": "failed", "full": "failed", "victim": "dependency-failed"}
     assert recorder.log(path_of(recorder, "breaks")) == "about to fail", (
         "what a builder prints is a log line, never an event"
     )
     assert [short(path) for path in recorder.full_disk] == ["full"]
+    assert not replay(series, "failure").full_disk, "what a builder says of the disk is measured"
     assert recorder.failure_of(path_of(recorder, "random")) is None
-    assert not recorder.unexplained
+    assert not recorder.said.unexplained
 
 
 @EVERY
@@ -80,7 +84,7 @@ def test_timeouts(series: str, name: str) -> None:
     assert recorder.failure_of(path_of(recorder, "slow")) == "timed-out"
     if name == "timeouts":
         assert recorder.failure_of(path_of(recorder, "breaks")) == "failed"
-        above = next(path for path in recorder.failures if short(path) == "above-slow")
+        above = next(path for path in recorder.said.failures if short(path) == "above-slow")
         assert recorder.failure_of(above) == "dependency-failed"
 
 
@@ -92,8 +96,8 @@ def test_a_nameless_timeout_is_nobody_s_who_was_quicker() -> None:
         recorder.feed(event(action="start", id=int(number), type=105, fields=[f"/nix/store/{number}.drv", "", 1, 1]))
         now = seconds
         recorder.feed(event(action="stop", id=int(number)))
-    recorder.feed(event(action="msg", level=0, msg="error: timed out after 10 seconds"))
-    recorder.feed(event(action="msg", level=0, msg="error: build of '/nix/store/1.drv', '/nix/store/2.drv' failed"))
+    recorder.feed(own("error: timed out after 10 seconds"))
+    recorder.feed(own("error: build of '/nix/store/1.drv', '/nix/store/2.drv' failed"))
     assert recorder.failure_of("/nix/store/1.drv") == "failed"
     assert recorder.failure_of("/nix/store/2.drv") == "timed-out"
     assert recorder.failure_of("/nix/store/3.drv") is None
@@ -123,7 +127,7 @@ def test_ends_are_corrected_by_what_the_store_and_the_builds_above_say() -> None
 @EVERY
 def test_wrong_hash(series: str) -> None:
     recorder = replay(series, "wrong-hash")
-    assert {short(path): status for path, status in recorder.failures.items()} == {"wrong": "failed"}
+    assert {short(path): status for path, status in recorder.said.failures.items()} == {"wrong": "failed"}
 
 
 @EVERY
@@ -131,10 +135,10 @@ def test_mismatch(series: str) -> None:
     recorder = replay(series, "mismatch")
     assert [short(a.name) for a in recorder.checks] == ["random", "b"]
     assert recorder.builds == []
-    [(drv_path, (output, other))] = recorder.mismatches.items()
+    [(drv_path, [(output, other)])] = recorder.said.mismatches.items()
     assert (short(drv_path), short(output), other) == ("random", "random-extra", f"{output}.check")
-    assert recorder.failures == {}
-    assert not recorder.unexplained
+    assert recorder.said.failures == {}
+    assert not recorder.said.unexplained
 
 
 @EVERY
@@ -155,6 +159,120 @@ def test_a_path_that_the_first_cache_fails_to_deliver_is_two_substitutions() -> 
     assert [a.origin for a in recorder.substitutions] == ["https://a", "https://b"]
 
 
+A, B, TOP = (f"/nix/store/{letter * 32}-{letter}.drv" for letter in "abc")
+FAILED, DEPENDENCY = (
+    "error: builder for '{}' failed with exit code 1",
+    "error: 1 dependencies of derivation '{}' failed",
+)
+TIMED_OUT = "error: building of '{}^*' from .drv file timed out after 1 seconds"
+DIFFERS = "error: derivation '{0}' may not be deterministic: output '{0}-out' differs from '{0}-out.check'"
+LAST = f"error: build of '{A}', '{B}' failed"
+
+
+def heard(*lines: bytes, built: tuple[str, ...] = (A, B)) -> Recorder:
+    """What comes of a log in which these were built and this was said."""
+    recorder = Recorder(clock=Clock())
+    for number, path in enumerate(built):
+        recorder.feed(event(action="start", id=number, type=105, fields=[path, "", 1, 1]))
+        recorder.feed(event(action="stop", id=number))
+    for line in lines:
+        recorder.feed(line)
+    return recorder
+
+
+def claim(text: str) -> bytes:
+    """A builder says so in Nix's name, or a daemon in Nix's."""
+    return event(action="msg", level=0, msg=text)
+
+
+@pytest.mark.parametrize("text", [FAILED, DEPENDENCY, TIMED_OUT, DIFFERS, "error: timed out after 0 seconds", LAST])
+def test_what_a_builder_says_in_nix_s_name_is_nothing(text: str) -> None:
+    recorder = heard(claim(text.format(A)), own(FAILED.format(B)))
+    assert recorder.failure_of(A) is None
+    assert recorder.mismatch_of(A) == ()
+    assert recorder.failure_of(B) == "failed"
+    assert (list(recorder.said.unexplained), len(recorder.said.errors)) == ([], 1)
+
+
+@pytest.mark.parametrize("text", [DEPENDENCY, TIMED_OUT, DIFFERS, "error: timed out after 0 seconds"])
+def test_what_nix_says_itself_stands_whatever_else_is_said(text: str) -> None:
+    recorder = heard(claim(text.format(A)), own(FAILED.format(A)), claim(text.format(A)))
+    assert recorder.failure_of(A) == "failed"
+    recorder = heard(claim(text.format(A)), claim(FAILED.format(A)), own(DIFFERS.format(A)))
+    assert recorder.mismatch_of(A) == (Mismatch(f"{A}-out", f"{A}-out.check"),)
+
+
+@pytest.mark.parametrize(
+    ("claims", "status"),
+    [
+        ((), "failed"),
+        ((FAILED,), "failed"),
+        ((DEPENDENCY,), "dependency-failed"),
+        ((TIMED_OUT,), "timed-out"),
+        (("error: cycle detected in build of '{}'",), "failed"),
+        (("error: timed out after 1 seconds",), "timed-out"),
+        (("error: timed out after 9 seconds",), "failed"),
+        # The truth is among them, and which it is nobody knows.
+        ((FAILED, TIMED_OUT), "contradicted"),
+        (("error: cycle detected in build of '{}'", TIMED_OUT), "contradicted"),
+        ((FAILED, DIFFERS), "contradicted"),
+        ((DIFFERS,), "contradicted"),
+    ],
+)
+def test_through_a_daemon_claims_are_believed_that_nothing_contradicts(claims: tuple[str, ...], status: str) -> None:
+    """Of what has failed by the last word on the command, which is Nix's own."""
+    said = [claim(text.format(A)) for text in claims]
+    assert heard(*said, own(LAST)).failure_of(A) == status
+    assert heard(*said, own(f"error: build of '{B}', '{TOP}' failed")).failure_of(A) is None
+    assert heard(*said).failure_of(A) is None, "the command may not even have failed"
+
+
+def test_an_output_s_name_is_one_of_the_derivation() -> None:
+    out = "/nix/store/dddddddddddddddddddddddddddddddd-out"
+    refers = claim(f"error: output '{out}' is not allowed to refer to the following paths: /nix/store/x")
+    recorder = heard(refers, claim(TIMED_OUT.format(A)), own(LAST))
+    assert recorder.failure_of(A, [out]) == "contradicted"
+    assert heard(refers, own(LAST)).failure_of(A, [out]) == "failed"
+
+
+def test_a_difference_that_a_daemon_tells_of() -> None:
+    said = (claim(DIFFERS.format(A)), own(LAST))
+    assert heard(*said).mismatch_of(A) == [Mismatch(f"{A}-out", f"{A}-out.check")]
+    assert heard(*said, claim(FAILED.format(A))).mismatch_of(A) == ()
+
+
+def test_what_is_not_there_and_is_said_to_have_failed_has_failed() -> None:
+    """A dependency that was not asked for by itself; through a daemon, the last word names what is above it only."""
+    said = (claim(FAILED.format(A)), own(DEPENDENCY.format(TOP)))
+    assert heard(*said).failure_of(A) is None
+    assert heard(*said).failure_of(A, missing=True) == "failed"
+    assert heard(*said, built=()).failure_of(A, missing=True) is None, "nobody saw that it was built"
+    assert heard(claim(TIMED_OUT.format(A)), *said).failure_of(A, missing=True) is None
+    assert heard(*said, own("error: unexpected end-of-file")).failure_of(A, missing=True) is None
+
+
+def test_in_a_flood_of_claims_the_truth_may_drown() -> None:
+    flood = (claim(f"error: {TIMED_OUT.format(A)} {number}") for number in range(CLAIMS + 1))
+    recorder = heard(*flood, claim(FAILED.format(A)), own(LAST))
+    assert len(recorder.said.claims) <= CLAIMS
+    assert recorder.failure_of(A) == recorder.failure_of(B) == "contradicted"
+
+
+def test_a_name_without_its_directory_is_that_of_what_was_built() -> None:
+    """As Lix says it."""
+    said = f"error: derivation '{A.rpartition('/')[2]}' may not be deterministic: outputs differ\n  output '/x' differs"
+    assert heard(own(said)).mismatch_of(A) == (Mismatch("/x", None),)
+
+
+def test_a_crash_is_an_error_that_nobody_explains_with_libc_s_last_words() -> None:
+    recorder = heard(b"nix-store: build.cc:7: Assertion `x' failed.")
+    recorder.exited(0)
+    assert not recorder.said.unexplained
+    recorder.exited(-6)
+    assert list(recorder.said.errors) == ["error: Nix crashed (signal 6): nix-store: build.cc:7: Assertion `x' failed."]
+    assert recorder.said.unexplained == recorder.said.errors
+
+
 def test_logs_are_bounded() -> None:
     recorder = Recorder(clock=Clock())
     recorder.feed(event(action="start", id=1, type=105, fields=["/nix/store/x.drv", "", 1, 1]))
@@ -171,10 +289,11 @@ def test_logs_are_bounded() -> None:
 def test_messages_are_bounded() -> None:
     recorder = Recorder()
     for number in range(MESSAGES + 5):
-        recorder.feed(event(action="msg", level=0, msg=f"error: {number}"))
+        recorder.feed(own(f"error: {number}"))
         recorder.feed(event(action="msg", level=1, msg=f"warning: {number}"))
-    assert len(recorder.errors) == len(recorder.warnings) == len(recorder.unexplained) == MESSAGES
-    assert recorder.errors[-1] == f"error: {MESSAGES + 4}"
+    said = recorder.said
+    assert len(said.errors) == len(said.warnings) == len(said.unexplained) == MESSAGES
+    assert said.errors[-1] == f"error: {MESSAGES + 4}"
 
 
 def test_lines_of_unknown_activities_and_stops_of_unstarted_ones_do_nothing() -> None:
@@ -239,6 +358,11 @@ print(count, len(recorder.builds), re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc
 
 def event(**fields: object) -> bytes:
     return b"@nix " + json.dumps(fields).encode()
+
+
+def own(text: str) -> bytes:
+    """An error that Nix raises itself."""
+    return event(action="msg", level=0, msg=text, raw_msg=text)
 
 
 def path_of(recorder: Recorder, name: str) -> str:
