@@ -30,6 +30,10 @@ def test_they_are_compared_explained_kept_and_removed(sandbox_nix: NixBox, rebui
     said = nix_repro(
         sandbox_nix, "check", ".#deep", ".#still", *given, cwd=flake, env={"TMPDIR": str(sandbox_nix.work)}
     )
+    if sandbox_nix.version >= (2, 34):
+        # It takes no output of more than 64 directories within each other.
+        assert said.verdicts() == {"deep": "build-failed", "still": "build-failed"}, said.err
+        return
     assert said.verdicts() == {"deep": "divergent", "still": "reproducible"}, said.err
     assert said.code == 1
     [finding] = said.derivation("deep")["findings"]
@@ -42,6 +46,6 @@ def test_no_room_of_the_shadow_rebuilder_is_left(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, DEEP)
     for _ in range(2):
         said = nix_repro(sandbox_nix, "check", ".#deep", "--rebuilder", "shadow", cwd=flake, recursion=LIMIT)
-        assert said.code == 1, said.err
+        assert said.code == (4 if sandbox_nix.version >= (2, 34) else 1), said.err
     left = sandbox_nix.run(["sh", "-c", "ls -d /nix/var/nix-repro/run-* 2>/dev/null; true"])
     assert left.stdout.strip() == ""
