@@ -124,46 +124,48 @@ def given(name: str) -> str:
     return str(get_input(name))
 
 
-def choice(name: str, allowed: Sequence[str]) -> str:
-    """An input that is one of a few words, the first when it was not given. Raises `UsageError`."""
-    value = given(name) or allowed[0]
+def choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """The value of an input that is one of a few words, the first when it was not given. Raises `UsageError`."""
+    value = value or allowed[0]
     if value not in allowed:
         raise UsageError(f"input {name.replace('_', '-')}: {value!r} is not one of {', '.join(allowed)}")
     return value
 
 
 def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
-    """Inputs from `INPUT_*`, which with all credentials leave `environ`. Raises `UsageError` that names the input."""
+    """Inputs from `INPUT_*`, which with all credentials leave `environ` before anything is started. Raises `UsageError`
+    that names the input."""
     from nix_repro.config import layer
     from nix_repro.config.source import choose, config_from
 
-    directory = _directory(environ)
-    settings: dict[str, str | None] = {name: given(name) or None for name in SETTINGS}
-    if choice("history", ("true", "false")) == "true":
+    values = {name: given(name) for name in (*SETTINGS, *OWN)}
+    for name in [name for name in environ if CREDENTIAL.match(name)]:
+        del environ[name]
+    directory = _directory(environ, values["working_directory"] or ".")
+    settings: dict[str, str | None] = {name: values[name] or None for name in SETTINGS}
+    if choice("history", values["history"], ("true", "false")) == "true":
         # Where action.yml's steps restore it from the cache and save it.
         settings["history"] = str(
             Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), "nix-repro-history", "history.json")
         )
-    options = layer({"options": given("nix_options") or None}, "input nix-options")
+    options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = {**layer(settings, "input {}"), **options}
-    named = given("config")
+    named = values["config"]
     if named and proposal(environ) is None and not (directory / named).is_file():
         raise UsageError(f"input config: there is no file {named!r}")
-    origin = config_from(given("config_from") or None, "input config-from")
+    origin = config_from(values["config_from"] or None, "input config-from")
     chosen = choose(directory, Path(named) if named else None, environ, origin, inputs)
     from_event = layer({"base": _base_here(environ, directory)}, "the pull request's {}")
     config = chosen.config([inputs], below=[from_event])
     # What a later step goes by is refused here, before anything is built.
-    choice("statuses", get_args(StatusesMode))
-    choice("comment", get_args(CommentMode))
-    for name in [name for name in environ if CREDENTIAL.match(name)]:
-        del environ[name]
+    choice("statuses", values["statuses"], get_args(StatusesMode))
+    choice("comment", values["comment"], get_args(CommentMode))
     return Inputs(config, directory)
 
 
-def _directory(environ: Mapping[str, str]) -> Path:
+def _directory(environ: Mapping[str, str], named: str) -> Path:
     """Where the flake is. Raises `UsageError` for what is no directory, or a way out of the checkout."""
-    workspace, named = Path(environ.get("GITHUB_WORKSPACE", ".")), given("working_directory") or "."
+    workspace = Path(environ.get("GITHUB_WORKSPACE", "."))
     directory = workspace / named
     if not directory.is_dir():
         raise UsageError(f"input working-directory: there is no directory {named!r} in the checkout")

@@ -37,8 +37,8 @@ _STORED_BYTES = 50_000_000
 def send(environ: Mapping[str, str]) -> int:
     """Set statuses and comment from the report of the step before, whose exit code nothing here changes."""
     try:
-        statuses: StatusesMode = choice("statuses", get_args(StatusesMode))  # type: ignore[assignment]
-        comment: CommentMode = choice("comment", get_args(CommentMode))  # type: ignore[assignment]
+        statuses: StatusesMode = choice("statuses", given("statuses"), get_args(StatusesMode))  # type: ignore[assignment]
+        comment: CommentMode = choice("comment", given("comment"), get_args(CommentMode))  # type: ignore[assignment]
         report = read_report(Path(given("report")))
     except UsageError as error:
         runner.warn(f"nothing was reported to GitHub: {error}")
@@ -58,7 +58,7 @@ def publish_stored(environ: Mapping[str, str]) -> int:
     """
     token = given("github_token")
     try:
-        comment: CommentMode = choice("comment", ("failures", "changes", "always"))  # type: ignore[assignment]
+        comment: CommentMode = choice("comment", given("comment"), ("failures", "changes", "always"))  # type: ignore[assignment]
         stored = _stored(Path(environ.get("GITHUB_WORKSPACE", ".")) / given("reports"))
     except UsageError as error:
         runner.fail(str(error), environ)

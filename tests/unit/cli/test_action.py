@@ -4,6 +4,7 @@ same."""
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,32 @@ def test_an_input_is_named_as_it_is_written(job: dict[str, str], monkeypatch: py
     monkeypatch.setenv("INPUT_NIX_OPTIONS", "sandbox")
     assert action.run(job) == 0
     assert "::error title=nix-repro::input nix-options: 'sandbox' is not" in capsys.readouterr().out
+
+
+def test_nothing_is_started_while_an_input_is_in_the_environment(
+    job: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git is the first thing that is."""
+    monkeypatch.setenv("GITHUB_EVENT_NAME", "pull_request")
+    monkeypatch.setenv("INPUT_NIX_OPTIONS", "access-tokens = x=s3cret")
+    monkeypatch.setenv("GITHUB_TOKEN", "s3cret")
+    seen: list[str] = []
+    popen = subprocess.Popen
+
+    def start(*args: Any, **kwargs: Any) -> Any:
+        seen.append(str(kwargs.get("env") or dict(os.environ)))
+        return popen(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    (Path(job["GITHUB_WORKSPACE"]) / ".git").mkdir()
+    read = action.read_inputs(os.environ)
+    assert dict(read.config.options)["access-tokens"] == "x=s3cret"
+    assert seen
+    assert "s3cret" not in "".join(seen)
+
+
+def test_the_flake_s_directory_is_no_way_out(job: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    (Path(job["GITHUB_WORKSPACE"]) / "sub").symlink_to("/etc")
+    monkeypatch.setenv("INPUT_WORKING_DIRECTORY", "sub")
+    assert action.run(job) == 0
+    assert "input working-directory: 'sub' is a link out of the checkout" in capsys.readouterr().out
