@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 
 from nix_repro import settings
 from nix_repro.config.document import BYTES, read_document
-from nix_repro.config.regular import read_regular
 from nix_repro.errors import UsageError
+from nix_repro.files import read_regular
 from nix_repro.metrics.targets import Limit
 from nix_repro.report import Configuration, ScenarioName, Scope
 from nix_repro.verdict.fail_when import Expression

@@ -19,8 +19,8 @@ from nix_repro import settings
 from nix_repro.config import FILE_NAME, Config, ConfigLayer, ProposedConfig, load, read_file, read_settings, written
 from nix_repro.config.confine import confine, refuse_weakening
 from nix_repro.config.document import BYTES
-from nix_repro.config.regular import read_regular
 from nix_repro.errors import UsageError
+from nix_repro.files import read_regular
 from nix_repro.nix.checkout import file_at, git, has_commit
 from nix_repro.output.github.event import proposal
 from nix_repro.plan.base import FETCH_DEPTH

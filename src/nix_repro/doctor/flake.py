@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -10,8 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nix_repro.doctor.model import Diagnosis, note, ok, problem
+from nix_repro.errors import UsageError
+from nix_repro.files import read_regular
 from nix_repro.nix.checkout import git
 from nix_repro.nix.machine import in_ci
+from nix_repro.plan.base import LOCK_BYTES
 from nix_repro.text import plural, some
 
 #: Days after which a locked input is worth a word.
@@ -19,6 +23,8 @@ OLD_LOCK = 90
 #: Files that evaluation and builds read, so that an untracked one is missed.
 _DATA = (".nix", ".toml", ".lock", ".json", ".yml", ".yaml", ".cabal", ".mod", ".sum")
 _MATTERS = (*_DATA, ".py", ".rs", ".go", ".c", ".h", ".hs", ".sh")
+#: Bytes of a flake.nix.
+_FLAKE_BYTES = 4 << 20
 _COMMENT = re.compile(r"#[^\n]*|/\*.*?\*/", re.DOTALL)
 _INPUTS = re.compile(r"\binputs\s*(?:=|\.)")
 
@@ -28,28 +34,22 @@ def lock(cwd: Path) -> list[Diagnosis]:
     if not (cwd / "flake.nix").is_file():
         return []
     lock = cwd / "flake.lock"
+    if not os.path.lexists(lock):
+        return _no_lock(cwd)
     try:
-        nodes = json.loads(lock.read_text(encoding="utf-8")).get("nodes", {})
+        nodes = json.loads(read_regular(lock, LOCK_BYTES, inside=cwd)).get("nodes", {})
         dates = {
             name: node["locked"]["lastModified"]
             for name, node in nodes.items()
-            if "lastModified" in node.get("locked", {})
+            if _is_time(node.get("locked", {}).get("lastModified"))
         }
-    except FileNotFoundError:
-        text = _COMMENT.sub("", (cwd / "flake.nix").read_text(encoding="utf-8", errors="replace"))
-        if not _INPUTS.search(text):
-            return [ok("flake.lock", "none, and the flake has no inputs")]
-        fix = "nix flake lock, and commit it: without it every run may build something else"
-        return [problem("flake.lock", "it is missing", fix)]
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (UsageError, RecursionError, ValueError, AttributeError, KeyError, TypeError) as error:
         return [problem("flake.lock", f"it cannot be read: {error}", "restore it from git")]
     repository = git(cwd, "rev-parse", "--git-dir")
     if repository is not None and git(cwd, "ls-files", "--error-unmatch", paths=["flake.lock"]) is None:
         return [problem("flake.lock", "it is not committed", "git add flake.lock && git commit")]
     now = time.time()
-    old = {
-        name: (now - at) / 86400 for name, at in dates.items() if isinstance(at, int) and now - at > OLD_LOCK * 86400
-    }
+    old = {name: (now - at) / 86400 for name, at in dates.items() if now - at > OLD_LOCK * 86400}
     if old:
         worst = ", ".join(
             f"{name} {days:.0f} days" for name, days in sorted(old.items(), key=lambda item: -item[1])[:3]
@@ -61,9 +61,25 @@ def lock(cwd: Path) -> list[Diagnosis]:
                 "nix flake update NAME, in a commit of its own: it rebuilds everything once",
             )
         ]
-    newest = max((at for at in dates.values() if isinstance(at, int)), default=None)
+    newest = max(dates.values(), default=None)
     said = "" if newest is None else f", newest input of {datetime.fromtimestamp(newest, UTC).date()}"
     return [ok("flake.lock", f"committed{said}")]
+
+
+def _no_lock(cwd: Path) -> list[Diagnosis]:
+    try:
+        text = read_regular(cwd / "flake.nix", _FLAKE_BYTES, inside=cwd).decode("utf-8", "replace")
+    except UsageError as error:
+        return [problem("flake.nix", str(error), "it has to be a file of the repository")]
+    if not _INPUTS.search(_COMMENT.sub("", text)):
+        return [ok("flake.lock", "none, and the flake has no inputs")]
+    fix = "nix flake lock, and commit it: without it every run may build something else"
+    return [problem("flake.lock", "it is missing", fix)]
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is seconds since the epoch, in this millennium or so."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 36
 
 
 def tree(cwd: Path) -> list[Diagnosis]:

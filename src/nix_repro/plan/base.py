@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nix_repro.errors import UsageError
+from nix_repro.files import read_regular
 from nix_repro.nix.checkout import git
 from nix_repro.nix.command import Nix
 from nix_repro.nix.store_path import is_derivation
@@ -19,6 +20,8 @@ from nix_repro.report import Report
 
 #: Parts of an attribute path that may hold any character.
 _UNQUOTED = re.compile(r'"[^"]*"')
+#: Bytes of a flake.lock.
+LOCK_BYTES = 16 << 20
 FETCH_DEPTH = "fetch it (in a workflow: actions/checkout with `fetch-depth: 0`)"
 
 
@@ -85,7 +88,7 @@ def at_revision(
         derivations=_closure(nix, others.values()),
         files=changed_files(root, sha, prefix),
         old_lock=git(root, "show", f"{sha}:{lock}"),
-        new_lock=_text(root / lock),
+        new_lock=_text(root / lock, root),
     )
 
 
@@ -144,8 +147,8 @@ def from_report(nix: Nix, report: Report, named: Iterable[str]) -> Base:
     )
 
 
-def _text(file: Path) -> str | None:
+def _text(file: Path, root: Path) -> str | None:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        return read_regular(file, LOCK_BYTES, inside=root).decode("utf-8")
+    except (UsageError, UnicodeDecodeError):
         return None

@@ -127,3 +127,22 @@ def test_a_shallow_clone_matters_in_ci(checkout: Path, tmp_path_factory: pytest.
 def test_outside_a_repository_git_says_nothing(tmp_path: Path) -> None:
     assert flake.tree(tmp_path) == []
     assert flake.depth(tmp_path, {"CI": "true"}) == []
+
+
+@pytest.mark.parametrize("name", ["flake.lock", "flake.nix"])
+def test_what_a_clone_has_in_a_file_s_place_is_not_read(checkout: Path, name: str) -> None:
+    """A device has no end, and a link leads to what is somebody else's."""
+    (checkout / "secret").write_text("s3cret: line")
+    for target in ("/dev/zero", "secret", "/etc/passwd"):
+        (checkout / name).unlink(missing_ok=True)
+        (checkout / name).symlink_to(target)
+        found = told(flake.lock(checkout))
+        assert found == [] or found[0][1] == "problem"
+        assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize("date", ["1" + "0" * 400, "-1", "true", '"x"', "1e400", "[]"])
+def test_a_date_that_is_none_is_nothing_to_say(checkout: Path, date: str) -> None:
+    (checkout / "flake.lock").write_text(f'{{"nodes": {{"a": {{"locked": {{"lastModified": {date}}}}}}}}}')
+    git(checkout, "add", ".")
+    assert told(flake.lock(checkout)) == [("flake.lock", "ok", "committed")]
