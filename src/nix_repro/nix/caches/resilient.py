@@ -8,6 +8,7 @@ makes it fail or wait too long is left out when the command runs once more: what
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 
 from nix_repro.nix.caches.incidents import Complaint, Incident, Trouble, cache_of, gather, read
 from nix_repro.nix.caches.kinds import normal
+from nix_repro.nix.caches.witness import Witness
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log import events
 from nix_repro.nix.log.recorder import Recorder
@@ -35,6 +37,8 @@ WINDOW = 15.0
 SPELL = 6.0
 #: A build that has run for fewer seconds may be stopped to get rid of a cache, because that costs less than waiting.
 YOUNG = 60.0
+#: Seconds by which a file's time and an event's may differ.
+SLACK = 0.1
 #: How many complaints are kept: there is one per path that a cache fails to deliver.
 KEPT = 2000
 #: The first version whose `--fallback` builds what cannot be fetched; 2.8 aborts.
@@ -54,11 +58,13 @@ class _Watch:
     caches: Sequence[str]
     clock: Callable[[], float]
     complaints: deque[Complaint]
+    witness: Witness
     blocked: set[str] = field(default_factory=set)
     fatal: set[str] = field(default_factory=set)
     began: float = field(init=False)
     _asked: dict[str, str] = field(default_factory=dict)
     _last: str | None = None
+    _doubted: list[tuple[str, Trouble, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -67,8 +73,8 @@ class _Watch:
         self.recorder.feed(line)
         if b'"msg"' in line or b'"start"' in line or not line.startswith(b"@nix"):
             match events.decode(line):
-                case events.Message(text, error, _) if (trouble := read(text)) is not None:
-                    self._take(trouble, fatal=error)
+                case events.Message(text, error, _, own) if (trouble := read(text)) is not None:
+                    self._take(trouble, fatal=error, own=own)
                 case events.QueryStarted(path, cache):
                     self._last = self._asked[StorePath.of(path).digest] = normal(cache)
                 case events.SubstituteStarted(_, _, cache):
@@ -78,10 +84,28 @@ class _Watch:
         if self.blocked and self._cheap_to_stop():
             raise _TooLong
 
-    def _take(self, trouble: Trouble, *, fatal: bool) -> None:
+    def _take(self, trouble: Trouble, *, fatal: bool, own: bool) -> None:
         cache = self._cache(trouble)
         if cache is None:
             return
+        if not own and self.recorder.building():
+            # A builder may have said it. What it is about one path is seen when that has been fetched, or has not.
+            if trouble.path is not None:
+                self._doubted = [*self._doubted, (cache, trouble, fatal)][-KEPT:]
+                return
+            if not (self._was_asked(cache, trouble) and self.witness.bears_out(cache, trouble)):
+                return
+        self._believe(cache, trouble, fatal=fatal)
+
+    def finish(self) -> None:
+        """The command is over: believe what was said of paths that the cache was asked for and has not delivered."""
+        for cache, trouble, fatal in dict.fromkeys(self._doubted):
+            asked = self._was_asked(cache, trouble) and not self._delivered(cache, trouble)
+            if asked and self.witness.bears_out(cache, trouble):
+                self._believe(cache, trouble, fatal=fatal)
+        self._doubted.clear()
+
+    def _believe(self, cache: str, trouble: Trouble, *, fatal: bool) -> None:
         now = self.clock()
         # Before it says so, Nix has waited for as long as it may.
         waited = min(STALLED, now - self.began) if trouble.kind == "slow" else 0.0
@@ -108,9 +132,40 @@ class _Watch:
         origin = next(fetched, None) or self._asked.get(trouble.path or "") or self._last
         return origin if origin in self.caches else None
 
+    def _was_asked(self, cache: str, trouble: Trouble) -> bool:
+        """Whether Nix has asked that cache for what the trouble is about, or is fetching from it."""
+        name = trouble.url.removeprefix(f"{cache}/")
+        digest = _digest(trouble) or (name.removesuffix(".narinfo") if name.endswith(".narinfo") else None)
+        fetches = [a for a in self.recorder.substitutions if normal(a.origin) == cache]
+        if digest is None:
+            return name == "nix-cache-info" or any(a.stopped is None for a in fetches)
+        return self._asked.get(digest) == cache or any(StorePath.of(a.name).digest == digest for a in fetches)
+
+    def _delivered(self, cache: str, trouble: Trouble) -> bool:
+        """Whether the path that it is about came from that cache after all: it was made while Nix was fetching it."""
+        for row in self.recorder.substitutions:
+            if normal(row.origin) == cache and StorePath.of(row.name).digest == _digest(trouble):
+                made = _made(row.name)
+                if made is not None and row.started - SLACK <= made <= (row.stopped or self.clock()) + SLACK:
+                    return True
+        return False
+
     def _cheap_to_stop(self) -> bool:
         now = self.clock()
         return all(a.stopped is not None or now - a.started < YOUNG for a in self.recorder.builds)
+
+
+def _made(path: str) -> float | None:
+    """When a path came to be as it is, in seconds since the epoch; None when it is not there."""
+    try:
+        return os.lstat(path).st_ctime
+    except OSError:
+        return None
+
+
+def _digest(trouble: Trouble) -> str | None:
+    """The digest of the path that a trouble is about: Nix names the path, or its digest only."""
+    return (StorePath.of(trouble.path).digest or trouble.path) if trouble.path else None
 
 
 @dataclass
@@ -127,6 +182,10 @@ class Realiser:
     dropped: dict[str, float] = field(default_factory=dict)
     _complaints: deque[Complaint] = field(default_factory=lambda: deque(maxlen=KEPT))
     _retried: set[str] = field(default_factory=set)
+    _witness: Witness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._witness = Witness(self.nix.processes.stopped, self._trusted_keys)
 
     def expect(self, upstream: Sequence[str], unreachable: Mapping[str, str]) -> None:
         """Which caches are upstream's, and which of them do not answer and so are not asked again."""
@@ -147,7 +206,7 @@ class Realiser:
         configured = {normal(url): url for url in self.configured()}
         while True:
             left = {url: raw for url, raw in configured.items() if url not in self.dropped}
-            watch = _Watch(recorder, list(left), self.clock, self._complaints)
+            watch = _Watch(recorder, list(left), self.clock, self._complaints, self._witness)
             failed = self._once(args, wanted, watch, list(left.values()))
             bad = watch.blocked | (watch.fatal if failed else set())
             if not bad:
@@ -181,6 +240,7 @@ class Realiser:
             return code != 0
         finally:
             watch.recorder.ended()
+            watch.finish()
 
     def configured(self) -> list[str]:
         """The URLs that Nix is configured to ask, in its order."""
@@ -188,6 +248,10 @@ class Realiser:
         urls = settings.get("substituters", []) if settings.get("substitute", True) else []
         given = dict(self.nix.options)
         return given["substituters"].split() if "substituters" in given else list(urls)
+
+    def _trusted_keys(self) -> set[str]:
+        """The names of the keys that Nix trusts."""
+        return {key.partition(":")[0] for key in self.nix.settings().get("trusted-public-keys", [])}
 
     def _fallback(self) -> bool:
         found = re.match(r"(\d+)\.(\d+)", self.nix.version())

@@ -136,6 +136,10 @@ class Recorder:
                 for input_drv in drv.input_drvs:
                     self._built_until(input_drv, above.started)
 
+    def building(self) -> bool:
+        """Whether a builder may be at work, and so speak."""
+        return any(kind == "build" for kind, _ in self._running.values())
+
     def accuse(self, drv_path: str, words: str) -> None:
         """What Nix said without a name is about this derivation."""
         self.blame[drv_path] = words
