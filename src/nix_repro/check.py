@@ -82,6 +82,8 @@ def plan_only(
 
 def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
     plan = plan_run(run)
+    for attr, words in run.broken.items():
+        run.warn(f"{attr} does not evaluate: {words}")
     derivations = [plan.derivations[path] for path in dict.fromkeys([*plan.targets, *plan.installables.values()])]
     present = present_outputs(run.nix, derivations)
     missing = [

@@ -40,6 +40,7 @@ NOT_NAMED = Reason("out of scope: not named", question=True)
 UNREACHABLE = Reason("upstream unreachable", question=True)
 
 # Why a build left no outputs.
+EVALUATION_FAILED = Reason("evaluation failed")
 BUILDER_FAILED = Reason("the builder failed")
 DEPENDENCY_FAILED = Reason("a dependency failed to build", question=True)
 DISK_FULL = Reason("disk full")

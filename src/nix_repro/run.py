@@ -38,7 +38,8 @@ class Run:
     """What the run has come to know; the report is made from it at any point, also after an interruption.
 
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
-    `unfinished` is the reason for what was never rebuilt. `realiser` runs every build that may use caches, and
+    `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
+    with Nix's words. `realiser` runs every build that may use caches, and
     `lookups` is what the upstream caches said they have.
     """
 
@@ -49,6 +50,7 @@ class Run:
     display: Display
     began: float = field(default_factory=time.time)
     plan: Plan | None = None
+    broken: dict[str, str] = field(default_factory=dict)
     seen: Observations = field(default_factory=Observations)
     rebuilder: Rebuilder | None = None
     phases: list[Phase] = field(default_factory=list)

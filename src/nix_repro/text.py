@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -37,3 +38,10 @@ def some(names: Sequence[str], shown: int = 3) -> str:
     """The first few of many names: `a, b, c and 4 more`."""
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def last_error(said: str) -> str:
+    """Nix's last error: those before it say where it came to that."""
+    rows = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = (row.removeprefix("error:").strip() for row in reversed(rows) if re.match(r"error:\s*\S", row))
+    return next(errors, rows[-1])

@@ -134,3 +134,63 @@ def test_what_is_never_rebuilt_has_to_be_built_all_the_same(sandbox_nix: NixBox)
         assert verdicts["fine"] == "reproducible"
         assert verdicts["impure" if "impure" in names else "fetched"] == "build-failed", (names, verdicts)
         assert (said.code, said.report["conclusion"]) == (4, "fail")
+
+
+def test_one_that_crashes_nix_takes_nothing_with_it(sandbox_nix: NixBox) -> None:
+    """2.8 gives up with an assertion over a fixed-output derivation whose output refers to something."""
+    several = " ".join(f'p{n} = mk "p{n}" "sleep 0.1; echo {n} > $out" {{}};' for n in range(12))
+    crash = """outputHashMode = "flat"; outputHashAlgo = "sha256";
+        outputHash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";"""
+    flake = write_flake(
+        sandbox_nix,
+        f"""
+      {several}
+      crash = mk "crash" "echo ${{p0}} > $out" {{ {crash} }};
+      another = mk "another" "echo ${{p1}} > $out" {{ {crash} }};
+      above = mk "above" "cat ${{crash}} > $out" {{}};
+    """,
+    )
+    said = nix_repro(sandbox_nix, "check", "all", "--jobs", "2", cwd=flake)
+    verdicts = said.verdicts()
+    assert {name: verdicts.pop(name) for name in [f"p{n}" for n in range(12)]} == {
+        f"p{n}": "reproducible" for n in range(12)
+    }, said.err
+    assert verdicts == {
+        "crash": "build-failed",
+        "another": "build-failed",
+        "above": "unverified: a dependency failed to build",
+    }
+    assert said.code == 4
+    if sandbox_nix.version < (2, 9):
+        assert said.derivation("crash")["reason"].startswith("Nix crashed (signal 6): nix-store: ")
+
+
+def test_an_attribute_that_does_not_evaluate_is_named_and_the_rest_is_checked(sandbox_nix: NixBox) -> None:
+    flake = write_flake(
+        sandbox_nix,
+        """
+      same = mk "same" "echo same > $out" {};
+      differs = mk "differs" "cat ${uuid} > $out" {};
+      throws = throw "the flake is wrong";
+      "a.b" = mk "a.b" "" { x = assert false; "x"; };
+      typed = mk "typed" [ 1 ] { x = 1 + "1"; };
+      missing = { }.nothing;
+      lost = mk "lost" "" { inherit (builtins.abort "for good") x; };
+    """,
+    )
+    said = nix_repro(sandbox_nix, "check", "all", cwd=flake)
+    broken = ("throws", "a.b", "typed", "missing", "lost")
+    truth = {"same": "reproducible", "differs": "divergent"} | dict.fromkeys(broken, "build-failed")
+    assert said.verdicts() == truth, said.err
+    assert said.code == 1
+    reasons = {name: said.derivation(name)["reason"] for name in broken}
+    assert all(reason.startswith("evaluation failed: ") for reason in reasons.values()), reasons
+    assert "the flake is wrong" in reasons["throws"]
+    assert "for good" in reasons["lost"]
+
+
+def test_when_nothing_evaluates_everything_is_named(sandbox_nix: NixBox) -> None:
+    flake = write_flake(sandbox_nix, 'one = throw "wrong"; two = throw "wrong, too";')
+    said = nix_repro(sandbox_nix, "check", "all", cwd=flake)
+    assert said.verdicts() == {"one": "build-failed", "two": "build-failed"}, said.err
+    assert (said.code, said.report["conclusion"]) == (4, "fail")

@@ -186,17 +186,23 @@ def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool, checking: b
 
 def rooted(attempts: Sequence[Attempt], graph: Mapping[str, Derivation], recorder: Recorder) -> list[Attempt]:
     """The attempts, of which none is excused by a dependency unless one below it is known not to have been built for
-    another reason, which then speaks for itself."""
-    roots = {a.drv_path for a in attempts if not a.outputs and a.because != DEPENDENCY_FAILED}
-    excused = above(graph, roots)
-    found = []
-    for attempt in attempts:
+    another reason, which then speaks for itself; and of which those that were not even begun are excused so, whatever
+    Nix said last."""
+    excused = above(graph, {a.drv_path for a in attempts if not a.outputs and a.because != DEPENDENCY_FAILED})
+    blocked = above(graph, {a.drv_path for a in attempts if a.status == "failed"})
+
+    def because(attempt: Attempt) -> tuple[Status, Reason] | None:
         if attempt.because == DEPENDENCY_FAILED and attempt.drv_path not in excused:
-            because = said(last_words(recorder))
-            missing = dict.fromkeys(attempt.missing, because)
-            attempt = replace(attempt, status="not-built", because=because, missing=missing)  # noqa: PLW2901
-        found.append(attempt)
-    return found
+            return "not-built", said(last_words(recorder))
+        begun = attempt.status != "not-built" or attempt.started is not None
+        return None if begun or attempt.drv_path not in blocked else ("dependency-failed", DEPENDENCY_FAILED)
+
+    return [
+        attempt
+        if (found := because(attempt)) is None
+        else replace(attempt, status=found[0], because=found[1], missing=dict.fromkeys(attempt.missing, found[1]))
+        for attempt in attempts
+    ]
 
 
 def last_words(recorder: Recorder) -> str:

@@ -19,6 +19,7 @@ from nix_repro.errors import Interrupted, UsageError
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.plan.base import absent
 from nix_repro.plan.installables import flake_checks
 from nix_repro.report import SuiteRun
 
@@ -37,10 +38,11 @@ def run_checks(
 
     What this run has built `before` counts as run, and is not built again.
     """
+    broken: dict[str, str] = {}
     try:
-        checks = flake_checks(nix, cwd)
+        checks = flake_checks(nix, cwd, broken.__setitem__)
     except UsageError as error:
-        return SuiteRun(command="checks", status="not-run", log=str(error))
+        return SuiteRun(command="checks", status="not-run" if absent(error) else "failed", log=str(error))
     drvs = nix.derivations(dict.fromkeys(checks.values()))
     realiser.realise(["--keep-going", *limits.args()], drvs, recorder)
     built = {activity.name for activity in recorder.builds} | set(before)
@@ -48,10 +50,11 @@ def run_checks(
     for path, drv in drvs.items():
         outputs = output_paths(nix, drv)
         valid[path] = len(outputs) == len(drv.outputs) and not nix.invalid(outputs.values())
-    names = {name.rpartition(".")[2] if '"' not in name else name: path for name, path in checks.items()}
-    failed = [name for name, path in names.items() if not valid[path]]
+    names = {_short(name): path for name, path in checks.items()}
+    failed = [*map(_short, broken), *(name for name, path in names.items() if not valid[path])]
     ran = [name for name, path in names.items() if valid[path] and path in built]
-    log = next((text for name in failed if (text := recorder.log(names[name])) is not None), None)
+    logs = (recorder.log(names[name]) for name in failed if name in names)
+    log = next(iter(broken.values()), None) or next((text for text in logs if text is not None), None)
     return SuiteRun(
         command="checks",
         status="failed" if failed else "passed" if ran else "cached",
@@ -60,6 +63,10 @@ def run_checks(
         failed=tuple(failed),
         log=log,
     )
+
+
+def _short(path: str) -> str:
+    return path.rpartition(".")[2] if '"' not in path else path
 
 
 def run_command(nix: Nix, argv: Sequence[str], cwd: Path) -> SuiteRun:

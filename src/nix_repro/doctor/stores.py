@@ -14,9 +14,8 @@ from nix_repro.nix import gc_roots
 from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal, recognise
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import store_name
-from nix_repro.plan.base import last_error
 from nix_repro.plan.installables import evaluate
-from nix_repro.text import plural, size
+from nix_repro.text import last_error, plural, size
 
 #: Seconds after which the answer of a cache is slow.
 SLOW_CACHE = 2.0

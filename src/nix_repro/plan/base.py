@@ -17,6 +17,7 @@ from nix_repro.nix.store_path import is_derivation
 from nix_repro.plan.changed import changed_files
 from nix_repro.plan.installables import evaluate
 from nix_repro.report import Report
+from nix_repro.text import last_error
 
 #: Parts of an attribute path that may hold any character.
 _UNQUOTED = re.compile(r'"[^"]*"')
@@ -111,13 +112,6 @@ def counterparts(attr: str, named: Iterable[str]) -> list[str]:
 def absent(error: UsageError) -> bool:
     """Whether an evaluation failed only because the attribute is not there."""
     return "does not provide attribute" in str(error) or "the flake has no " in str(error)
-
-
-def last_error(said: str) -> str:
-    """Nix's last error: those before it say where it came to that."""
-    rows = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = (row.removeprefix("error:").strip() for row in reversed(rows) if re.match(r"error:\s*\S", row))
-    return next(errors, rows[-1])
 
 
 def flake_url(root: Path, sha: str, cwd: Path, *, shallow: bool) -> str:

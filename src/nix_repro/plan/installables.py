@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from nix_repro.errors import UsageError
 from nix_repro.nix.checkout import complaint
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import containing, is_derivation
+from nix_repro.text import last_error
 
 #: Flake outputs that hold attributes by system or by host: a path that starts with one is complete.
 _TOP_LEVEL = frozenset(
@@ -31,6 +33,14 @@ _TOP_LEVEL = frozenset(
 _WHAT = """d: if d.type or null == "derivation" && builtins.isString (d.drvPath or null) then d.drvPath
   else { kind = builtins.typeOf d; names = if builtins.isAttrs d then builtins.attrNames d else []; }"""
 _WHAT_EACH = f"builtins.mapAttrs (name: {_WHAT})"
+#: The same of so many attributes from that one on, in the order of their names, null where an attribute throws.
+_WHAT_SOME = f"""set: let
+  what = {_WHAT};
+  names = builtins.attrNames set;
+  each = name: let found = builtins.tryEval (let it = what set.${{name}}; in builtins.deepSeq it it);
+    in {{ inherit name; value = if found.success then found.value else null; }};
+in builtins.listToAttrs (builtins.genList (i: each (builtins.elemAt names (FIRST + i))) COUNT)"""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"$')
 #: Links that are followed to the store.
 _LINKS = 40
 #: Names of attributes that are shown.
@@ -41,16 +51,24 @@ def _nobody(_text: str) -> None:
     pass
 
 
-def evaluate(nix: Nix, installables: Sequence[str], cwd: Path, warn: Callable[[str], None] = _nobody) -> dict[str, str]:
+def evaluate(
+    nix: Nix,
+    installables: Sequence[str],
+    cwd: Path,
+    warn: Callable[[str], None] = _nobody,
+    broken: Callable[[str, str], None] | None = None,
+) -> dict[str, str]:
     """The .drv path of every installable, by attribute path (`packages.x86_64-linux.default`) or as it was named.
 
     `all` means every package and check of this system in the flake of `cwd`; `warn` hears what of it is no derivation
-    and left out. Raises `UsageError` with Nix's own words, naming the installable.
+    and left out, and `broken` the attribute paths that do not evaluate, each with Nix's words. Raises `UsageError` with
+    Nix's own words, naming the installable; without `broken` for those too.
     """
     found: dict[str, str] = {}
     for installable in installables:
         if installable == "all" or installable.endswith("#all"):
-            found |= _everything(nix, installable.removesuffix("all").removesuffix("#") or ".", cwd, warn=warn)
+            flake = installable.removesuffix("all").removesuffix("#") or "."
+            found |= _everything(nix, flake, cwd, warn=warn, broken=broken)
         else:
             name, drv_path = _one(nix, installable, cwd)
             found[name] = drv_path
@@ -128,9 +146,10 @@ def _candidates(attr: str, nix: Nix) -> list[str]:
     return [f"packages.{system}.{attr}", *legacy, f"legacyPackages.{system}.{attr}", attr]
 
 
-def flake_checks(nix: Nix, cwd: Path) -> dict[str, str]:
-    """The .drv paths of the checks of this system in the flake of `cwd`. Raises `UsageError` when it has none."""
-    return _everything(nix, ".", cwd, ("checks",))
+def flake_checks(nix: Nix, cwd: Path, broken: Callable[[str, str], None]) -> dict[str, str]:
+    """The .drv paths of the checks of this system in the flake of `cwd`; `broken` hears which do not evaluate. Raises
+    `UsageError` when it has none."""
+    return _everything(nix, ".", cwd, ("checks",), broken=broken)
 
 
 def _everything(
@@ -139,26 +158,71 @@ def _everything(
     cwd: Path,
     kinds: Sequence[str] = ("packages", "checks"),
     warn: Callable[[str], None] = _nobody,
+    broken: Callable[[str, str], None] | None = None,
 ) -> dict[str, str]:
     system = nix.settings()["system"]
     found: dict[str, str] = {}
+    any_broken = False
     for output in (f"{kind}.{system}" for kind in kinds):
+        prefix = "" if flake == "." else f"{flake}#"
+        throws: dict[str, str] = {}
         try:
             attributes = _eval(nix, f"{flake}#{output}", _WHAT_EACH, cwd)
         except NixError as error:
             if "does not provide attribute" in str(error):
                 continue
-            raise _failed(f"{flake}#{output}", error, cwd) from None
-        prefix = "" if flake == "." else f"{flake}#"
+            if broken is None:
+                raise _failed(f"{flake}#{output}", error, cwd) from None
+            attributes, throws = _apart(nix, f"{flake}#{output}", error, cwd)
         for name, what in attributes.items():
             path = f"{prefix}{output}.{_quoted(name)}"
             if (drv_path := _drv_path(nix, path, what)) is not None:
                 found[path] = drv_path
             else:
                 warn(f"{path} is {_kind(what)}, not a derivation, and left out of `all`")
-    if not found:
+        for name, words in throws.items():
+            any_broken = True
+            if broken is not None:
+                broken(f"{prefix}{output}.{_quoted(name)}", words)
+    if not found and not any_broken:
         raise UsageError(f"{flake}: the flake has {' and '.join(f'no {kind}' for kind in kinds)} for {system}")
     return found
+
+
+def _apart(nix: Nix, output: str, error: NixError, cwd: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """What each attribute of a flake's output is, and Nix's words on those that do not evaluate. What `throw` and
+    `assert` end is found at once, what anything else ends by halving. Raises `UsageError` when it is the output itself.
+    """
+    try:
+        names = _eval(nix, output, "builtins.attrNames", cwd)
+    except NixError:
+        raise _failed(output, error, cwd) from None
+    whats: dict[str, Any] = {}
+    throws: dict[str, str] = {}
+    left = [(0, len(names))]
+    while left:
+        first, count = left.pop()
+        try:
+            some = _eval(nix, output, _WHAT_SOME.replace("FIRST", str(first)).replace("COUNT", str(count)), cwd)
+        except NixError as why:
+            if count == 1:
+                throws[names[first]] = last_error(str(why))
+            else:
+                left += [(first + count // 2, count - count // 2), (first, count // 2)]
+            continue
+        whats |= {name: what for name, what in some.items() if what is not None}
+        for name in (name for name, what in some.items() if what is None):
+            throws[name] = _why(nix, f"{output}.{_quoted(name)}", cwd)
+    return whats, throws
+
+
+def _why(nix: Nix, attribute: str, cwd: Path) -> str:
+    """Nix's last word on an attribute that throws."""
+    try:
+        _eval(nix, attribute, _WHAT, cwd)
+    except NixError as error:
+        return last_error(str(error))
+    return "it threw, and the next time it did not"
 
 
 def _eval(nix: Nix, installable: str, apply: str, cwd: Path) -> Any:
@@ -182,6 +246,12 @@ def _deriver(nix: Nix, installable: str, path: str) -> str:
             f"{installable}: the derivation that made it is not known here; name the installable or the .drv"
         )
     return deriver
+
+
+def attribute_name(path: str) -> str:
+    """The name of the attribute that an attribute path leads to."""
+    quoted = _QUOTED.search(path)
+    return str(json.loads(quoted[0])) if quoted else path.rpartition(".")[2]
 
 
 def _quoted(name: str) -> str:

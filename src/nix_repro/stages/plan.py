@@ -21,7 +21,7 @@ def plan_run(run: Run) -> Plan:
         for note in run.config.notes:
             run.warn(note)
     with run.phase("evaluate", "evaluating"):
-        installables = evaluate(run.nix, run.config.installables, run.cwd, warn=run.warn)
+        installables = evaluate(run.nix, run.config.installables, run.cwd, run.warn, run.broken.__setitem__)
         urls = _upstream_urls(run)
         caches = run.lookups = BinaryCaches(run.nix, urls)
         plan = run.plan = make_plan(

@@ -12,7 +12,7 @@ from pytest_mock import MockerFixture
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix
 from nix_repro.plan import base
-from nix_repro.plan.base import absent, at_revision, attribute, counterparts, flake_url, from_report, last_error
+from nix_repro.plan.base import absent, at_revision, attribute, counterparts, flake_url, from_report
 from nix_repro.report import DerivationReport, Report
 
 DRV = "/nix/store/00000000000000000000000000000000-x.drv"
@@ -48,14 +48,6 @@ def test_what_is_not_there_is_told_from_what_does_not_evaluate() -> None:
     assert absent(UsageError("error: flake 'x' does not provide attribute 'app'"))
     assert absent(UsageError(".: the flake has no packages and no checks for x"))
     assert not absent(UsageError("error: undefined variable"))
-
-
-def test_the_last_error_is_what_went_wrong() -> None:
-    said = (
-        ".#x: evaluation failed\nerror:\n  … while evaluating\n\n  error: undefined variable 'oops'\n  at flake.nix:1:1"
-    )
-    assert last_error(said) == "undefined variable 'oops'"
-    assert last_error("no such thing") == "no such thing"
 
 
 def test_a_flake_is_named_by_its_commit(tmp_path: Path) -> None:

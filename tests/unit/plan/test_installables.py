@@ -4,6 +4,7 @@ in tests/nix."""
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pytest_mock import MockerFixture
 
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
-from nix_repro.plan.installables import add_roots, evaluate, flake_checks
+from nix_repro.plan.installables import add_roots, attribute_name, evaluate, flake_checks
 
 
 def store_path(name: str) -> str:
@@ -49,6 +50,10 @@ def nix(mocker: MockerFixture, flake: Flake, tmp_path: Path) -> Any:
     found.store_dir.return_value = "/nix/store"
     found.evaluate.side_effect = answer
     return found
+
+
+def unheard(_path: str, _words: str) -> None:
+    raise AssertionError("everything evaluates")
 
 
 def asked(nix: Any) -> list[str]:
@@ -199,12 +204,73 @@ def test_all_fails_with_what_does_not_evaluate(nix: Any, flake: Flake, tmp_path:
     assert str(error.value) == f"github:o/r#checks.x86_64-linux: evaluation failed\n{OOPS}"
 
 
+class Packages:
+    """A flake's packages, by name: what each is, or why it does not evaluate. What `tryEval` catches is a throw."""
+
+    def __init__(self, whats: dict[str, object], throws: dict[str, str], errors: dict[str, str]) -> None:
+        self.whats, self.throws, self.errors = whats, throws, errors
+        self.names = sorted({**whats, **throws, **errors})
+        self.asked = 0
+
+    def evaluate(self, installable: str, _apply: str, apply: str, **_where: Path) -> str:
+        self.asked += 1
+        attr = installable.partition("#")[2].removeprefix("packages.x86_64-linux")
+        if installable.partition("#")[2].startswith("checks"):
+            raise NixError("error: flake does not provide attribute 'checks.x86_64-linux'")
+        if apply == "builtins.attrNames":
+            return json.dumps(self.names)
+        wrong = self.throws | self.errors
+        if attr:
+            raise NixError(f"error:\n  … while evaluating\n\n  error: {wrong[json.loads(attr[1:])]}")
+        if "tryEval" not in apply:
+            raise NixError("error: one of them is wrong")
+        first, count = map(int, re.findall(r"names \((\d+) \+ i\).*\) (\d+)\)$", apply)[0])
+        some = self.names[first : first + count]
+        if any(name in self.errors for name in some):
+            raise NixError(f"error: {next(self.errors[name] for name in some if name in self.errors)}")
+        return json.dumps({name: self.whats.get(name) for name in some})
+
+
+@pytest.mark.parametrize("many", [1, 60])
+def test_what_does_not_evaluate_is_named_and_the_rest_is_found(nix: Any, tmp_path: Path, many: int) -> None:
+    whats: dict[str, object] = {f"p{n}": store_path(f"{'abcd'[n % 4]}{n}.drv") for n in range(many)}
+    packages = Packages(whats, {"a.b": "thrown"}, {"q": "attribute 'x' missing", "z": "infinite recursion"})
+    nix.evaluate.side_effect = packages.evaluate
+    heard: dict[str, str] = {}
+    found = evaluate(nix, ["all"], tmp_path, broken=heard.__setitem__)
+    assert found == {f"packages.x86_64-linux.{name}": path for name, path in whats.items()}
+    assert heard == {
+        'packages.x86_64-linux."a.b"': "thrown",
+        "packages.x86_64-linux.q": "attribute 'x' missing",
+        "packages.x86_64-linux.z": "infinite recursion",
+    }
+    assert packages.asked < 30, "halved, not one by one"
+
+
+def test_what_is_wrong_as_a_whole_is_nobody_s_fault(nix: Any, flake: Flake, tmp_path: Path) -> None:
+    flake |= {"packages.x86_64-linux": None}
+    with pytest.raises(UsageError, match="evaluation failed"):
+        evaluate(nix, ["all"], tmp_path, broken=unheard)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("packages.x86_64-linux.a-b", "a-b"),
+        ('packages.x86_64-linux."a.b"', "a.b"),
+        ('f#packages.x86_64-linux."a\\"b.c"', 'a"b.c'),
+    ],
+)
+def test_the_attribute_that_a_path_leads_to(path: str, name: str) -> None:
+    assert attribute_name(path) == name
+
+
 def test_the_checks_of_a_flake_and_no_packages(nix: Any, flake: Flake, tmp_path: Path) -> None:
     flake |= {"packages.x86_64-linux": {"a": store_path("a.drv")}}
     with pytest.raises(UsageError, match=r"^\.: the flake has no checks for x86_64-linux$"):
-        flake_checks(nix, tmp_path)
+        flake_checks(nix, tmp_path, unheard)
     flake |= {"checks.x86_64-linux": {"t": store_path("s.drv")}}
-    assert flake_checks(nix, tmp_path) == {"checks.x86_64-linux.t": store_path("s.drv")}
+    assert flake_checks(nix, tmp_path, unheard) == {"checks.x86_64-linux.t": store_path("s.drv")}
 
 
 APP = f"{'0' * 32}-app"
