@@ -81,7 +81,11 @@ def _each_alone(
 
 
 def _failures(derivations: Mapping[str, Derivation], recorder: Recorder) -> set[str]:
-    return {path for path, drv in derivations.items() if failure_of(drv, recorder) or rejection(drv, recorder)}
+    """What is known to have failed. Where claims contradict each other, it has to be asked for alone."""
+    open_ = (None, "contradicted")
+    return {
+        path for path, drv in derivations.items() if failure_of(drv, recorder) not in open_ or rejection(drv, recorder)
+    }
 
 
 def _incomplete(nix: Nix, derivations: Sequence[Derivation]) -> list[str]:
