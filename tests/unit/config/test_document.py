@@ -37,10 +37,10 @@ def read(text: str | bytes) -> Config:
 
 def refused(text: str | bytes) -> str:
     """The error, which came soon, is one line and not a long one."""
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(UsageError) as error:
         read(text)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     said = str(error.value)
     assert said.startswith("c.yml")
     assert "\n" not in said
