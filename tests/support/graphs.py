@@ -1,4 +1,4 @@
-"""Graphs of derivations whose paths follow from what they are made of, as Nix's do."""
+"""Derivations for graphs: some that go by name, and some whose paths follow from what they are made of, as Nix's do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from hypothesis import strategies as st
 from nix_repro.nix.derivation import Derivation, DrvOutput
 
 Graph = dict[str, Derivation]
+
+
+def plain(
+    name: str,
+    *inputs: str,
+    outputs: Iterable[str] = ("out",),
+    system: str = "x86_64-linux",
+    fixed: bool = False,
+    floating: bool = False,
+    impure: bool = False,
+) -> Derivation:
+    """/s/NAME.drv, whose outputs are /s/NAME-OUTPUT. `inputs` are `name` or `name!out,dev`."""
+    wanted = {f"/s/{i.partition('!')[0]}.drv": tuple((i.partition("!")[2] or "out").split(",")) for i in inputs}
+    found = {o: DrvOutput(None if floating or impure else f"/s/{name}-{o}", fixed, floating) for o in outputs}
+    return Derivation(f"/s/{name}.drv", name, system, "/bin/sh", (), {}, found, wanted, (), impure)
 
 
 def store(name: str, *content: object) -> str:

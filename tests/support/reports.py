@@ -39,6 +39,26 @@ def read(name: str) -> Report:
     return msgspec.json.decode((FIXTURES / "reports" / f"{name}.json").read_bytes(), type=Report)
 
 
+def bare(*derivations: DerivationReport, **fields: Any) -> Report:
+    """A report with nothing in it but these derivations, which diverge somewhere."""
+    given: dict[str, Any] = {
+        "tool": "nix-repro 1",
+        "started": "now",
+        "system": "x86_64-linux",
+        "commit": None,
+        "nix_version": "2.8",
+        "environment": {},
+        "conclusion": "fail",
+        "exit_code": 1,
+        "fail_on": ("divergence",),
+        "scope": "own",
+        "rebuilder": "shadow",
+        "rounds": 2,
+        "derivations": derivations,
+    }
+    return Report(**given | fields)
+
+
 def derivation(name: str, **fields: Any) -> DerivationReport:
     """A derivation with one output, which differs when the verdict or a mark says so."""
     differs = fields.get("verdict", "reproducible") == "divergent" or "propagated" in fields.get("marks", ())

@@ -14,13 +14,9 @@ from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import BUILDER_FAILED, DISK_FULL, said
+from rebuilds import derivation
 
 FULL = "cp: error writing 'x': No space left on device"
-
-
-def derivation(name: str) -> Derivation:
-    path = f"/nix/store/{name * 32}-{name}"
-    return Derivation(f"{path}.drv", name, "x", "/bin/sh", (), {}, {"out": DrvOutput(path)}, {}, ())
 
 
 A, B = derivation("a"), derivation("b")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import reports
 from nix_repro.cli.explain_offline import explain_directory
 from nix_repro.errors import UsageError
 from nix_repro.observations import Tree
@@ -35,22 +36,7 @@ def report(**more: Any) -> Report:
             Build(round=2, status="built", started=20.0, seconds=1.0),
         ),
     )
-    fields: dict[str, Any] = {
-        "tool": "t",
-        "started": STARTED,
-        "system": "x86_64-linux",
-        "commit": None,
-        "nix_version": "2",
-        "environment": {},
-        "conclusion": "fail",
-        "exit_code": 1,
-        "fail_on": (),
-        "scope": "own",
-        "rebuilder": "shadow",
-        "rounds": 2,
-        "derivations": (derivation,),
-    }
-    return Report(**(fields | more))
+    return reports.bare(**{"started": STARTED, "derivations": (derivation,)} | more)
 
 
 def directory(where: Path, what: Report, a: str, b: str, name: str = "demo/out") -> Path:

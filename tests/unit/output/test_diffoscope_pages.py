@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import reports
 from nix_repro.config import layer, load
 from nix_repro.errors import UsageError
 from nix_repro.observations import Tree
@@ -21,21 +22,8 @@ from nix_repro.report import DerivationReport, Output, Report
 @pytest.fixture
 def report() -> Report:
     outputs = {name: Output(path=None, verdict="divergent") for name in ("out", "doc")}
-    return Report(
-        tool="t",
-        started="s",
-        system="x",
-        commit=None,
-        nix_version="2",
-        environment={},
-        conclusion="fail",
-        exit_code=1,
-        fail_on=(),
-        scope="own",
-        rebuilder=None,
-        rounds=2,
-        derivations=(DerivationReport(drv_path="/s/aaaaaaaaaa-x.drv", name="x", verdict="divergent", outputs=outputs),),
-    )
+    row = DerivationReport(drv_path="/s/aaaaaaaaaa-x.drv", name="x", verdict="divergent", outputs=outputs)
+    return reports.bare(row)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
+import reports
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.errors import UsageError
 from nix_repro.nix.nar import nar_hash
@@ -17,25 +18,7 @@ from nix_repro.output import directory as directories
 from nix_repro.output.directory import Results, fill_directory, keep_trees, read_report
 from nix_repro.output.formats import JSON, PAGE
 from nix_repro.output.tree_names import named_trees
-from nix_repro.report import DerivationReport, Report, Verdict
-
-
-def report_on(*rows: DerivationReport) -> Report:
-    return Report(
-        tool="t",
-        started="s",
-        system="x",
-        commit=None,
-        nix_version="2",
-        environment={},
-        conclusion="fail",
-        exit_code=1,
-        fail_on=(),
-        scope="own",
-        rebuilder=None,
-        rounds=2,
-        derivations=rows,
-    )
+from nix_repro.report import DerivationReport, Verdict
 
 
 def differing(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> dict[str, Tree]:
@@ -49,7 +32,7 @@ def differing(tmp_path: Path, *derivations: tuple[str, str, Verdict]) -> dict[st
             (trees / side).mkdir(parents=True)
             (trees / side / "file").write_text(side)
         kept[drv_path, "out"] = Tree(trees / "a", trees / "b", round=2)
-    return named_trees(report_on(*rows), kept)
+    return named_trees(reports.bare(*rows), kept)
 
 
 def test_what_diverges_is_kept_by_name_and_output(tmp_path: Path) -> None:
@@ -75,16 +58,16 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_report_directory_holds_no_trees_of_an_earlier_run(tmp_path: Path) -> None:
-    fill_directory(report_on(), differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent")), tmp_path, "never")
+    fill_directory(reports.bare(), differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent")), tmp_path, "never")
     assert (tmp_path / "trees.tar.gz").is_file()
-    fill_directory(report_on(), {}, tmp_path, "never")
+    fill_directory(reports.bare(), {}, tmp_path, "never")
     assert not (tmp_path / "trees.tar.gz").exists()
 
 
 def test_a_report_is_read_up_to_its_limit(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    file.write_bytes(JSON.render(report_on()))
-    assert read_report(file, file.stat().st_size) == report_on()
+    file.write_bytes(JSON.render(reports.bare()))
+    assert read_report(file, file.stat().st_size) == reports.bare()
     with pytest.raises(UsageError, match="too large"):
         read_report(file, file.stat().st_size - 1)
 
@@ -93,8 +76,8 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     found = differing(tmp_path, ("/s/aaaaaaaaaa-x.drv", "x", "divergent"))
     (tmp_path / "file").touch()
     assert keep_trees(found, tmp_path / "file") == ["x/out (Not a directory)"]
-    assert "cannot be written" in fill_directory(report_on(), found, tmp_path / "file", "never").warnings[0]
-    problems = Results({JSON: tmp_path / "file/x.json", PAGE: tmp_path / "page.html"}).write(report_on())
+    assert "cannot be written" in fill_directory(reports.bare(), found, tmp_path / "file", "never").warnings[0]
+    problems = Results({JSON: tmp_path / "file/x.json", PAGE: tmp_path / "page.html"}).write(reports.bare())
     assert len(problems) == 1
     assert (tmp_path / "page.html").is_file(), "the others are written all the same"
 
@@ -117,7 +100,7 @@ def test_the_machine_s_form_comes_before_what_may_fill_the_disk(tmp_path: Path, 
     results = Results(directory=tmp_path / "dir")
     trees = {("/s/aaaaaaaaaa-x.drv", "out"): Tree(tmp_path, tmp_path, 2)}
     divergent = DerivationReport(drv_path="/s/aaaaaaaaaa-x.drv", name="x", verdict="divergent")
-    report = results.keep_trees(report_on(divergent), trees, "never")
+    report = results.keep_trees(reports.bare(divergent), trees, "never")
     assert "No space left on device" in report.warnings[0]
 
 

@@ -9,26 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphs import GRAPHS, Graph, out
-from nix_repro.nix.derivation import Derivation, DrvOutput
+from graphs import GRAPHS, Graph, out, plain
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
 from nix_repro.plan.scope import Plan, built_here, make_plan, since
 from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNCHANGED, UNREACHABLE, UPSTREAM
 from nix_repro.report import Scope
-
-
-def drv(
-    name: str,
-    *inputs: str,
-    outputs: Iterable[str] = ("out",),
-    fixed: bool = False,
-    floating: bool = False,
-    impure: bool = False,
-) -> Derivation:
-    """`inputs` are `name` or `name!out,dev`."""
-    wanted = {f"/s/{i.partition('!')[0]}.drv": tuple((i.partition("!")[2] or "out").split(",")) for i in inputs}
-    found = {o: DrvOutput(None if floating or impure else f"/s/{name}-{o}", fixed, floating) for o in outputs}
-    return Derivation(f"/s/{name}.drv", name, "x86_64-linux", "/bin/sh", (), {}, found, wanted, (), impure)
 
 
 @dataclass
@@ -68,7 +54,7 @@ def names(paths: Iterable[str]) -> list[str]:
     return [path.removeprefix("/s/").removesuffix(".drv") for path in paths]
 
 
-CHAIN = (drv("src", fixed=True), drv("gcc"), drv("lib", "gcc", "src"), drv("app", "lib", "gcc"))
+CHAIN = (plain("src", fixed=True), plain("gcc"), plain("lib", "gcc", "src"), plain("app", "lib", "gcc"))
 
 
 def test_installables_are_the_named_ones_only() -> None:
@@ -94,7 +80,11 @@ def test_closure_is_everything_but_what_cannot_diverge() -> None:
 
 def test_own_stops_at_what_an_upstream_cache_has() -> None:
     it = world(
-        drv("bootstrap"), drv("gcc", "bootstrap"), drv("lib", "gcc"), drv("app", "lib", "gcc"), upstream=["/s/gcc-out"]
+        plain("bootstrap"),
+        plain("gcc", "bootstrap"),
+        plain("lib", "gcc"),
+        plain("app", "lib", "gcc"),
+        upstream=["/s/gcc-out"],
     )
     plan = it.plan("own", "app")
     assert names(plan.targets) == ["lib", "app"]
@@ -104,21 +94,21 @@ def test_own_stops_at_what_an_upstream_cache_has() -> None:
 
 def test_own_walks_through_what_is_not_upstream_itself() -> None:
     """A fork of a compiler: its own derivation is ours, what it is built from is not."""
-    it = world(drv("bootstrap"), drv("gcc", "bootstrap"), drv("app", "gcc"), upstream=["/s/bootstrap-out"])
+    it = world(plain("bootstrap"), plain("gcc", "bootstrap"), plain("app", "gcc"), upstream=["/s/bootstrap-out"])
     assert names(it.plan("own", "app").targets) == ["gcc", "app"]
 
 
 def test_only_the_outputs_that_somebody_wants_must_be_upstream() -> None:
-    it = world(drv("lib", outputs=("out", "debug")), drv("app", "lib!out"), upstream=["/s/lib-out"])
+    it = world(plain("lib", outputs=("out", "debug")), plain("app", "lib!out"), upstream=["/s/lib-out"])
     assert names(it.plan("own", "app").targets) == ["app"]
-    it = world(drv("lib", outputs=("out", "debug")), drv("app", "lib!debug"), upstream=["/s/lib-out"])
+    it = world(plain("lib", outputs=("out", "debug")), plain("app", "lib!debug"), upstream=["/s/lib-out"])
     assert names(it.plan("own", "app").targets) == ["lib", "app"]
 
 
 def test_a_named_derivation_is_wanted_with_all_its_outputs() -> None:
-    it = world(drv("lib", outputs=("out", "debug")), upstream=["/s/lib-out"])
+    it = world(plain("lib", outputs=("out", "debug")), upstream=["/s/lib-out"])
     assert names(it.plan("own", "lib").targets) == ["lib"]
-    assert world(drv("lib"), upstream=["/s/lib-out"]).plan("own", "lib").targets == ()
+    assert world(plain("lib"), upstream=["/s/lib-out"]).plan("own", "lib").targets == ()
 
 
 @pytest.mark.parametrize("last_first", [False, True])
@@ -126,10 +116,10 @@ def test_an_output_that_is_wanted_later_is_asked_for_later(last_first: bool) -> 
     """At first only lib!out is wanted, which upstream has; a level further down somebody wants lib!debug, which it has
     not."""
     drvs = [
-        drv("base"),
-        drv("lib", "base", outputs=("out", "debug")),
-        drv("tool", "lib!debug"),
-        drv("app", "lib!out", "tool"),
+        plain("base"),
+        plain("lib", "base", outputs=("out", "debug")),
+        plain("tool", "lib!debug"),
+        plain("app", "lib!out", "tool"),
     ]
     it = world(*drvs, upstream=["/s/lib-out"])
     it.last_first = last_first
@@ -144,7 +134,7 @@ def test_an_output_that_is_wanted_later_is_asked_for_later(last_first: bool) -> 
 
 
 def test_fixed_outputs_are_neither_asked_for_nor_followed() -> None:
-    it = world(drv("curl"), drv("src", "curl", fixed=True), drv("app", "src"))
+    it = world(plain("curl"), plain("src", "curl", fixed=True), plain("app", "src"))
     plan = it.plan("own", "app")
     assert names(plan.targets) == ["app"]
     assert plan.skipped == {"/s/src.drv": FIXED_OUTPUT}
@@ -152,13 +142,13 @@ def test_fixed_outputs_are_neither_asked_for_nor_followed() -> None:
 
 
 def test_what_no_cache_can_be_asked_for_is_our_own() -> None:
-    it = world(drv("gcc"), drv("floating", "gcc", floating=True), upstream=["/s/gcc-out"])
+    it = world(plain("gcc"), plain("floating", "gcc", floating=True), upstream=["/s/gcc-out"])
     assert names(it.plan("own", "floating").targets) == ["floating"]
     assert it.asked == ["/s/gcc-out"]
 
 
 def test_impure_derivations_are_left_out_with_their_reason() -> None:
-    plan = world(drv("now", impure=True), drv("app", "now")).plan("closure", "app")
+    plan = world(plain("now", impure=True), plain("app", "now")).plan("closure", "app")
     assert plan.skipped == {"/s/now.drv": IMPURE}
     assert names(plan.targets) == ["app"]
 
@@ -172,7 +162,7 @@ def test_without_upstream_caches_everything_is_our_own() -> None:
 
 def test_without_upstream_caches_nix_is_asked_once() -> None:
     """Every question starts a process, and a chain has as many levels as derivations."""
-    known = world(drv("top", "middle"), drv("middle", "bottom"), drv("bottom"))
+    known = world(plain("top", "middle"), plain("middle", "bottom"), plain("bottom"))
     questions: list[list[str]] = []
 
     def show(paths: Iterable[str], recursive: bool) -> dict[str, Derivation]:
@@ -218,7 +208,7 @@ def test_attributes_that_name_the_same_derivation() -> None:
 @pytest.mark.size
 @pytest.mark.parametrize("scope", ["own", "closure"])
 def test_five_thousand_levels(scope: Scope) -> None:
-    deep = [drv("d0"), *(drv(f"d{n}", f"d{n - 1}") for n in range(1, 5000))]
+    deep = [plain("d0"), *(plain(f"d{n}", f"d{n - 1}") for n in range(1, 5000))]
     it = world(*deep)
     plan = it.plan(scope, "d4999")
     assert names(plan.targets) == [f"d{n}" for n in range(5000)]

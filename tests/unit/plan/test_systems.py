@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from graphs import plain
 from nix_repro.errors import UsageError
-from nix_repro.nix.derivation import Derivation
 from nix_repro.plan.scope import Plan
 from nix_repro.plan.systems import refuse_other_systems, systems
 
@@ -16,7 +16,7 @@ HERE = {"system": "x86_64-linux", "extra-platforms": ["i686-linux"], "builders":
 
 
 def plan_for(system: str) -> Plan:
-    drv = Derivation("/s/a.drv", "a", system, "/bin/sh", (), {}, {}, {}, ())
+    drv = plain("a", system=system)
     return Plan({"packages.a": drv.drv_path}, {drv.drv_path: drv}, (drv.drv_path,), {})
 
 

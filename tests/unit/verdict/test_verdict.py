@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from nix_repro.nix.derivation import Derivation, DrvOutput
+from graphs import plain
+from nix_repro.nix.derivation import Derivation
 from nix_repro.observations import Attempt, Observations, Seen
 from nix_repro.plan.scope import Plan, make_plan
 from nix_repro.reasons import (
@@ -39,12 +40,6 @@ A, B, C = "/s/a.drv", "/s/b.drv", "/s/c.drv"
 NO = said("no")
 
 
-def drv(path: str, *inputs: str, outputs: tuple[str, ...] = ("out",)) -> Derivation:
-    name = path[3:-4]
-    made = {o: DrvOutput(f"/s/{name}-{o}") for o in outputs}
-    return Derivation(path, name, "s", "b", (), {}, made, dict.fromkeys(inputs, ("out",)), ())
-
-
 def plan_of(*drvs: Derivation) -> Plan:
     graph = {d.drv_path: d for d in drvs}
     return make_plan({"top": drvs[-1].drv_path}, "closure", lambda *_: graph, None)
@@ -73,7 +68,7 @@ def judged(plan: Plan, *attempts: Attempt, unfinished: Reason = NOT_REBUILT) -> 
     return judge_all(plan, seen, unfinished)
 
 
-ONE = plan_of(drv(A))
+ONE = plan_of(plain("a"))
 
 
 @pytest.mark.parametrize(
@@ -138,13 +133,17 @@ def test_a_rebuild_that_shows_nothing_leaves_its_reason(reason: Reason, rounds_b
 
 def test_the_run_was_cancelled() -> None:
     found = judged(
-        plan_of(drv(A), drv(B, A)), attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(B, 1, "y"), unfinished=CANCELLED
+        plan_of(plain("a"), plain("b", "a")),
+        attempt(A, 1, "x"),
+        attempt(A, 2, "x"),
+        attempt(B, 1, "y"),
+        unfinished=CANCELLED,
     )
     assert found[A].verdict == "reproducible"
     assert (found[B].verdict, found[B].reason) == ("unverified", CANCELLED)
 
 
-THREE = plan_of(drv(A, outputs=("out", "dev", "doc")))
+THREE = plan_of(plain("a", outputs=("out", "dev", "doc")))
 
 
 def test_every_output_has_its_own_verdict() -> None:
@@ -188,7 +187,7 @@ def test_an_output_that_was_not_seen_keeps_its_derivation_from_being_reproducibl
 
 def test_intermittent_is_counted_per_output() -> None:
     """In each round another output differs: each of them is the same in one round of two."""
-    two = plan_of(drv(A, outputs=("out", "dev")))
+    two = plan_of(plain("a", outputs=("out", "dev")))
     found = judged(
         two,
         attempt(A, 1, {"out": "1", "dev": "2"}),
@@ -203,7 +202,7 @@ def test_a_hash_seen_twice_from_the_same_source_is_listed_once() -> None:
     assert len(judged(ONE, attempt(A, 1, "x"), same, same)[A].outputs["out"].hashes) == 2
 
 
-CHAIN = plan_of(drv(A), drv(B, A), drv(C, B))
+CHAIN = plan_of(plain("a"), plain("b", "a"), plain("c", "b"))
 WHOLE = [
     attempt(A, 1, "a"),
     attempt(B, 1, "b"),
@@ -281,13 +280,13 @@ def test_who_may_be_a_victim() -> None:
 
 
 def test_a_derivation_beside_a_divergent_one_is_a_root_of_its_own() -> None:
-    beside = plan_of(drv(A), drv(B), drv(C, A, B))
+    beside = plan_of(plain("a"), plain("b"), plain("c", "a", "b"))
     found = judged(beside, *WHOLE, attempt(C, 2, "c", isolated=True))
     assert [found[path].verdict for path in (A, B, C)] == ["divergent", "divergent", "reproducible"]
 
 
 def test_what_was_not_looked_at() -> None:
-    found = not_rebuilt(drv(A, outputs=("out", "dev")), Observations(), FIXED_OUTPUT)
+    found = not_rebuilt(plain("a", outputs=("out", "dev")), Observations(), FIXED_OUTPUT)
     assert (found.verdict, found.reason) == ("unverified", FIXED_OUTPUT)
     assert {o.reason for o in found.outputs.values()} == {FIXED_OUTPUT}
     assert found.outputs["dev"].path == "/s/a-dev"
@@ -296,7 +295,7 @@ def test_what_was_not_looked_at() -> None:
 def test_what_is_not_rebuilt_has_to_be_built_all_the_same() -> None:
     seen = Observations()
     seen.add([attempt(A, 1, None, status="failed")])
-    assert not_rebuilt(drv(A), seen, FIXED_OUTPUT).verdict == "build-failed"
+    assert not_rebuilt(plain("a"), seen, FIXED_OUTPUT).verdict == "build-failed"
 
 
 def test_the_reason_is_never_missing() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import reports
 from nix_repro.output.render import progress as progress_module
 from nix_repro.output.render.phrases import headline, short_hash
 from nix_repro.output.render.progress import Progress
@@ -24,25 +25,6 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.exe\x9b31m[bold red]x[/] \ud800"
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-def report(*derivations: DerivationReport, **changes: object) -> Report:
-    base = Report(
-        tool="nix-repro 1",
-        started="now",
-        system="x86_64-linux",
-        commit=None,
-        nix_version="2.8",
-        environment={},
-        conclusion="fail",
-        exit_code=1,
-        fail_on=("divergence",),
-        scope="own",
-        rebuilder="shadow",
-        rounds=2,
-        derivations=derivations,
-    )
-    return msgspec.structs.replace(base, **changes)
 
 
 def divergent(name: str = "x", **changes: object) -> DerivationReport:
@@ -83,7 +65,7 @@ def test_a_divergence_says_what_where_and_how_to_repeat_it() -> None:
         a="2020",
         b="2021",
     )
-    text = shown(report(divergent(findings=(found,))))
+    text = shown(reports.bare(divergent(findings=(found,))))
     lines = [line.split() for line in text.splitlines()]
     assert ["✗", "The", "one", "derivation", "in", "scope", "diverges"] in lines
     assert ["✗", "x", "divergent", "out", "aaaaaaaa", "bbbbbbbb", "1.2/–"] in lines
@@ -97,13 +79,13 @@ def test_a_divergence_says_what_where_and_how_to_repeat_it() -> None:
 
 def test_what_differs_under_some_condition_only_is_told_although_the_verdict_is_good() -> None:
     found = Finding(output="out", path="bin/x", cause="build-path", confidence="proved", because="b", fix="f")
-    text = shown(report(divergent(verdict="reproducible", findings=(found,)), conclusion="pass"))
+    text = shown(reports.bare(divergent(verdict="reproducible", findings=(found,)), conclusion="pass"))
     assert "\nx is the same, but not under every condition\n  out:bin/x  build-path (proved)\n" in text
 
 
 def test_of_many_findings_the_rest_is_counted() -> None:
     found = Finding(output="out", path="", cause="host", confidence="low", because="b", fix="f")
-    text = shown(report(divergent(findings=(found,) * (FINDINGS + 2))))
+    text = shown(reports.bare(divergent(findings=(found,) * (FINDINGS + 2))))
     assert text.count("  out  host (low)") == FINDINGS
     assert "  and 2 more findings in the report\n" in text
 
@@ -117,7 +99,7 @@ def test_failures_come_first_and_roots_before_victims() -> None:
         divergent("again", verdict="rebuild-failed"),
         divergent("root"),
     ]
-    text = shown(report(*rows))
+    text = shown(reports.bare(*rows))
     table = [line.split()[1] for line in text.splitlines() if line.startswith(("✓", "✗", "?")) and " out " in line]
     assert table == ["root", "broken", "again", "open", "victim", "fine"]
     assert "unverified: timed out" in text
@@ -126,18 +108,18 @@ def test_failures_come_first_and_roots_before_victims() -> None:
 
 def test_the_end_of_a_failed_build_s_log() -> None:
     log = "\n".join(f"line {n}" for n in range(100))
-    text = shown(report(divergent(verdict="build-failed", builds=(Build(round=1, status="failed", log=log),))))
+    text = shown(reports.bare(divergent(verdict="build-failed", builds=(Build(round=1, status="failed", log=log),))))
     assert "line 99" in text
     assert "line 10\n" not in text
     assert "the builder printed nothing" in shown(
-        report(divergent(verdict="build-failed", builds=(Build(round=1, status="failed"),)))
+        reports.bare(divergent(verdict="build-failed", builds=(Build(round=1, status="failed"),)))
     )
 
 
 def test_what_was_left_out_is_said() -> None:
     many = [divergent(f"package-{n:03}") for n in range(ROWS + 7)]
     text = shown(
-        report(*many, skipped=(Skipped(reason="fixed-output", count=12, examples=("/nix/store/abc-src.drv",)),))
+        reports.bare(*many, skipped=(Skipped(reason="fixed-output", count=12, examples=("/nix/store/abc-src.drv",)),))
     )
     assert "and 7 more: 7 divergent" in text
     assert "not rebuilt: 12 fixed-output (abc-src, …)" in text
@@ -145,14 +127,14 @@ def test_what_was_left_out_is_said() -> None:
 
 
 def test_a_log_gets_no_escape_sequences_and_no_broken_lines() -> None:
-    text = shown(report(divergent("a-package-with-a-rather-long-name-" + "x" * 60)))
+    text = shown(reports.bare(divergent("a-package-with-a-rather-long-name-" + "x" * 60)))
     assert "\x1b" not in text
     assert "a-package-with-a-rather-long-name-" + "x" * 60 in text
 
 
 def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    assert "\x1b[1;31m" in shown(report(divergent()), Terminal())
+    assert "\x1b[1;31m" in shown(reports.bare(divergent()), Terminal())
 
 
 @pytest.mark.parametrize("make", [io.StringIO, Terminal])
@@ -173,7 +155,7 @@ def test_hostile_names_are_shown_and_not_obeyed(make: Callable[[], io.StringIO])
     failed = divergent(HOSTILE, verdict="build-failed", builds=(Build(round=1, status="failed", log=HOSTILE),))
     vague = divergent(HOSTILE, verdict="unverified", reason=HOSTILE)
     skipped = (Skipped(reason=HOSTILE, count=1, examples=(HOSTILE,)),)
-    text = shown(report(bad, failed, vague, skipped=skipped), make())
+    text = shown(reports.bare(bad, failed, vague, skipped=skipped), make())
     own = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert "[bold red]x[/]" in own, "markup of a library is text"
     assert not [char for char in own if not char.isprintable() and char != "\n"]
@@ -181,7 +163,7 @@ def test_hostile_names_are_shown_and_not_obeyed(make: Callable[[], io.StringIO])
 
 
 def test_markup_in_a_terminal_does_not_colour() -> None:
-    text = shown(report(divergent("[bold green]all fine[/]")), Terminal())
+    text = shown(reports.bare(divergent("[bold green]all fine[/]")), Terminal())
     assert "[bold green]all fine[/]" in re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
@@ -210,7 +192,7 @@ def test_recorded_reports(name: str) -> None:
     ],
 )
 def test_the_verdict_in_one_line(changes: dict[str, object], line: str) -> None:
-    assert shown(report(divergent(verdict="reproducible"), **changes)).strip().splitlines()[0] == line
+    assert shown(reports.bare(divergent(verdict="reproducible"), **changes)).strip().splitlines()[0] == line
 
 
 def test_a_line_per_phase_where_nobody_watches() -> None:
