@@ -151,7 +151,7 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = {**layer(settings, "input {}"), **options}
     named = values["config"]
-    if named and proposal(environ) is None and not (directory / named).is_file():
+    if named and proposal(environ) is None and not os.path.isfile(directory / named):
         raise UsageError(f"input config: there is no file {named!r}")
     origin = config_from(values["config_from"] or None, "input config-from")
     chosen = choose(directory, Path(named) if named else None, environ, origin, inputs)
@@ -167,7 +167,7 @@ def _directory(environ: Mapping[str, str], named: str) -> Path:
     """Where the flake is. Raises `UsageError` for what is no directory, or a way out of the checkout."""
     workspace = Path(environ.get("GITHUB_WORKSPACE", "."))
     directory = workspace / named
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         raise UsageError(f"input working-directory: there is no directory {named!r} in the checkout")
     below = Path(os.path.abspath(directory)).is_relative_to(os.path.abspath(workspace))
     if below and not directory.resolve().is_relative_to(workspace.resolve()):

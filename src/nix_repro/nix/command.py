@@ -26,7 +26,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 #: Where installers put Nix when a shell has not picked it up yet.
 _PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "/run/current-system/sw/bin")
 #: Nix's store URLs. What starts with a dash would be an option, in Nix's arguments or in those of the ssh it starts.
-_STORE = re.compile(r"(?!-)(?!.*://-)[^\s\0]+")
+_STORE = re.compile(r"(?!-)(?!.*://-)[^\x00-\x1f]+")
 #: Bytes of the zero at the end of an export.
 _END_OF_EXPORT = 8
 

@@ -87,6 +87,9 @@ def _ask(child: str, program: str, report: bytes) -> str:
         asked = subprocess.run(
             argv, input=report, env={}, stdout=pipe, stderr=nowhere, timeout=TIME, check=False, cwd="/"
         )
+    except ValueError:
+        # A zero byte, or half a character.
+        return "is not jq: it is no text"
     except subprocess.TimeoutExpired:
         return f"it ran for more than {TIME:g} s"
     answer = asked.stdout.decode("utf-8", "replace").strip()

@@ -125,3 +125,20 @@ def test_the_flake_s_directory_is_no_way_out(job: dict[str, str], monkeypatch: p
     monkeypatch.setenv("INPUT_WORKING_DIRECTORY", "sub")
     assert action.run(job) == 0
     assert "input working-directory: 'sub' is a link out of the checkout" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, b"\x7fELF\x02\x01\x01" + bytes(60), b"#!/nonexistent\n"])
+def test_a_nix_that_cannot_be_run_is_one_error_and_exit_code_2(
+    job: dict[str, str], tmp_path: Path, capsys: Any, content: bytes | None
+) -> None:
+    job["PATH"] = job["HOME"] = str(tmp_path)
+    if content is not None:
+        (tmp_path / "nix").write_bytes(content)
+        (tmp_path / "nix").chmod(0o755)
+    assert action.run(job) == 0
+    assert "exit-code<<" in outputs(job)
+    assert "\n2\n" in outputs(job)
+    said = capsys.readouterr().out
+    (error,) = [line for line in said.splitlines() if line.startswith("::error")]
+    assert ("Nix was not found" if content is None else "Nix cannot be run") in error
+    assert "Traceback" not in said

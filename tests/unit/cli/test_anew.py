@@ -51,7 +51,8 @@ def look(*args: str, more: dict[str, str]) -> dict[str, object]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("command", ["action", "check", ""])
 def test_nothing_of_the_credentials_is_left_to_be_read(command: str) -> None:
-    found = look(*([command] if command else []), more={**SECRETS, "HARMLESS": "kept"})
+    settings = {"NIX_CONFIG": "access-tokens = github.com=s3cret-8"}
+    found = look(*([command] if command else []), more={**SECRETS, **settings, "HARMLESS": "kept"})
     assert "s3cret" not in str(found["first"])
     assert "s3cret" not in str(found["arguments"])
     assert "kept" in str(found["first"])
@@ -60,6 +61,7 @@ def test_nothing_of_the_credentials_is_left_to_be_read(command: str) -> None:
     assert isinstance(environ, dict)
     held = {name: value for name, value in environ.items() if CREDENTIAL.match(name)}
     assert held == (SECRETS if command == "action" else {})
+    assert environ["NIX_CONFIG"] == settings["NIX_CONFIG"], "Nix is to have it, in whatever command"
     assert "NIX_REPRO_HANDED_OVER" not in environ
 
 

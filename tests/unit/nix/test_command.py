@@ -116,9 +116,7 @@ def test_what_is_no_store_path_starts_nothing(program: Callable[..., Nix], tmp_p
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.parametrize(
-    "url", ["--option", "-x", "", "ssh://-oProxyCommand=x", "ssh-ng://-x/y", "a b", "a\n", "file:///a\0"]
-)
+@pytest.mark.parametrize("url", ["--option", "-x", "", "ssh://-oProxyCommand=x", "ssh-ng://-x/y", "a\n", "file:///a\0"])
 def test_what_is_no_store_starts_nothing(program: Callable[..., Nix], url: str) -> None:
     with pytest.raises(NixError, match="is not the URL of a store"):
         program().with_store(url)

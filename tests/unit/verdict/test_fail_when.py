@@ -80,3 +80,9 @@ def test_what_jq_computes_while_it_reads_is_bounded_too() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000 * (
         1024 if sys.platform == "darwin" else 1
     )
+
+
+@pytest.mark.parametrize("text", ["\0", '. == "\ud800"'])
+def test_what_cannot_be_an_argument_is_not_jq(text: str) -> None:
+    with pytest.raises(UsageError, match="is not jq: it is no text"):
+        policy.check_syntax([Expression(text, "file:1")])

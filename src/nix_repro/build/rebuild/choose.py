@@ -14,7 +14,7 @@ from nix_repro.build.rebuild.replace import Replace
 from nix_repro.build.rebuild.shadow import Shadow, permit
 from nix_repro.build.rebuild.store import Store
 from nix_repro.errors import UsageError
-from nix_repro.nix.command import Nix
+from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.machine import in_ci
 
 HOOK = (
@@ -105,4 +105,7 @@ def choose(
         case "nix-check":
             return NixCheck(nix)
         case url:
-            return Store(nix, url)
+            try:
+                return Store(nix, url)
+            except NixError as error:
+                raise UsageError(f"rebuilder {error}") from None

@@ -268,6 +268,26 @@ def test_every_setting_of_ours_passes_the_helper(tmp_path: Path) -> None:
     assert all(shadow_helper._passable(name, value) for name, value in ours if name != "post-build-hook")
 
 
+ANYTHING: dict[str, Any] = {"store_dir": "/nix/store", "paths": [], "targets": {}, "args": [], "options": []}
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"targets": {f"{path('one')}.drv": ["--option"]}}, "not a store path: '--option'"),
+        ({"targets": {"--option": []}}, "not a store path: '--option'"),
+        ({"args": ["--cores", "1", "--option"]}, "not an argument: '--option'"),
+        ({"args": ["--cores=1"]}, "not an argument: '--cores=1'"),
+        ({"args": ["1\n"]}, "not an argument: '1\\n'"),
+    ],
+)
+def test_the_helper_takes_no_arguments_but_limits(tmp_path: Path, question: dict[str, Any], words: str) -> None:
+    asked = json.dumps({**ANYTHING, "base": str(tmp_path / "base"), **question})
+    ended = subprocess.run([*COMMAND], input=asked, capture_output=True, text=True, check=False, timeout=30)
+    assert (ended.returncode, ended.stderr.strip()) == (1, f"shadow: {words}")
+    assert not (tmp_path / "base").exists()
+
+
 def test_the_helper_hands_on_only_what_nix_needs_to_know(tmp_path: Path) -> None:
     env = {"LD_PRELOAD": "/evil.so", "PATH": "/evil", "HOME": "/h", "NIX_CONFIG": "cores = 2", "NIX_STATE_DIR": "/s"}
     made = shadow_helper._environment({"env": env}, tmp_path)
