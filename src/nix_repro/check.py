@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nix_repro.assemble import assemble, finish
@@ -15,6 +16,7 @@ from nix_repro.errors import Interrupted, UsageError
 from nix_repro.files import private_directory
 from nix_repro.metrics.phases import NOTED, job_phases
 from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.lock import locked
 from nix_repro.nix.processes import Processes
 from nix_repro.observations import Tree
 from nix_repro.plan.installables import add_roots
@@ -27,6 +29,7 @@ from nix_repro.stages.explain import explain_divergences
 from nix_repro.stages.plan import plan_run
 from nix_repro.stages.rebuild import rebuild_targets
 from nix_repro.stages.suite import run_tests
+from nix_repro.text import seconds
 from nix_repro.verdict.fail_when import check_syntax
 
 
@@ -46,12 +49,12 @@ def check(
     check_syntax(config.fail_when)
     noted = [environ.get(name) for name in NOTED]
     began, before = job_phases(noted, time.time())
-    with private_directory() as directory:
+    with ExitStack() as held, private_directory() as directory:
         nix = Nix(processes, environ, config.options)
         run = Run(config, nix, cwd, environ, display, began=began, phases=before, work=directory)
         signum: int | None = None
         try:
-            _work(run)
+            _work(run, held)
         except Interrupted as stop:
             signum = stop.signum
             run.end_early(CANCELLED)
@@ -96,14 +99,17 @@ def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
     return plan, present, where
 
 
-def _work(run: Run) -> None:
+def _work(run: Run, held: ExitStack) -> None:
+    """`held` keeps the locks of the stores until the report is made: what it explains is in them."""
     plan = plan_run(run)
-    add_roots(run.nix, list(plan.installables.values()), run.work / "roots")
     if run.config.rebuilder == "shadow" and os.getuid() != 0:
         run.display.phase("asking sudo for root's rights: it may want your password")
     rebuilder = run.rebuilder = choose(
         run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn
     )
+    held.enter_context(_store_lock(run, alone=rebuilder.alone))
+    # Not before: to another run, what is rooted is in use.
+    add_roots(run.nix, list(plan.installables.values()), run.work / "roots")
     plan = build_targets(run, plan)
     run_tests(run, plan)
     rebuild_targets(run, plan, rebuilder)
@@ -112,6 +118,19 @@ def _work(run: Run) -> None:
     run.judge()
     explain_divergences(run, plan, rebuilder)
     run.nix.processes.check()
+
+
+@contextmanager
+def _store_lock(run: Run, *, alone: bool) -> Iterator[None]:
+    began = time.monotonic()
+
+    def wait() -> None:
+        run.display.phase("waiting: another run of nix-repro is using this store")
+
+    with locked(Path(run.nix.store_dir()), alone=alone, waiting=wait, pause=run.nix.processes.pause):
+        if (waited := time.monotonic() - began) >= 1:
+            run.warn(f"waited {seconds(waited)} for another run of nix-repro on this store")
+        yield
 
 
 def _release_roots(run: Run) -> None:

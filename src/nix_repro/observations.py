@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nix_repro.reasons import Reason
@@ -25,7 +25,9 @@ class Attempt:
     """One attempt at one derivation.
 
     `outputs` are those whose hash is known; `missing` says of every other one why. `because` explains a status that
-    is not a success. `started` is in seconds since the epoch.
+    is not a success. `started` is in seconds since the epoch. `isolated`: it was asked for alone, on the inputs of the
+    build that it is compared with; `same_inputs`: it had these although it was not asked for alone. `against` is that
+    other build where it is not the first one: a rebuild that the store holds, or one at the same place.
     """
 
     drv_path: str
@@ -38,11 +40,26 @@ class Attempt:
     seconds: float | None = None
     log: str | None = None
     isolated: bool = False
+    same_inputs: bool = False
+    against: Attempt | None = None
+
+    def differs(self, output: str, first: Attempt) -> bool:
+        """Whether this output is not what it is compared with."""
+        return self.outputs[output].nar_hash != (self.against or first).outputs[output].nar_hash
+
+    def at(self, paths: Collection[str]) -> list[str]:
+        """The names of the outputs that are at one of the paths."""
+        return [name for name, seen in self.outputs.items() if seen.path in paths]
+
+    def discounted(self, because: Reason) -> Attempt:
+        """The same attempt where something speaks against what it found."""
+        missing = dict.fromkeys([*self.outputs, *self.missing], because)
+        return replace(self, status="not-built", outputs={}, missing=missing, because=because)
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The two sides of a differing output on disk: the build's and the rebuild's."""
+    """The two sides of a differing output on disk: the build's (see `Attempt.against`) and the rebuild's."""
 
     a: Path
     b: Path
@@ -71,7 +88,9 @@ class Observations:
         return next((a for a in self.attempts.get(drv_path, ()) if a.round == 1), None)
 
     def rebuilds(self, drv_path: str, *, isolated: bool) -> list[Attempt]:
-        return [a for a in self.attempts.get(drv_path, ()) if a.round > 1 and a.isolated == isolated]
+        """Those of everything together, or those with the inputs of what they are compared with."""
+        rebuilds = [a for a in self.attempts.get(drv_path, ()) if a.round > 1]
+        return [a for a in rebuilds if (a.isolated or a.same_inputs if isolated else not a.isolated)]
 
     def built(self) -> dict[str, Attempt]:
         """The first builds that succeeded."""

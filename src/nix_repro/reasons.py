@@ -56,6 +56,9 @@ CONTRADICTED = Reason(
 # Why a rebuild says nothing about an output.
 NO_EVENT = Reason("no build was observed")
 INPUT_REBUILT = Reason("an input outside the comparison had to be built again")
+INPUT_CHANGED = Reason("an input is no longer what it was in the first build")
+STORE_CHANGED = Reason("the store no longer holds the first build")
+OTHER_INPUT = Reason("the other store has an input of another content")
 ALREADY_THERE = Reason("already in the other store, and not to be deleted there")
 FIRST_OUTPUT_ONLY = Reason("only first output seen", question=True)
 NOT_KEPT = Reason("differs, but the other side was not kept")

@@ -17,7 +17,7 @@ _NIX_WORDS = """
 config show show-config --json --version eval --no-write-lock-file derivation show-derivation --recursive path-info
 --closure-size --all --check-validity --print-invalid --query --hash --requisites --dump-db --delete --export --import
 --restore --outputs --force-realise --realise --keep-going --keep-failed --check --fallback --indirect --deriver
---referrers-closure store dump-path hash path --sri copy --no-check-sigs --no-recursive --derivation
+--referrers-closure --dump store info ping dump-path hash path --sri copy --no-check-sigs --no-recursive --derivation
 """
 _GIT_WORDS = """
 --no-optional-locks --no-pager rev-parse --show-toplevel --git-dir --abbrev-ref HEAD origin/HEAD origin remote get-url
@@ -40,6 +40,7 @@ _VALUES: dict[str, tuple[Callable[[str], object], ...]] = {
     "--timeout": (_NUMBER.fullmatch,),
     "--store": (_STORE.fullmatch,),
     "--to": (_STORE.fullmatch,),
+    "--from": (_STORE.fullmatch,),
     "--add-root": (_OURS.fullmatch,),
     "--apply": (lambda word: word in (_WHAT, _WHAT_EACH),),
     "--log-format": (lambda word: word == "internal-json",),

@@ -30,6 +30,7 @@ class Kiln:
     directory: Path
     recipes: dict[str, Recipe]
     name: str = "kiln"
+    alone: bool = False
     isolates: bool = True
     elsewhere: bool = False
     varies: frozenset[str] = frozenset(row.name for row in TABLE)

@@ -33,6 +33,7 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
     nix.options = ()
     nix.settings.return_value = {"system": "x86_64-linux"}
     nix.version.return_value = "2.26.3"
+    nix.store_dir.return_value = str(tmp_path / "store")
     mocker.patch.object(checks, "Nix", return_value=nix)
     for stage in ("add_roots", "choose", "run_tests", "explain_divergences"):
         mocker.patch.object(checks, stage)

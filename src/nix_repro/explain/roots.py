@@ -74,9 +74,10 @@ def _context(
     drv = plan.derivations[drv_path]
     first = seen.first(drv_path)
     again = [a for a in seen.attempts[drv_path] if a.round == trees[drv_path][output].round and a is not first]
+    was = again[-1].against or first if again else first
     inputs = [kept for (path, _), kept in seen.trees.items() if path in drv.input_drvs]
     return Context(
-        a=side(first if first and first.status == "built" else None, here),
+        a=side(was if was and was.status == "built" else None, here),
         b=side(again[-1] if again else None, here),
         store_path=first.outputs[output].path if first and output in first.outputs else None,
         inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for kept in inputs),

@@ -14,7 +14,7 @@ from typing import IO, Any
 import msgspec
 
 from nix_repro.errors import UsageError
-from nix_repro.nix import arguments
+from nix_repro.nix import arguments, trust
 from nix_repro.nix import derivation as drv
 from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.nix.hashes import sri
@@ -27,8 +27,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "/run/current-system/sw/bin")
 #: Nix's store URLs. What starts with a dash would be an option, in Nix's arguments or in those of the ssh it starts.
 _STORE = re.compile(r"(?!-)(?!.*://-)[^\x00-\x1f]+")
-#: Bytes of the zero at the end of an export.
-_END_OF_EXPORT = 8
+#: Arguments of a command that only asks: it neither builds nor fetches.
+NO_WORK = ("--max-jobs", "0", "--option", "substitute", "false", "--option", "builders", "")
 
 
 class NixError(Exception):
@@ -85,18 +85,22 @@ class Nix:
         self._environ = {**self.env, "NIX_CONFIG": self._private.reference}
         self._settings: dict[str, Any] | None = None
         self._old_names = False
+        self._trusted: bool | None = None
 
     def with_store(self, url: str) -> Nix:
         """The same Nix on another store. Raises `NixError` for what is no store."""
         if not _STORE.fullmatch(url):
             raise NixError(f"{url!r} is not the URL of a store")
-        return Nix(self.processes, self.env, self.options, url)
+        return self._again(self.env, self.options, url)
 
     def with_options(self, options: Sequence[tuple[str, str]]) -> Nix:
         """The same Nix with further settings, which win over the present ones. Raises `NixError` for settings that
         cannot be passed on."""
+        return self._again(self.env, [*self.options, *options], self.store)
+
+    def _again(self, env: Mapping[str, str], options: Sequence[tuple[str, str]], store: str | None) -> Nix:
         try:
-            return Nix(self.processes, self.env, [*self.options, *options], self.store)
+            return Nix(self.processes, env, options, store)
         except UsageError as error:
             raise NixError(str(error)) from None
 
@@ -196,6 +200,11 @@ class Nix:
                 raise NixError(f"{self.binary} does not answer as Nix does") from None
         return self._settings
 
+    def system_settings(self) -> dict[str, Any]:
+        """Those without what comes from this user: what a daemon goes by that does not trust the user."""
+        env = {name: value for name, value in self.env.items() if name != "NIX_CONFIG"}
+        return self._again(env | {"NIX_USER_CONF_FILES": ""}, (), None).settings()
+
     def version(self) -> str:
         """Nix's version, such as `2.26.3`."""
         return self.run("nix", "--version").rsplit(" ", 1)[-1].strip()
@@ -230,8 +239,14 @@ class Nix:
         """What the store knows of those of the paths that are valid."""
         found: dict[str, drv.PathInfo] = {}
         args = ["--closure-size"] if closure_size else []
-        for batch in self.batches(paths):
-            found |= drv.parse_path_info(self.run("nix", "path-info", "--json", *args, paths=batch))
+        kinds: dict[bool, list[str]] = {}
+        for path in paths:
+            kinds.setdefault(path.endswith(".drv"), []).append(path)
+        for drvs, wanted in kinds.items():
+            # To 2.8, a .drv is what it builds.
+            itself = ["--derivation"] if drvs else []
+            for batch in self.batches(wanted):
+                found |= drv.parse_path_info(self.run("nix", "path-info", "--json", *args, *itself, paths=batch))
         return found
 
     def everything(self) -> dict[str, drv.PathInfo]:
@@ -239,30 +254,20 @@ class Nix:
         return drv.parse_path_info(self.run("nix", "path-info", "--json", "--all"))
 
     def trusted(self) -> bool:
-        """Whether this user may change the settings of the store, import unsigned paths and disable hooks."""
-        import grp
-        import pwd
-
-        if os.getuid() == 0 or os.access(self.store_dir(), os.W_OK):
-            return True
-        trusted = set(self.settings().get("trusted-users", []))
-        if "*" in trusted:
-            return True
-        try:
-            if pwd.getpwuid(os.getuid()).pw_name in trusted:
-                return True
-        except KeyError:
-            pass  # in a container, the user ID may have no name
-        member = {os.getgid(), *os.getgroups()}
-        return any(f"@{group.gr_name}" in trusted for group in grp.getgrall() if group.gr_gid in member)
+        """Whether this user may change the settings of the store, import unsigned paths and disable hooks: as the store
+        says, or before Nix 2.15, where it does not, as our configuration does."""
+        if self._trusted is None:
+            try:
+                said = trust.told(self._either(("store", "info"), ("store", "ping"), "--json"))
+            except NixError:
+                said = None
+            configured = self.settings().get("trusted-users", []) if said is None else []
+            self._trusted = trust.configured(configured, self.store_dir()) if said is None else said
+        return self._trusted
 
     def user_files(self) -> str:
         """The user's own configuration files, as Nix finds them, for `NIX_USER_CONF_FILES`."""
-        if (named := self.env.get("NIX_USER_CONF_FILES")) is not None:
-            return named
-        home = self.env.get("XDG_CONFIG_HOME") or os.path.join(self.env.get("HOME", "/"), ".config")
-        directories = [home, *self.env.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
-        return ":".join(os.path.join(directory, "nix", "nix.conf") for directory in directories)
+        return trust.user_files(self.env)
 
     def invalid(self, paths: Iterable[str]) -> set[str]:
         """Which of the paths are not valid in the store."""
@@ -301,22 +306,16 @@ class Nix:
             wanted.sort(key=lambda path: -order[path])
         self.run("nix-store", "--delete", paths=wanted)
 
-    def export(self, output: IO[bytes], paths: Iterable[str]) -> None:
-        """Write valid paths to a file in the form that `nix-store --import` takes. Raises `NixError`."""
-        wanted = dict.fromkeys(paths)
-        ordered = [path for path in self.requisites(wanted) if path in wanted]
-        for number, batch in enumerate(self.batches(ordered)):
-            if number > 0:
-                # Each command ends what it writes; the import takes it as a whole.
-                output.seek(-_END_OF_EXPORT, os.SEEK_END)
-                output.truncate()
-            self.run_to(output, "nix-store", "--export", paths=batch)
+    def outputs(self, drv_path: str, names: Iterable[str]) -> str:
+        """How outputs of a derivation are named to `nix` (`nix-store` takes `DRV!OUTPUT` always). Before 2.13 it takes
+        all of them, by the .drv alone."""
+        major, minor = (int(part) for part in re.findall(r"\d+", self.version())[:2])
+        return f"{drv_path}^{','.join(sorted(names))}" if (major, minor) >= (2, 13) else drv_path
 
     def floating_outputs(self, drv_path: str) -> list[str]:
         """The output paths of a content-addressed derivation that was built. Nothing is built or fetched to find out:
         raises `NixError` if the derivation was not built."""
-        no_work = ["--max-jobs", "0", "--option", "substitute", "false", "--option", "builders", ""]
-        return self.run("nix-store", "--query", "--outputs", "--force-realise", *no_work, paths=[drv_path]).split()
+        return self.run("nix-store", "--query", "--outputs", "--force-realise", *NO_WORK, paths=[drv_path]).split()
 
 
 def _error(said: bytes, otherwise: str) -> NixError:

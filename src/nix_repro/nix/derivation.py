@@ -47,6 +47,12 @@ class Derivation(msgspec.Struct, frozen=True):
         return any(output.floating for output in self.outputs.values())
 
     @property
+    def found_later(self) -> bool:
+        """Whether only the store says where its outputs are, once they were built: it is content-addressed, or built
+        from what is."""
+        return not self.impure and any(output.path is None for output in self.outputs.values())
+
+    @property
     def never_fetched(self) -> bool:
         """Whether Nix is told not to look for it in caches."""
         return self.env.get("allowSubstitutes", "1") in ("", "0", "false")
@@ -110,7 +116,8 @@ _PATHS_DICT = "[to_entries[] | select(.value != null) | .value + {path: .key}]"
 _PATHS_NESTED = r"""
 [.storeDir as $dir | .info | to_entries[] | select(.value != null)
  | .value + {path: "\($dir)/\(.key)", deriver: (.value.deriver | if . then "\($dir)/\(.)" else null end),
-             references: (.value.references | map("\($dir)/\(.)"))}]
+             references: (.value.references | map("\($dir)/\(.)")),
+             ca: (.value.ca | if type == "string" then . else null end)}]
 """
 
 
@@ -129,13 +136,17 @@ def parse_derivations(text: str, store_dir: str) -> dict[str, Derivation]:
 
 
 class PathInfo(msgspec.Struct, frozen=True, rename="camel"):
-    """What the store knows of a valid path. `nar_size` and `closure_size` in bytes; the latter only when asked for."""
+    """What the store knows of a valid path. `nar_size` and `closure_size` in bytes; the latter only when asked for.
+    `ca` says how its name follows from its content, where it does."""
 
     path: str
     nar_size: int = 0
     closure_size: int | None = None
     deriver: str | None = None
     references: tuple[str, ...] = ()
+    nar_hash: str = ""
+    signatures: tuple[str, ...] = ()
+    ca: str | None = None
 
 
 def parse_path_info(text: str) -> dict[str, PathInfo]:

@@ -19,7 +19,7 @@ NAME = r"[A-Za-z0-9+._?=-]+"
 
 _BASE_NAME = re.compile(rf"({DIGEST})-(.+)", re.DOTALL)
 _DERIVATION = re.compile(rf"/[^\s\0]*/{DIGEST}-{NAME}\.drv")
-_OPERAND = re.compile(rf"{DIGEST}-{NAME}(?:\.drv!{NAME}(?:,{NAME})*)?")
+_OPERAND = re.compile(rf"{DIGEST}-{NAME}(?:\.drv[!^]{NAME}(?:,{NAME})*)?")
 
 
 class StorePath(NamedTuple):
@@ -48,8 +48,8 @@ def is_derivation(text: str, store: str | None = None) -> bool:
 
 
 def is_operand(text: str, store: str) -> bool:
-    """Whether this is a path directly in the directory `store`, or `DRV!OUTPUT,OUTPUT` of a .drv there, and nothing
-    else: what Nix's commands are about."""
+    """Whether this is a path directly in the directory `store`, or `DRV!OUTPUT,OUTPUT` of a .drv there (with `^` for
+    `nix` itself), and nothing else: what Nix's commands are about."""
     directory, _, base = text.rpartition("/")
     return directory == store and _OPERAND.fullmatch(base) is not None
 

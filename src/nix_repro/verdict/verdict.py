@@ -91,18 +91,20 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
     intermittent = False
     for name in drv.outputs:
         was = first.outputs[name]
-        again = [attempt.outputs[name] for attempt in rebuilds if name in attempt.outputs]
-        different = [one for one in again if one.nar_hash != was.nar_hash]
-        intermittent = intermittent or 0 < len(different) < len(again)
-        verdict, reason = _output_verdict(name, rebuilds, different, unfinished)
-        outputs[name] = JudgedOutput(was.path, verdict, reason, _unique(_hash(one) for one in (was, *again)))
+        again = [attempt for attempt in rebuilds if name in attempt.outputs]
+        different = sum(attempt.differs(name, first) for attempt in again)
+        intermittent = intermittent or 0 < different < len(again)
+        verdict, reason = _output_verdict(name, rebuilds, unfinished, different=different > 0)
+        builds = [build for attempt in again for build in (attempt.against, attempt) if build is not None]
+        seen = [build.outputs[name] for build in builds if name in build.outputs]
+        outputs[name] = JudgedOutput(was.path, verdict, reason, _unique(_hash(one) for one in (was, *seen)))
     worst = min((o.verdict for o in outputs.values()), key=SEVERITY.index)
     reason = next((o.reason for o in outputs.values() if o.verdict == worst), None)
     return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason)
 
 
 def _output_verdict(
-    name: str, rebuilds: Sequence[Attempt], different: Sequence[Seen], unfinished: Reason
+    name: str, rebuilds: Sequence[Attempt], unfinished: Reason, *, different: bool
 ) -> tuple[Verdict, Reason | None]:
     if different:
         return "divergent", None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +106,7 @@ def test_what_is_no_store_path_starts_nothing(program: Callable[..., Nix], tmp_p
         lambda: nix.requisites([path]),
         lambda: nix.dump_db([path]),
         lambda: nix.delete([path]),
-        lambda: nix.export(io.BytesIO(), [path]),
+        lambda: nix.run_to(io.BytesIO(), "nix-store", "--dump", paths=[path]),
         lambda: nix.floating_outputs(path),
     ]
     for ask in asking:
@@ -156,12 +155,57 @@ def test_many_paths_are_deleted_from_the_top_downwards(program: Callable[..., Ni
     assert [path for command in commands for path in command] == paths[::-1]
 
 
-def test_an_export_in_several_commands_is_one(program: Callable[..., Nix]) -> None:
-    paths = [store_path(number) for number in range(50_000)]
-    with tempfile.TemporaryFile() as file:
-        program(STORE).export(file, paths)
-        file.seek(0)
-        assert file.read() == "".join(f"{path}\n" for path in paths).encode() + bytes(8)
+def test_a_derivation_is_asked_for_as_itself(program: Callable[..., Nix], tmp_path: Path) -> None:
+    """To 2.8, a .drv is what it builds."""
+    log = tmp_path / "log"
+    text = f'#!/bin/sh\necho "$*" >> {log}\necho "[]"\n'
+    program(text).path_info([store_path(1), store_path(2, "x.drv"), store_path(3)])
+    outputs, drvs = log.read_text().splitlines()
+    assert outputs == f"path-info --json -- {store_path(1)} {store_path(3)}"
+    assert drvs == f"path-info --json --derivation -- {store_path(2, 'x.drv')}"
+
+
+@pytest.mark.parametrize(
+    ("version", "named"),
+    [("nix (Nix) 2.8.0", ""), ("nix (Nix) 2.13.1", "^doc,out"), ("nix (Lix, like Nix) 2.92.0", "^doc,out")],
+)
+def test_an_old_nix_takes_all_outputs_of_a_derivation(program: Callable[..., Nix], version: str, named: str) -> None:
+    drv = store_path(1, "x.drv")
+    assert program(f"#!/bin/sh\necho '{version}'\n").outputs(drv, ["out", "doc"]) == f"{drv}{named}"
+
+
+TRUST = """#!/bin/sh
+case "$*" in
+  "store info --json") INFO;;
+  *config*) echo '{"trusted-users": {"value": ["root", "*"]}}';;
+  *) echo "error: unrecognised flag '--json'" >&2; exit 1;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("info", "trusted"),
+    [
+        ("""echo '{"trusted": 0}'""", False),
+        ("""echo '{"trusted": true}'""", True),
+        ("""echo "error: 'info' is not a recognised command" >&2; exit 1""", True),
+    ],
+)
+def test_the_store_itself_says_whom_it_trusts_if_it_can(program: Callable[..., Nix], info: str, trusted: bool) -> None:
+    """Our configuration need not be the daemon's."""
+    assert program(TRUST.replace("INFO", info)).trusted() is trusted
+
+
+def test_what_a_daemon_ignores_is_not_among_its_settings(program: Callable[..., Nix]) -> None:
+    text = """#!/bin/sh
+    value=$(cat "${NIX_CONFIG#include }" | grep '^sandbox' | tail -1)
+    echo '{"sandbox": {"value": "'"$value$NIX_USER_CONF_FILES"'"}}'
+    """
+    nix = program(text, NIX_CONFIG="sandbox = relaxed", NIX_USER_CONF_FILES="/h/nix.conf").with_options(
+        [("sandbox", "false")]
+    )
+    assert nix.settings() == {"sandbox": "sandbox = false/h/nix.conf"}
+    assert nix.system_settings() == {"sandbox": ""}
 
 
 BROKEN: dict[str, Callable[[Path], object]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -310,3 +311,37 @@ def test_the_reason_is_never_missing() -> None:
         assert found.verdict == "unverified"
         assert found.reason
         assert all(o.reason for o in found.outputs.values())
+
+
+def test_a_rebuild_is_compared_with_what_stood_on_the_same_inputs() -> None:
+    """A first build that cannot be put back: its inputs are no longer there, those of the second round are."""
+    victims = plan_of(plain("a"), plain("b", "a"), plain("c", "a"))
+    held = {path: attempt(path, 2, path[3]) for path in (A, B, C)}
+    alone = (
+        replace(attempt(B, 2, "b", isolated=True), against=held[B]),
+        replace(attempt(C, 2, "other", isolated=True), against=held[C]),
+    )
+    found = judged(victims, *(attempt(path, 1, "1") for path in (A, B, C)), *held.values(), *alone)
+    assert {path: (verdict.verdict, verdict.marks) for path, verdict in found.items()} == {
+        A: ("divergent", ()),
+        B: ("reproducible", ("propagated",)),
+        C: ("divergent", ()),
+    }
+    assert [h.nar_hash for h in found[C].outputs["out"].hashes] == ["sha256-1", "sha256-c", "sha256-other"]
+
+
+def test_a_rebuild_on_the_same_inputs_need_not_be_asked_for_again() -> None:
+    """`nix --check` takes the registered inputs always: what differs differs by itself."""
+    victims = plan_of(plain("a"), plain("b", "a"))
+    rebuilds = [replace(attempt(path, 2, "2"), same_inputs=True) for path in (A, B)]
+    found = judged(victims, attempt(A, 1, "1"), attempt(B, 1, "1"), *rebuilds)
+    assert {path: (verdict.verdict, verdict.marks) for path, verdict in found.items()} == {
+        A: ("divergent", ()),
+        B: ("divergent", ()),
+    }
+
+
+def test_what_speaks_against_an_attempt_leaves_nothing_of_it() -> None:
+    found = attempt(A, 2, {"out": "1"}, missing={"doc": FIRST_OUTPUT_ONLY}).discounted(INPUT_REBUILT)
+    assert (found.status, found.outputs, found.because) == ("not-built", {}, INPUT_REBUILT)
+    assert found.missing == {"out": INPUT_REBUILT, "doc": INPUT_REBUILT}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from nix_repro.build.outcome import rooted, why_not
-from nix_repro.build.rebuild.inputs import on_rebuilt_inputs
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import INPUT_REBUILT, NO_EVENT, Reason
@@ -28,17 +27,23 @@ def attempts_of(
 ) -> list[Attempt]:
     """What a rebuild of the request's targets came to. `paths` are their outputs by .drv path and output name, `hashes`
     the narHashes of those that are there, `reasons` what speaks against single derivations' rebuilds."""
-    origin = f"round {request.round}, {place}" + (", the first build's inputs" if request.isolated else "")
-    against = {**dict.fromkeys(on_rebuilt_inputs(request, recorder), INPUT_REBUILT), **reasons}
+    speaks_against = {**dict.fromkeys(on_rebuilt_inputs(request, recorder), INPUT_REBUILT), **reasons}
     attempts = []
     for drv in request.targets:
-        attempt = _attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, origin, cancelled=cancelled)
-        if (reason := against.get(drv.drv_path)) is not None:
-            attempt = replace(
-                attempt, status="not-built", outputs={}, missing=dict.fromkeys(drv.outputs, reason), because=reason
-            )
-        attempts.append(attempt)
+        attempt = _attempt_of(drv, request, paths[drv.drv_path], hashes, recorder, place, cancelled=cancelled)
+        reason = speaks_against.get(drv.drv_path)
+        attempts.append(attempt if reason is None else attempt.discounted(reason))
     return rooted(attempts, {drv.drv_path: drv for drv in request.targets}, recorder)
+
+
+def on_rebuilt_inputs(request: Request, recorder: Recorder) -> set[str]:
+    """The targets above a derivation that was built although it is not a target: its outputs are not the first build's.
+
+    Nix does so for content-addressed inputs whose place in the store it does not know.
+    """
+    targets = {drv.drv_path: drv for drv in request.targets}
+    foreign = {activity.name for activity in recorder.builds} - targets.keys()
+    return above(targets, foreign) if foreign else set()
 
 
 def _attempt_of(
@@ -47,17 +52,28 @@ def _attempt_of(
     paths: Mapping[str, str],
     hashes: Mapping[str, str],
     recorder: Recorder,
-    origin: str,
+    place: str,
     *,
     cancelled: bool,
 ) -> Attempt:
     """One derivation's rebuild: its hashes when a build was seen, otherwise why there are none."""
+    against = request.against(drv.drv_path)
+    origin = f"round {request.round}, {place}"
+    if request.isolated:
+        origin += f", the same inputs as in round {against.round}" if against else ", the first build's inputs"
     activity = recorder.build_of(drv.drv_path)
     seen = {name: Seen(path, hashes[path], "rebuilt", origin) for name, path in paths.items() if path in hashes}
     started, seconds = (activity.started, activity.seconds) if activity else (None, None)
     if activity is not None and len(seen) == len(drv.outputs):
         return Attempt(
-            drv.drv_path, request.round, "built", seen, started=started, seconds=seconds, isolated=request.isolated
+            drv.drv_path,
+            request.round,
+            "built",
+            seen,
+            started=started,
+            seconds=seconds,
+            isolated=request.isolated,
+            against=against,
         )
     status: Status
     status, because = ("not-built", NO_EVENT) if seen else why_not(drv, recorder, cancelled=cancelled)
@@ -101,7 +117,7 @@ def refused_answer(rebuilder: Rebuilder, request: Request) -> Answer | None:
 
 
 def differing(request: Request, attempts: Iterable[Attempt]) -> Iterator[tuple[tuple[str, str], Seen, Seen]]:
-    """The outputs whose content is not the first build's: (.drv path, output name), the first build's, the
+    """The outputs whose content is not that of the build to compare with: (.drv path, output name), that build's, the
     rebuild's."""
     for attempt in attempts:
         first = request.first[attempt.drv_path].outputs

@@ -106,6 +106,6 @@ def choose(
             return NixCheck(nix)
         case url:
             try:
-                return Store(nix, url)
+                return Store(nix, url, warn)
             except NixError as error:
                 raise UsageError(f"rebuilder {error}") from None

@@ -6,11 +6,12 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
 from nix_repro.build.rebuild.protocol import Answer
-from nix_repro.files import Descent
+from nix_repro.files import Descent, remove_tree
 from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Tree
 
@@ -22,10 +23,21 @@ def copy_tree(source: str | PathLike[str], to: Path) -> None:
     """Copy a file, link or directory with its links and executable bits, writable for us so that it can be removed.
 
     However deep it is, and although the copy's path may be longer than a system call takes. Names are bytes to the
-    system, whatever encoding they are in. Raises `OSError` for what cannot be copied, and for what no store path holds.
+    system, whatever encoding they are in. Raises `OSError` for what cannot be copied, and for what no store path holds;
+    then nothing is left of the copy, which would fill the disk for nothing.
     """
-    source = Path(source)
     to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _copy_tree(Path(source), to)
+    except FileExistsError:
+        raise
+    except OSError:
+        with suppress(OSError):
+            remove_tree(to)
+        raise
+
+
+def _copy_tree(source: Path, to: Path) -> None:
     if not stat.S_ISDIR(os.lstat(source).st_mode):
         with Descent(source.parent) as here, Descent(to.parent) as there:
             _copy(source.name, here.fd, to.name, there.fd)
@@ -78,13 +90,12 @@ def whole_trees(
     answer: Answer, first: Mapping[str, Attempt]
 ) -> tuple[dict[tuple[str, str], Tree], list[tuple[str, str]]]:
     """An answer's trees by .drv path and output name, and the keys of those that are not what was observed: a full disk
-    leaves half a copy, which must not be taken for the rebuild. The first build's side is looked at where it is one
-    too."""
+    leaves half a copy, which must not be taken for the rebuild. The other side is looked at where it is one too."""
     whole: dict[tuple[str, str], Tree] = {}
     broken: list[tuple[str, str]] = []
     again = {attempt.drv_path: attempt for attempt in answer.attempts}
     for (drv_path, output), tree in answer.trees.items():
-        was, now = first[drv_path].outputs[output], again[drv_path].outputs[output]
+        was, now = (again[drv_path].against or first[drv_path]).outputs[output], again[drv_path].outputs[output]
         copies = [(tree.b, now)] if str(tree.a) == was.path else [(tree.a, was), (tree.b, now)]
         ok = all(_hash(path) == seen.nar_hash for path, seen in copies)
         if ok:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from nix_repro.build.rebuild.attempts import not_built
 from nix_repro.build.rebuild.protocol import Answer, Request
 from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Tree
+from nix_repro.reasons import INPUT_CHANGED
 
 #: Outputs of one derivation in one word: Linux takes none of more than 128 KiB, and a name may have 211 characters.
 _OUTPUTS = 500
@@ -73,24 +75,61 @@ def parted(
     return [drv for drv in group if drv not in later], later
 
 
-def on_rebuilt_inputs(request: Request, recorder: Recorder) -> set[str]:
-    """The targets above a derivation that was built although it is not a target: its outputs are not the first build's.
+def on_other_inputs(
+    nix: Nix, request: Request, closure: Iterable[str], together: Iterable[Derivation] = ()
+) -> set[str]:
+    """The targets that would not stand on what the builds to compare with have made, because the store holds something
+    else in its place: another run was here, or what was replaced could not be put back. `closure` are the valid paths
+    that the targets are built from, and `together` is built again with them."""
+    again = {drv.drv_path for drv in together}
+    made = {
+        seen.path: seen.nar_hash
+        for drv_path, build in request.first.items()
+        if drv_path not in again
+        for seen in build.outputs.values()
+    }
+    now = nix.valid_hashes(path for path in dict.fromkeys(closure) if path in made)
+    other = {path for path, nar_hash in now.items() if nar_hash != made[path]}
+    direct = {
+        drv.drv_path for drv in request.targets if any(now.get(p) != made[p] for p in _wanted(drv, request, made))
+    }
+    return direct | built_from(nix, request.targets, other)
 
-    Nix does so for content-addressed inputs, whose place in the store a fresh database does not know.
-    """
-    targets = {drv.drv_path: drv for drv in request.targets}
-    foreign = {activity.name for activity in recorder.builds} - targets.keys()
-    return above(targets, foreign) if foreign else set()
+
+def _wanted(drv: Derivation, request: Request, made: Collection[str]) -> Iterator[str]:
+    """Where the inputs are that the derivation takes from what is compared, as far as that is not built again."""
+    for input_drv, outputs in drv.input_drvs.items():
+        if (build := request.first.get(input_drv)) is not None:
+            yield from (build.outputs[o].path for o in outputs if o in build.outputs and build.outputs[o].path in made)
+
+
+def built_from(nix: Nix, targets: Sequence[Derivation], paths: Collection[str]) -> set[str]:
+    """The targets whose inputs hold one of the paths, and those that are built from such a target."""
+    if not paths:
+        return set()
+    found = set()
+    for drv in targets:
+        inputs = realise_inputs(nix, [drv], Recorder())
+        if not {*nix.requisites(inputs)}.isdisjoint(paths):
+            found.add(drv.drv_path)
+    return found | above({drv.drv_path: drv for drv in targets}, found)
 
 
 def by_groups(
     nix: Nix, request: Request, recorder: Recorder, rebuild: Callable[[Request, list[str]], Answer]
 ) -> Answer:
-    """Rebuild the request group by group (see `batches`) and put the answers together."""
+    """Rebuild the request group by group (see `batches`) and put the answers together. What would not stand on the
+    inputs that it needs is not even tried."""
     attempts: list[Attempt] = []
     trees: dict[tuple[str, str], Tree] = {}
     for group, closure in batches(nix, request.targets, request.first, Recorder(watcher=recorder.watcher)):
-        answer = rebuild(replace(request, targets=tuple(group)), closure)
-        attempts += answer.attempts
-        trees |= answer.trees
+        part = replace(request, targets=tuple(group))
+        spoilt = on_other_inputs(nix, part, closure, group)
+        attempts += not_built(
+            [drv for drv in group if drv.drv_path in spoilt], request.round, INPUT_CHANGED, isolated=request.isolated
+        )
+        if good := tuple(drv for drv in group if drv.drv_path not in spoilt):
+            answer = rebuild(replace(part, targets=good), closure)
+            attempts += answer.attempts
+            trees |= answer.trees
     return Answer(tuple(attempts), trees)

@@ -13,22 +13,24 @@ from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Tree
 
-#: Options for every rebuild: nothing may be fetched or published, nothing may silently leave the sandbox.
+#: Options for every rebuild: nothing may be fetched or published.
 ISOLATION: tuple[tuple[str, str], ...] = (
     ("substitute", "false"),
     ("post-build-hook", ""),
     ("builders", ""),
-    ("sandbox-fallback", "false"),
     ("min-free", "0"),
 )
+
+#: Options where the first build may have had a sandbox that is not to be had here: it may not be left silently.
+STRICT: tuple[tuple[str, str], ...] = (("sandbox-fallback", "false"),)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Build these again, under a condition. `first` are the first builds of everything, `keep` is a directory for trees
-    that differ.
+    """Build these again, under a condition. `first` are the builds to compare with, of everything: the first ones, or
+    later ones that have taken their place in the store. `keep` is a directory for trees that differ.
 
-    Inputs that are not targets themselves are taken as the first build left them: that is what makes a request for a
+    Inputs that are not targets themselves are taken as these builds left them: that is what makes a request for a
     single derivation an isolated one.
     """
 
@@ -40,8 +42,13 @@ class Request:
     isolated: bool = False
     condition: Condition = TIME
 
+    def against(self, drv_path: str) -> Attempt | None:
+        """What a rebuild is compared with where that is not the first build."""
+        first = self.first[drv_path]
+        return first if first.round > 1 else None
+
     def made(self) -> dict[str, str]:
-        """What the first builds made: narHash by store path."""
+        """What these builds made: narHash by store path."""
         return {seen.path: seen.nar_hash for attempt in self.first.values() for seen in attempt.outputs.values()}
 
     def made_by(self, drv: Derivation) -> dict[str, str]:
@@ -60,11 +67,13 @@ class Answer:
 class Rebuilder(Protocol):
     """An independent repetition of builds.
 
+    `alone`: no other run may use the store at the same time, because for a while it is not as the first build left it.
     `isolates`: a repetition with the first build's inputs can be had. `elsewhere`: it builds in another store, which
     may be on a machine for other systems. `varies`: the names of the conditions that it can rebuild under.
     """
 
     name: str
+    alone: bool
     isolates: bool
     elsewhere: bool
     varies: frozenset[str]

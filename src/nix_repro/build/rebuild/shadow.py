@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import msgspec
 
 from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
 from nix_repro.build.rebuild.inputs import by_groups
-from nix_repro.build.rebuild.protocol import ISOLATION, Answer, Request
+from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Answer, Request
+from nix_repro.build.rebuild.realisations import found_inputs, said_in
 from nix_repro.build.variations import TABLE, Condition
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
@@ -25,6 +27,9 @@ from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.private_settings import written
 from nix_repro.nix.processes import CannotStart
 from nix_repro.observations import Tree
+
+#: The settings that a daemon takes from whoever is not trusted; the others it ignores, and so the rebuild must.
+ANYBODYS = frozenset({"cores", "max-jobs", "max-silent-time", "timeout"})
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -42,6 +47,7 @@ class Shadow:
     `permit` does."""
 
     name = "shadow"
+    alone = False
     isolates = True
     elsewhere = False
     varies = frozenset(condition.name for condition in TABLE)
@@ -49,6 +55,7 @@ class Shadow:
     def __init__(self, nix: Nix, *, sudo: bool = False) -> None:
         self._nix = nix
         self._sudo = sudo
+        self._numbers = count(1)
 
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
         if (refused := refused_answer(self, request)) is not None:
@@ -58,7 +65,13 @@ class Shadow:
     def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
         nix = self._nix
         keep_directory(request).mkdir(parents=True, exist_ok=True)
-        line = json.dumps(self._question(request, closure)).encode() + b"\n"
+        inputs = found_inputs(nix, request.targets)
+        told = said_in(nix, inputs, request.keep / f"realisations-{next(self._numbers)}")
+        question = self._question(request, closure) | {
+            "realised": [f"{drv_path}!{','.join(outputs)}" for drv_path, outputs in inputs.items()],
+            "realisations": told.url if told else "",
+        }
+        line = json.dumps(question).encode() + b"\n"
         if self._sudo and (refused := permit(nix.env, sudo=True)) is not None:
             raise NixError(f"shadow: {refused}")
         last: deque[str] = deque(maxlen=1)
@@ -80,6 +93,16 @@ class Shadow:
         recorder.correct_ends(request.targets, said.touched)
         return answer(request, said, recorder, cancelled=nix.processes.stopped())
 
+    def _options(self, condition: Condition) -> list[tuple[str, str]]:
+        nix = self._nix
+        given = [(name, value) for name, value in nix.options if nix.trusted() or name in ANYBODYS]
+        # Root that builds without a daemon has no other sandbox than the helper.
+        strict = STRICT if self._sudo or not without_daemon(nix) else ()
+        try:
+            return written([*given, *ISOLATION, *strict, ("substituters", ""), *condition.options])
+        except UsageError as error:
+            raise NixError(str(error)) from None
+
     def _question(self, request: Request, closure: list[str]) -> dict[str, Any]:
         """What the helper reads: all that it needs to build the targets again on these inputs."""
         nix, condition = self._nix, request.condition
@@ -90,9 +113,8 @@ class Shadow:
             "store_dir": nix.store_dir(),
             "state_dir": nix.env.get("NIX_STATE_DIR", str(beside / "nix")),
             "base": str(beside / "nix-repro"),
-            # What the first build went by: the helper runs with root's home.
-            "env": nix.env | ({"NIX_USER_CONF_FILES": nix.user_files()} if nix.trusted() else {}),
-            "options": _options(nix, condition),
+            "env": environment(nix),
+            "options": self._options(condition),
             "args": [*request.limits.args(), *condition.args],
             "under": condition.under,
             "memory_build_dir": condition.memory_build_dir,
@@ -105,11 +127,19 @@ class Shadow:
         }
 
 
-def _options(nix: Nix, condition: Condition) -> list[tuple[str, str]]:
-    try:
-        return written([*nix.options, *ISOLATION, ("substituters", ""), *condition.options])
-    except UsageError as error:
-        raise NixError(str(error)) from None
+def without_daemon(nix: Nix) -> bool:
+    """Whether root's Nix builds by itself."""
+    chosen = {nix.env.get("NIX_REMOTE") or "auto", nix.settings().get("store") or "auto"}
+    return chosen <= {"auto", "local"}
+
+
+def environment(nix: Nix) -> dict[str, str]:
+    """What the first build went by: the helper runs with root's home and as nobody's daemon."""
+    if nix.trusted():
+        return nix.env | {"NIX_USER_CONF_FILES": nix.user_files()}
+    return {name: value for name, value in nix.env.items() if name not in ("NIX_CONFIG", "NIX_CONF_DIR")} | {
+        "NIX_USER_CONF_FILES": ""
+    }
 
 
 def known_outputs(drv: Derivation) -> list[str]:

@@ -1,8 +1,8 @@
 """The part of the shadow rebuilder that needs root: a second, empty view of the store in which Nix builds again.
 
-The standard library and one list of ours, run with `python3 -I`, directly by root or through sudo. It reads one line of
-JSON from standard input, hands Nix's log through on standard error, prints one line of JSON, and stops what it started
-as soon as its standard input closes: that is how a caller without root's rights cancels it, also by dying.
+The standard library and two modules of ours, run with `python3 -I`, directly by root or through sudo. It reads one line
+of JSON from standard input, hands Nix's log through on standard error, prints one line of JSON, and stops what it
+started as soon as its standard input closes: that is how a caller without root's rights cancels it, also by dying.
 
 Inside a mount namespace of its own, an empty directory in which every input is bound (directories) or linked (files)
 takes the store's place, and Nix works on it with a database of its own. Bind mounts, not an overlay: an overlay over a
@@ -11,16 +11,12 @@ store that somebody writes to breaks (measured in 9 of 12 runs), bind mounts do 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
 import re
-import runpy
 import select
-import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -28,24 +24,22 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Flags of unshare(2) and mount(2).
-_CLONE_NEWNS = 0x20000
-_MS_RDONLY = 1
-_MS_REMOUNT = 32
-_MS_BIND = 4096
-_MS_REC = 16384
-_MS_PRIVATE = 1 << 18
+# Run by its path and isolated, it finds nothing of the package by itself. Root leaves no files there.
+sys.dont_write_bytecode = True
+sys.path.append(str(Path(__file__).parents[3]))
+
+from nix_repro.build.rebuild import shadow_mounts as mounts  # noqa: E402  # found by the line above
+from nix_repro.nix.options import passable  # noqa: E402  # and this
+
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
+_OUTPUTS = re.compile(r"[0-9a-zA-Z+._?=,-]+")
 #: The arguments for a rebuild: limits, and what they are.
 _ARGUMENT = re.compile(r"--(max-jobs|cores|timeout)|auto|[0-9]{1,9}")
-#: Whether a setting runs no program and names none: what is asked of everybody is asked of who calls us too.
-_passable: Callable[[str, str], bool] = runpy.run_path(f"{Path(__file__).parents[2]}/nix/options.py")["passable"]
 #: Bytes of a command line and its environment, as far as the system takes that many; and of these without the paths.
 _MOST = 2 << 20
 _REST = 64 << 10
 #: What a command may be run under, by name: the caller chooses, it does not say how.
 _UNDER = {"one-cpu": ["taskset", "--cpu-list", "0"], "other-kernel": ["setarch", "--uname-2.6"]}
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> int:
@@ -53,14 +47,19 @@ def main() -> int:
         return _probe()
     request = json.loads(sys.stdin.buffer.readline())
     store = Path(request["store_dir"])
-    for path in [*request["paths"], *request["targets"], *(p for known in request["targets"].values() for p in known)]:
+    known = [path for paths in request["targets"].values() for path in paths]
+    realised = [operand.partition("!") for operand in request.get("realised", ())]
+    for path in [*request["paths"], *request["targets"], *known, *(drv_path for drv_path, _, _ in realised)]:
         if os.path.dirname(path) != str(store) or not _PATH_NAME.fullmatch(os.path.basename(path)):
             raise SystemExit(f"shadow: not a store path: {path!r}")
+    for _, _, outputs in realised:
+        if not _OUTPUTS.fullmatch(outputs):
+            raise SystemExit(f"shadow: not names of outputs: {outputs!r}")
     for word in request["args"]:
         if not _ARGUMENT.fullmatch(word):
             raise SystemExit(f"shadow: not an argument: {word!r}")
     for name, value in request["options"]:
-        if "\n" in value or not (_passable(name, value) or (name, value) == ("post-build-hook", "")):
+        if "\n" in value or not (passable(name, value) or (name, value) == ("post-build-hook", "")):
             raise SystemExit(f"shadow: not a setting to pass on: {name!r}")
     base = Path(request["base"])
     base.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -83,9 +82,8 @@ def main() -> int:
 def _probe() -> int:
     """Are mount namespaces and bind mounts to be had here?"""
     try:
-        _check(_libc.unshare(_CLONE_NEWNS), "a mount namespace")
-        _mount("none", "/", _MS_REC | _MS_PRIVATE)
-        _mount("/", "/", _MS_BIND)
+        mounts.private_namespace()
+        mounts.bind("/", "/")
     except OSError as error:
         print(f"{error.strerror}", file=sys.stderr)
         return 1
@@ -133,7 +131,9 @@ def _stop(worker: int) -> None:
 
 def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> int:
     """`told` has the signals that say stop."""
-    _shadow_store(room, store, Path(request["state_dir"]), request["paths"])
+    mounts.private_namespace()
+    mounts.shadow_store(room, store, request["paths"])
+    _state(room, Path(request["state_dir"]))
     env = _environment(request, room)
     options = list(request["options"])
     if request["memory_build_dir"]:
@@ -145,6 +145,7 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
     )
     if load.returncode != 0:
         raise OSError(f"nix-store --load-db: {load.stderr.decode('utf-8', 'replace').strip()}")
+    _know(request, env)
     build = [nix_store, "--realise", "--keep-going", "--log-format", "internal-json", *request["args"]]
     for batch in _batches(request["targets"]):
         if not told:
@@ -172,13 +173,23 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
     return 0
 
 
+def _know(request: dict[str, Any], env: dict[str, str]) -> None:
+    """Have the new database know where the outputs of content-addressed inputs are: it has their paths, but which
+    derivation made them is not in a registration. The caller has written that down as a binary cache does."""
+    cache = [("substitute", "true"), ("substituters", request.get("realisations", "")), ("require-sigs", "false")]
+    options = [word for name, value in cache for word in ("--option", name, value)]
+    for batch in _batches(request.get("realised", ())):
+        command = [request["nix_store"], "--realise", "--max-jobs", "0", *options, "--", *batch]
+        # What it does not take it builds, and then that is seen.
+        subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
 def _memory_build_dir(room: Path, env: dict[str, str]) -> tuple[str, str]:
     """Build on tmpfs, which lists a directory in another order than a disk. Old versions take TMPDIR, newer ones a
     setting."""
     build = room / "build"
     build.mkdir(mode=0o755)
-    _mount("tmpfs", str(build), 0, kind="tmpfs")
-    build.chmod(0o755)
+    mounts.in_memory(build)
     env["TMPDIR"] = str(build)
     return "build-dir", str(build)
 
@@ -215,6 +226,16 @@ def _digests(ask: Callable[..., list[str]], paths: list[str]) -> dict[str, str]:
     return {path: found[0] for path in paths if (found := ask("--hash", "--", path))}
 
 
+def _state(room: Path, real_state: Path) -> None:
+    """Stores that share the build users must share their locks, or they kill each other's builders (measured)."""
+    state = room / "state"
+    state.mkdir()
+    for pool in ("userpool", "userpool2"):
+        real = real_state / pool
+        real.mkdir(mode=0o755, exist_ok=True)
+        (state / pool).symlink_to(real.resolve())
+
+
 def _environment(request: dict[str, Any], room: Path) -> dict[str, str]:
     allowed = ("NIX_CONFIG", "NIX_CONF_DIR", "NIX_USER_CONF_FILES", "NIX_STORE_DIR", "NIX_SSL_CERT_FILE", "TMPDIR")
     env = {name: request["env"][name] for name in allowed if name in request["env"]}
@@ -225,39 +246,6 @@ def _environment(request: dict[str, Any], room: Path) -> dict[str, str]:
         "NIX_STATE_DIR": str(room / "state"),
         "NIX_LOG_DIR": str(room / "log"),
     }
-
-
-def _shadow_store(room: Path, store: Path, real_state: Path, paths: list[str]) -> None:
-    _check(_libc.unshare(_CLONE_NEWNS), "unshare")
-    _mount("none", "/", _MS_REC | _MS_PRIVATE)
-    shadow = room / "store"
-    shadow.mkdir()
-    like = store.stat()
-    os.chown(shadow, like.st_uid, like.st_gid)
-    shadow.chmod(stat.S_IMODE(like.st_mode))
-    for path in paths:
-        here = shadow / os.path.basename(path)
-        mode = os.lstat(path).st_mode
-        if stat.S_ISDIR(mode):
-            here.mkdir()
-            _mount(path, str(here), _MS_BIND)
-            _mount("none", str(here), _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
-        elif stat.S_ISLNK(mode):
-            here.symlink_to(os.readlink(path))
-        else:
-            try:
-                os.link(path, here)
-            except OSError:  # another mount, even of the same file system
-                shutil.copy2(path, here)
-    state = room / "state"
-    state.mkdir()
-    # Stores that share the build users must share their locks, or they kill each other's builders (measured).
-    for pool in ("userpool", "userpool2"):
-        real = real_state / pool
-        real.mkdir(mode=0o755, exist_ok=True)
-        (state / pool).symlink_to(real.resolve())
-    # Recursively: the inputs are mounts of their own.
-    _mount(str(shadow), str(store), _MS_BIND | _MS_REC)
 
 
 def _keep(request: dict[str, Any], paths: list[str]) -> dict[str, str]:
@@ -310,19 +298,6 @@ def _remove(room: Path) -> None:
     that what stays is removed by the next run."""
     inside = [entry for entry in room.iterdir() if entry.name != "lock"]
     subprocess.run(["rm", "-rf", "--one-file-system", "--", *inside, room], check=False, stdin=subprocess.DEVNULL)
-
-
-def _mount(source: str, target: str, flags: int, kind: str | None = None) -> None:
-    _check(
-        _libc.mount(source.encode(), target.encode(), kind and kind.encode(), ctypes.c_ulong(flags), None),
-        f"mount {source} on {target}",
-    )
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{what}: {os.strerror(error)}")
 
 
 if __name__ == "__main__":

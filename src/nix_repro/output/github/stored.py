@@ -147,8 +147,12 @@ def _differing(hashes: tuple[Hash, ...]) -> bool:
 
 
 def _repeated(hashes: tuple[Hash, ...]) -> bool:
-    """Whether a rebuild gave the first build's hash. A copy is no evidence."""
-    return any(one.source == "rebuilt" and one.nar_hash == hashes[0].nar_hash for one in hashes[1:])
+    """Whether a rebuild gave the hash of a build before it: the first one, or one with the same inputs. A copy is no
+    evidence."""
+    return any(
+        one.source == "rebuilt" and any(one.nar_hash == before.nar_hash for before in hashes[:place])
+        for place, one in enumerate(hashes)
+    )
 
 
 def _build(build: Build) -> Build:

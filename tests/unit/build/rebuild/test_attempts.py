@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, not_built
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, not_built, on_rebuilt_inputs
 from nix_repro.build.rebuild.protocol import Request
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import ALREADY_THERE, BUILDER_FAILED, CANCELLED, INPUT_REBUILT, NO_EVENT, TIMED_OUT, Reason
-from rebuilds import Log, derivation, path, request, sri
+from rebuilds import Log, derivation, first_build, path, request, sri
 
 ONE = derivation("one", outputs=("out", "doc"))
 PATHS = {ONE.drv_path: {"out": path("one"), "doc": path("one-doc")}}
@@ -125,3 +126,26 @@ def test_trees_of_another_request_are_never_met() -> None:
     }
     assert len(places) == 4
     assert {place.parent for place in places} == {Path("/run/trees")}
+
+
+def test_targets_above_an_input_that_was_built_again_are_named() -> None:
+    below, lib = derivation("glibc"), derivation("lib", {"glibc": ("out",)})
+    app = derivation("app", {"lib": ("out",), "glibc": ("dev", "bin")})
+    log = Log()
+    log.build(app)
+    assert on_rebuilt_inputs(request(lib, app), log.recorder) == set()
+    log.build(below)
+    assert on_rebuilt_inputs(request(lib, app), log.recorder) == {lib.drv_path, app.drv_path}
+    assert on_rebuilt_inputs(request(lib, app, below), log.recorder) == set()
+
+
+def test_what_is_compared_with_a_rebuild_that_the_store_holds_says_so() -> None:
+    log, asked = Log(), request(ONE, isolated=True)
+    log.build(ONE)
+    held = replace(first_build(ONE, "B"), round=3)
+    found = came_to(log, replace(asked, first={ONE.drv_path: held}))
+    assert found.against == held
+    assert found.outputs["out"].origin == "round 2, here, the same inputs as in round 3"
+    ((key, was, _),) = differing(replace(asked, first={ONE.drv_path: held}), [found])
+    assert (key, was) == ((ONE.drv_path, "out"), held.outputs["out"])
+    assert came_to(log, asked).against is None

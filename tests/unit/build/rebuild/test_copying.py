@@ -30,6 +30,25 @@ def test_what_no_store_path_holds_is_not_copied(tmp_path: Path) -> None:
         copy_tree(tmp_path / "pipe", tmp_path / "copy")
 
 
+def test_of_what_cannot_be_copied_nothing_is_left(tmp_path: Path) -> None:
+    """The disk may be full."""
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    (source / "file").write_text("content")
+    os.mkfifo(source / "sub/pipe")
+    with pytest.raises(OSError, match="no store path holds"):
+        copy_tree(source, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_what_was_there_before_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("new")
+    (tmp_path / "copy").write_text("old")
+    with pytest.raises(FileExistsError):
+        copy_tree(tmp_path / "source", tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "old"
+
+
 def sides(tmp_path: Path, *, copied: bool) -> tuple[Answer, dict[str, Attempt]]:
     """A differing output whose first build is in the store, or a copy as well."""
     a, b = tmp_path / "a", tmp_path / "b"

@@ -25,7 +25,7 @@ CHECK = NixCheck(Mock())
 REBUILDERS: tuple[Rebuilder, ...] = (
     Shadow(Mock()),
     Replace(Mock(), Mock(), CHECK, Mock()),
-    Store(Mock(), "local?root=/elsewhere"),
+    Store(Mock(), "local?root=/elsewhere", Mock()),
     CHECK,
 )
 DRV = Derivation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from nix_repro.build.rebuild import shadow_helper
-from nix_repro.build.rebuild.protocol import ISOLATION, Request
+from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Request
 from nix_repro.build.rebuild.shadow import COMMAND, Said, Shadow, answer, expected, known_outputs, permit
 from nix_repro.build.variations import (
     BUILD_PATH,
@@ -33,6 +34,7 @@ from nix_repro.nix.command import NixError
 from nix_repro.nix.hashes import nix32
 from nix_repro.nix.hashes import sri as from_nix32
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.options import passable
 from nix_repro.reasons import NO_EVENT
 from rebuilds import Log, derivation, path, request, sri
 
@@ -98,7 +100,10 @@ def test_content_addressed_outputs_are_told_by_their_names() -> None:
 def nix(mocker: MockerFixture) -> Mock:
     """A Nix whose helper answers that nothing was built."""
     nix: Mock = mocker.Mock(options=(("cores", "2"),), binary=Path("/bin/nix"), env={"HOME": "/h"})
+    nix.settings.return_value = {"store": "auto"}
     nix.store_dir.return_value = "/nix/store"
+    nix.derivations.return_value = {}
+    nix.valid_hashes.return_value = {}
     nix.trusted.return_value = False
     nix.dump_db.return_value = b"registration \xff"
     nix.requisites.side_effect = list
@@ -129,7 +134,8 @@ def test_the_question_has_all_that_a_rebuild_needs(nix: Mock, tmp_path: Path) ->
     assert Path(question["keep_dir"]).is_dir()
     options = dict(question["options"])
     assert (options["cores"], options["substitute"], options["post-build-hook"]) == ("2", "false", "")
-    assert question["env"] == {"HOME": "/h"}
+    assert question["env"] == {"HOME": "/h", "NIX_USER_CONF_FILES": ""}
+    assert (question["realised"], question["realisations"]) == ([], "")
     assert nix.processes.lines.call_args.args[0] == list(COMMAND)
 
 
@@ -141,6 +147,55 @@ def test_a_trusted_users_own_settings_go_with_it(nix: Mock, tmp_path: Path) -> N
     question = asked(nix, request(ONE, keep=tmp_path))
     assert question["env"]["NIX_USER_CONF_FILES"] == "/h/nix.conf"
     assert question["state_dir"] == "/state"
+
+
+def test_what_a_daemon_does_not_take_from_a_user_does_not_go_with_the_rebuild(nix: Mock, tmp_path: Path) -> None:
+    """It went with no first build: with the sandbox off in one of two, `pwd` differs."""
+    nix.env = {"HOME": "/h", "NIX_CONFIG": "sandbox = false", "NIX_CONF_DIR": "/h/nix", "NIX_SSL_CERT_FILE": "/c"}
+    nix.options = (("sandbox", "false"), ("timeout", "9"), ("extra-sandbox-paths", "/given"))
+    question = asked(nix, request(ONE, keep=tmp_path))
+    assert question["env"] == {"HOME": "/h", "NIX_SSL_CERT_FILE": "/c", "NIX_USER_CONF_FILES": ""}
+    options = dict(question["options"])
+    assert options["timeout"] == "9"
+    assert options.keys().isdisjoint({"sandbox", "extra-sandbox-paths"})
+    nix.trusted.return_value, nix.user_files.return_value = True, "/h/nix.conf"
+    question = asked(nix, request(ONE, keep=tmp_path))
+    assert question["env"] == {**nix.env, "NIX_USER_CONF_FILES": "/h/nix.conf"}
+    assert dict(question["options"]).items() >= {("sandbox", "false"), ("extra-sandbox-paths", "/given")}
+
+
+@pytest.mark.parametrize(
+    ("sudo", "remote", "store", "strict"),
+    [
+        (False, "", "auto", False),
+        (True, "", "auto", True),
+        (False, "daemon", "auto", True),
+        (False, "", "daemon", True),
+    ],
+)
+def test_a_sandbox_that_a_daemon_had_is_not_left_silently(
+    nix: Mock, tmp_path: Path, mocker: MockerFixture, sudo: bool, remote: str, store: str, strict: bool
+) -> None:
+    """Root without a daemon has built the first time what the helper's Nix is: where that leaves the sandbox, both
+    did."""
+    mocker.patch("nix_repro.build.rebuild.shadow.permit", return_value=None)
+    nix.env, nix.settings.return_value = {"NIX_REMOTE": remote}, {"store": store}
+    question = asked(nix, request(ONE, keep=tmp_path), sudo=sudo)
+    assert (["sandbox-fallback", "false"] in question["options"]) == strict
+
+
+def test_where_content_addressed_inputs_are_goes_with_it(nix: Mock, tmp_path: Path) -> None:
+    top = derivation("top", {"floating": ("out",)}, floating=True)
+    nix.derivations.return_value = {FLOATING.drv_path: FLOATING}
+    nix.stream.return_value = CompletedProcess([], 0, b"")
+    nix.path_info.return_value = {}
+    nix.run.return_value = ""
+    nix.processes.lines.return_value = CompletedProcess(
+        [], 0, json.dumps({"outputs": {top.drv_path: []}, "hashes": {}, "kept": {}, "touched": {}}).encode()
+    )
+    question = asked(nix, request(top, keep=tmp_path))
+    assert question["realised"] == [f"{FLOATING.drv_path}!out"]
+    assert question["realisations"] == f"file://{tmp_path}/realisations-1"
 
 
 def test_outputs_tell_when_a_build_ended(nix: Mock, tmp_path: Path) -> None:
@@ -262,10 +317,31 @@ def test_every_setting_of_ours_passes_the_helper(tmp_path: Path) -> None:
     machine = Machine(cores=4, libfaketime=Path("/lib/libfaketime.so.1"))
     ours = [
         *ISOLATION,
+        *STRICT,
         ("substituters", ""),
         *(option for row in TABLE for option in on_machine(row, machine, tmp_path).options),
     ]
-    assert all(shadow_helper._passable(name, value) for name, value in ours if name != "post-build-hook")
+    assert all(passable(name, value) for name, value in ours if name != "post-build-hook")
+
+
+@pytest.mark.parametrize("operand", ["--option", "/etc/x.drv!out", f"{path('one')}.drv", f"{path('one')}.drv!a b"])
+def test_the_helper_takes_no_option_for_an_input(tmp_path: Path, operand: str) -> None:
+    question = {"store_dir": "/nix/store", "paths": [], "targets": {}, "args": [], "base": str(tmp_path / "base")}
+    words = json.dumps(question | {"realised": [operand]})
+    ended = subprocess.run([*COMMAND], input=words, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("shadow: not ")
+    assert not (tmp_path / "base").exists()
+
+
+def test_the_helper_leaves_no_files_beside_it(tmp_path: Path) -> None:
+    """Root's would stay when the user removes the clone."""
+    package = Path(shadow_helper.__file__).parents[2]
+    copy = tmp_path / "nix_repro"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    helper = str(copy / "build/rebuild/shadow_helper.py")
+    subprocess.run([*COMMAND[:-1], helper, "--probe"], capture_output=True, check=False, timeout=30)
+    assert not list(copy.rglob("__pycache__"))
 
 
 ANYTHING: dict[str, Any] = {"store_dir": "/nix/store", "paths": [], "targets": {}, "args": [], "options": []}

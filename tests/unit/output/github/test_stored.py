@@ -89,6 +89,9 @@ def test_marks_are_made_again() -> None:
     # And without the hash of a rebuild with the first build's inputs.
     less = derivation("reproducible", BUILT_A, AGAIN_B, marks=["propagated"])
     assert judged(root, less).derivations[1].verdict == "divergent"
+    # Or of two rebuilds with the same inputs, where a first build could not be put back.
+    twice = derivation("reproducible", BUILT_A, AGAIN_B, AGAIN_B, marks=["propagated"])
+    assert judged(root, twice).derivations[1].verdict == "reproducible"
 
 
 @pytest.mark.parametrize(
