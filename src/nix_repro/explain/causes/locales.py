@@ -40,9 +40,9 @@ def locale_text(pair: Pair, _context: Context) -> Match | None:
 
 def _separators(a: str, b: str) -> bool:
     """Nothing but the marks in numbers differs, and every mark of one side is always the same one on the other."""
-    if SEPARATOR.sub("#", a) != SEPARATOR.sub("#", b):
-        return False
     left, right = list(SEPARATOR.finditer(a)), list(SEPARATOR.finditer(b))
+    if len(left) != len(right) or SEPARATOR.sub("\0", a) != SEPARATOR.sub("\0", b):
+        return False
     points: set[tuple[str | None, str | None]] = set()
     for x, y in zip(left, right, strict=True):
         if re.sub(r"\D", "", x[0]) != re.sub(r"\D", "", y[0]):

@@ -67,6 +67,8 @@ def test_named(tmp_path: Path, a: bytes, b: bytes, cause: str) -> None:
         (b"jobs: many", b"jobs: few"),
         (b"threads.c:8", b"threads.c:9"),
         (b"use tmpdir", b"use tmpfs"),
+        (b"# 1,000", b"1.000 #"),
+        (b"no. #", b"no. 1"),
     ],
 )
 def test_near_misses(tmp_path: Path, a: bytes, b: bytes) -> None:
