@@ -61,7 +61,8 @@ class Derivation(msgspec.Struct, frozen=True):
     def required_features(self) -> frozenset[str]:
         """The system features without which Nix does not build it."""
         if (structured := self._structured) is not None:
-            return frozenset(map(str, structured.get("requiredSystemFeatures", ())))
+            features = structured.get("requiredSystemFeatures")
+            return frozenset(map(str, features)) if isinstance(features, list) else frozenset()
         return frozenset(self.env.get("requiredSystemFeatures", "").split())
 
     @property
@@ -73,8 +74,13 @@ class Derivation(msgspec.Struct, frozen=True):
 
     @property
     def _structured(self) -> dict[str, Any] | None:
-        text = self.env.get("__json")
-        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+        if (text := self.env.get("__json")) is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeError):
+            # Nix does not build such a derivation, but shows it.
+            return {}
 
     def output_named(self, store_path: str) -> str | None:
         """Which output a store path of this derivation is, by Nix's naming rule `NAME` or `NAME-OUTPUT`."""

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from graphs import plain
 from nix_repro.nix.derivation import Derivation, DrvOutput, parse_derivations, parse_path_info
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -50,6 +52,13 @@ def test_kinds_of_derivations(series: str) -> None:
         "impure",
         "top",
     ]
+
+
+@pytest.mark.parametrize("text", ["--option", "[]", "{", "\ud800", '{"requiredSystemFeatures": 3}', "[" * 5000])
+def test_structured_attributes_that_are_none_ask_for_nothing(text: str) -> None:
+    odd = replace(plain("odd"), env={"__json": text})
+    assert odd.required_features == frozenset()
+    assert not odd.leaves_sandbox
 
 
 @pytest.mark.parametrize("series", SERIES)
