@@ -44,7 +44,7 @@ EVALUATION_FAILED = Reason("evaluation failed")
 BUILDER_FAILED = Reason("the builder failed")
 DEPENDENCY_FAILED = Reason("a dependency failed to build", question=True)
 DISK_FULL = Reason("disk full")
-TIMED_OUT = Reason("timed out", question=True)
+TIMED_OUT = Reason("timed out")
 CANCELLED = Reason("cancelled", question=True)
 UNSUPPORTED = Reason("it is for a system, or needs a feature, that this machine does not have", question=True)
 WITHOUT_A_WORD = Reason("Nix ended without building it and without saying why")
@@ -65,7 +65,6 @@ NOT_KEPT = Reason("differs, but the other side was not kept")
 CONTENT_ADDRESSED = Reason("content-addressed: nix --check compares nothing")
 PATH_REWRITING = Reason(
     "path rewriting",
-    question=True,
     hint="the rebuild differs, but without a sandbox nix-check builds at another path, which may be all there is to "
     "it. Use the rebuilder shadow or replace, or set sandbox = true.",
 )

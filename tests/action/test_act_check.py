@@ -96,7 +96,9 @@ def test_a_softer_policy_lets_a_divergence_pass_and_says_so(act: Any) -> None:
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_open_questions_fail_the_job_only_when_asked_for(act: Any, strict: bool) -> None:
-    given = {"installables": ".#bad", "rebuilder": "nix-check", "nix-options": "sandbox = false"}
+    """Such as whether a package that was there before is the repository's own, while no upstream cache answers."""
+    act({"installables": ".#good"})
+    given = {"installables": ".#good", "scope": "own", "upstream-caches": "http://127.0.0.1:9"}
     done = act(given | ({"fail-on": "divergence, unverified"} if strict else {}))
     outputs = done.outputs()
     assert (outputs["conclusion"], outputs["exit-code"], outputs["reproducible"]) == (
@@ -105,7 +107,15 @@ def test_open_questions_fail_the_job_only_when_asked_for(act: Any, strict: bool)
         "false",
     )
     assert done.code == (1 if strict else 0), done.story
-    assert "path rewriting" in done.commands("error" if strict else "warning")[0]
+    assert "upstream unreachable" in done.commands("error" if strict else "warning")[0]
+
+
+def test_a_rebuild_that_says_nothing_fails_the_job(act: Any) -> None:
+    """Whatever `fail-on` lists: without a sandbox, a builder would only have to write its own path to be excused."""
+    given = {"installables": ".#itself", "rebuilder": "nix-check", "nix-options": "sandbox = false"}
+    done = act(given | {"fail-on": "divergence"})
+    assert (done.outputs()["conclusion"], done.outputs()["exit-code"], done.code) == ("fail", "5", 1), done.story
+    assert "path rewriting" in done.commands("error")[0]
 
 
 def test_inputs_win_over_the_configuration_file(act: Any) -> None:

@@ -13,7 +13,6 @@ from nix_repro.reasons import (
     IMPURE,
     NOT_NAMED,
     PATH_REWRITING,
-    TIMED_OUT,
     UNCHANGED,
     UNREACHABLE,
     UNSUPPORTED,
@@ -47,11 +46,9 @@ def test_few_reasons_are_questions_and_no_failure_of_the_check() -> None:
         NOT_NAMED,
         UNREACHABLE,
         DEPENDENCY_FAILED,
-        TIMED_OUT,
         CANCELLED,
         UNSUPPORTED,
         FIRST_OUTPUT_ONLY,
-        PATH_REWRITING,
     }
 
 

@@ -14,6 +14,7 @@
         default = packages.good;
         good = shell "good-1.0" { } ''echo the same every time > "$out"'';
         bad = shell "bad-1.0" { } ''read -r id < /proc/sys/kernel/random/uuid; echo "built as $id" > "$out"'';
+        itself = shell "itself-1.0" { } ''echo "$out" | /bin/gzip -n > "$out"'';
         slow = shell "slow-1.0" { } ''/bin/sleep 60; echo done > "$out"'';
         broken = shell "broken-1.0" { } ''
           echo "::error::a log line that would be an annotation"

@@ -8,11 +8,14 @@ import pytest
 
 from nix_repro.reasons import (
     CANCELLED,
+    DISK_FULL,
     FIRST_OUTPUT_ONLY,
     FIXED_OUTPUT,
     IMPURE,
+    PATH_REWRITING,
     TIMED_OUT,
     UNREACHABLE,
+    UNSUPPORTED,
     UPSTREAM,
     Reason,
 )
@@ -25,7 +28,7 @@ MET = Target(name="build", limit=3, actual=2, ok=True)
 UNMEASURED = Target(name="build", limit=3, actual=None, ok=None)
 
 
-def found(*verdicts: Verdict, reason: str = "timed out") -> list[DerivationReport]:
+def found(*verdicts: Verdict, reason: str = UNREACHABLE.text) -> list[DerivationReport]:
     return [
         DerivationReport(drv_path=f"/{n}", name="x", verdict=v, reason=reason if v == "unverified" else None)
         for n, v in enumerate(verdicts)
@@ -62,12 +65,18 @@ def test_but_nothing_else_is_no_evidence(reason: Reason) -> None:
     assert judge(found("unverified", reason=reason.text), [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
 
 
-@pytest.mark.parametrize("reason", [UNREACHABLE, TIMED_OUT, FIRST_OUTPUT_ONLY, CANCELLED])
+@pytest.mark.parametrize("reason", [UNREACHABLE, UNSUPPORTED, FIRST_OUTPUT_ONLY, CANCELLED])
 def test_open_questions_are_inconclusive_and_fail_on_demand(reason: Reason) -> None:
     derivations = found("reproducible", "unverified", reason=reason.text)
     assert judge(derivations, [], DEFAULT_FAIL_ON) == ("inconclusive", 5)
     assert judge(derivations, [], ["unverified"]) == ("fail", 5)
     assert judge(derivations, [], []) == ("inconclusive", 5), "never a pass, whatever is asked for"
+
+
+@pytest.mark.parametrize("reason", [TIMED_OUT, PATH_REWRITING, DISK_FULL])
+def test_what_a_builder_can_bring_about_is_no_open_question(reason: Reason) -> None:
+    """One that hangs the second time has not been shown to come to the same."""
+    assert judge(found("reproducible", "unverified", reason=reason.text), [], []) == ("fail", 5)
 
 
 def test_what_is_not_in_fail_on_does_not_fail() -> None:

@@ -15,7 +15,7 @@ from nix_repro.output.github import runner
 from nix_repro.output.render import phrases
 from nix_repro.output.render.junit import render_junit
 from nix_repro.output.render.statuses import commit_statuses
-from nix_repro.reasons import FIXED_OUTPUT, NO_EVENT, TIMED_OUT
+from nix_repro.reasons import FIXED_OUTPUT, NO_EVENT, UNREACHABLE
 from nix_repro.report import SEVERITY, Caches, DerivationReport, Mark, Report, Target, Verdict
 from nix_repro.verdict.conclusion import judge
 from nix_repro.verdict.policy import FAIL_ON, Meaning, overrun_fails, standing
@@ -80,7 +80,7 @@ OTHERWISE: dict[Meaning, tuple[str | None, str, str | None, str]] = {
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [(v, None) for v in SEVERITY if v != "unverified"]
-    + [("unverified", r) for r in (TIMED_OUT.text, FIXED_OUTPUT.text, NO_EVENT.text, "words")],
+    + [("unverified", r) for r in (UNREACHABLE.text, FIXED_OUTPUT.text, NO_EVENT.text, "words")],
 )
 def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tuple[Mark, ...]) -> None:
     derivation = reports.derivation("a", verdict=verdict, reason=reason, marks=marks, attrs=("packages.x.a",))
@@ -121,7 +121,7 @@ def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tupl
 def test_what_it_means(
     verdict: Verdict, marks: tuple[Mark, ...], fail_on: tuple[str, ...], meaning: Meaning, fails: bool
 ) -> None:
-    reason = TIMED_OUT.text if verdict == "unverified" else None
+    reason = UNREACHABLE.text if verdict == "unverified" else None
     found = standing(reports.derivation("a", verdict=verdict, marks=marks, reason=reason), fail_on)
     assert (found.meaning, found.fails) == (meaning, fails)
 

@@ -68,9 +68,9 @@ def test_where_and_what_to_do(diverged: Report) -> None:
         diverged, derivations=(replace(first, findings=(whole,), reason=None, reproduce=None), rewritten), fail_on=()
     )
     messages = [a.message for a in runner.annotate(report, nowhere)]
-    assert messages[0] == "dev: randomness: a UUID"
-    assert messages[1].startswith("path rewriting: ")
-    assert "Use the rebuilder shadow or replace" in messages[1]
+    assert messages[1] == "dev: randomness: a UUID"
+    assert messages[0].startswith("path rewriting: "), "what fails the run comes first"
+    assert "Use the rebuilder shadow or replace" in messages[0]
 
 
 def test_ten_of_a_level_and_how_many_are_left_out(diverged: Report) -> None:

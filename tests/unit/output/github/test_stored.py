@@ -95,7 +95,7 @@ def test_marks_are_made_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "meaning"), [("fixed-output", "settled"), ("timed out", "open"), ("✅ fine", "ours")]
+    ("reason", "meaning"), [("fixed-output", "settled"), ("upstream unreachable", "open"), ("✅ fine", "ours")]
 )
 def test_a_reason_is_one_of_ours(reason: str, meaning: str) -> None:
     (found,) = judged(derivation("unverified", reason=reason)).derivations
