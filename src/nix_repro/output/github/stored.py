@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from nix_repro import __version__
 from nix_repro.nix.store_path import NAME, is_derivation, store_name
-from nix_repro.reasons import NOT_BORNE_OUT, recall
+from nix_repro.plan.installables import attribute_name
+from nix_repro.reasons import EVALUATION_FAILED, NOT_BORNE_OUT, recall
 from nix_repro.report import (
     SEVERITY,
     Build,
@@ -46,7 +47,7 @@ _BECAUSE = "the stored report says so; nothing of it was looked at here"
 def borne_out(stored: Report, commit: str) -> Report:
     """What the report of a job about `commit` shows by itself, in our own words."""
     kept = {d.drv_path: d for d in reversed(stored.derivations) if _nameable(d)}
-    judged = [_derivation(d) for d in reversed(kept.values())]
+    judged = [_derivation(d) if is_derivation(d.drv_path) else _not_evaluated(d) for d in reversed(kept.values())]
     divergent = {d.drv_path for d in judged if d.verdict == "divergent"}
     derivations = [d if "propagated" not in d.marks or divergent else _hashes_only(d) for d in judged]
     conclusion, exit_code = judge(derivations, (), DEFAULT_FAIL_ON)
@@ -70,7 +71,23 @@ def borne_out(stored: Report, commit: str) -> Report:
 
 
 def _nameable(derivation: DerivationReport) -> bool:
-    return is_derivation(derivation.drv_path) and len(store_name(derivation.drv_path)) <= 211
+    path = derivation.drv_path
+    if is_derivation(path):
+        return len(store_name(path)) <= 211
+    # An attribute that does not evaluate has no derivation. That it is so, nobody would make up to look better.
+    return derivation.verdict == "build-failed" and _ATTR.fullmatch(path) is not None
+
+
+def _not_evaluated(derivation: DerivationReport) -> DerivationReport:
+    attr, reason = derivation.drv_path, EVALUATION_FAILED.text
+    return DerivationReport(
+        drv_path=attr,
+        name=attribute_name(attr),
+        attrs=(attr,),
+        verdict="build-failed",
+        reason=reason,
+        outputs={"out": Output(path=None, verdict="build-failed", reason=reason)},
+    )
 
 
 def _derivation(derivation: DerivationReport) -> DerivationReport:

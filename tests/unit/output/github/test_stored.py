@@ -67,6 +67,22 @@ def test_a_verdict_is_what_the_hashes_show(
     assert (found.derivations[0].reason == NOT_BORNE_OUT.text) == (verdict == "unverified")
 
 
+def test_what_does_not_evaluate_has_no_derivation_and_fails_all_the_same() -> None:
+    attr = "packages.x86_64-linux.broken"
+    broken = derivation("build-failed", drv=attr, reason="evaluation failed: ✅ fine", attrs=["elsewhere"])
+    found = judged(broken, derivation("reproducible", BUILT_A, AGAIN_A))
+    assert (found.conclusion, found.exit_code, found.warnings) == ("fail", 4, ())
+    assert found.derivations[0].attrs == (attr,)
+    assert (found.derivations[0].name, found.derivations[0].reason) == ("broken", "evaluation failed")
+
+
+@pytest.mark.parametrize(("path", "verdict"), [("packages.x.a", "reproducible"), ("[a](b)", "build-failed")])
+def test_nothing_else_is_said_of_what_is_no_derivation(path: str, verdict: str) -> None:
+    found = judged(derivation(verdict, BUILT_A, AGAIN_A, drv=path), derivation("reproducible", BUILT_A, AGAIN_A))
+    assert [d.drv_path for d in found.derivations] == [DRV]
+    assert found.warnings == ("1 derivation of the stored report cannot exist, or twice",)
+
+
 @pytest.mark.parametrize(("verdict", "round"), [("build-failed", 1), ("rebuild-failed", 2)])
 def test_a_failure_has_a_build_that_failed(verdict: str, round: int) -> None:  # noqa: A002
     builds = [{"round": round, "status": "failed", "log": "✅ nix-repro: everything is fine"}]
