@@ -87,7 +87,7 @@ def test_zip_bomb(tmp_path: Path) -> None:
     def packed(last: bytes) -> bytes:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo("big"), bytes(40 << 20) + last)
+            archive.writestr(zipfile.ZipInfo("big"), bytes(40 << 20) + last, zipfile.ZIP_DEFLATED)
         return out.getvalue()
 
     findings = explain(tmp_path, packed(b"a"), packed(b"b"), budget=Budget(member=1 << 20, unpacked=4 << 20))

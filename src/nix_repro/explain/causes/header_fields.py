@@ -49,7 +49,9 @@ def _time_field(difference: Difference, context: Context, more: str) -> Evidence
     told = [(x, y) for x, y in pairs if x is not None and y is not None]
     answer = verdict(told, context) if len(told) == len(pairs) else None
     shown = [
-        utc(float(field.value)) if isinstance(field.value, int) and 0 <= field.value < 1 << 40 else str(field.value)
+        utc(float(field.value))
+        if isinstance(field.value, int | float) and 0 <= field.value < 1 << 40
+        else str(field.value)
         for field in (left, right)
     ]
     a, b = (text.encode() for text in shown)
@@ -74,4 +76,8 @@ def _time_field(difference: Difference, context: Context, more: str) -> Evidence
 
 
 def _instant(field: Field) -> Instant | None:
-    return Instant(field.value, 2 if field.local else 1, local=field.local) if isinstance(field.value, int) else None
+    return (
+        Instant(field.value, 2 if field.local else 1, local=field.local)
+        if isinstance(field.value, int | float)
+        else None
+    )

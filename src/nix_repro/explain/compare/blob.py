@@ -79,8 +79,14 @@ class StreamBlob:
         self.file.close()
 
     def append(self, data: bytes) -> None:
+        self.file.seek(self.size)
         self.file.write(data)
         self.size += len(data)
+
+    def cut(self, size: int) -> None:
+        """Drops what was appended beyond this size."""
+        self.file.truncate(size)
+        self.size = size
 
     def read(self, offset: int, length: int) -> bytes:
         self.file.seek(offset)

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.model import Pair
-from nix_repro.explain.compare.blob import Blob
-from nix_repro.explain.compare.containers import Container, Field, Member, open_container
-from nix_repro.explain.compare.containers.elf import DERIVED
-from nix_repro.explain.compare.containers.zip import Deferred
+from nix_repro.explain.compare.blob import Blob, MemoryBlob
+from nix_repro.explain.compare.containers import REST, Container, Field, Member, open_container
+from nix_repro.explain.compare.containers.zip import Deferred, unpacked
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.compare.names import renames
 from nix_repro.explain.compare.spans import first_difference
@@ -18,10 +17,18 @@ from nix_repro.explain.compare.spans import first_difference
 def compare_contents(
     path: str, a: Blob, b: Blob, budget: Budget, inside: str = "", depth: int = 0
 ) -> Iterator[Difference]:
-    if isinstance(a, Deferred) and isinstance(b, Deferred) and a.checksum == b.checksum:
-        return
-    first = first_difference(a, b, budget)
+    numbers: tuple[tuple[Field, Field], ...] = ()
+    first = None
+    if isinstance(a, Deferred) and isinstance(b, Deferred):
+        numbers = ((a.numbers, b.numbers),) if a.numbers != b.numbers else ()
+        if (contents := unpacked(a, b, budget)) is not None:
+            a, b = contents
+            first = first_difference(a, b, budget)
+    else:
+        first = first_difference(a, b, budget)
     if first is None:
+        if numbers:
+            yield Difference(path, "field", fields=numbers, inside=inside, format="zip")
         return
     found = open_container(a, b, budget) if depth < budget.nesting else None
     if depth >= budget.nesting:
@@ -33,7 +40,10 @@ def compare_contents(
     differences = _compare_members(path, *found, budget, inside, depth)
     one = next(differences, None)
     if one is None:
-        yield Difference(path, "wrapper", blobs=(a, b), inside=inside, format=found[0].format)
+        if budget.cut or found[0].format == "elf" or all(side.packed for side in found):
+            yield Difference(path, "wrapper", blobs=(a, b), inside=inside, format=found[0].format)
+        else:
+            yield Difference(path, "content", blobs=(a, b), first=first, inside=inside)
         return
     yield one
     yield from differences
@@ -42,38 +52,41 @@ def compare_contents(
 def _compare_members(
     path: str, a: Container, b: Container, budget: Budget, inside: str, depth: int
 ) -> Iterator[Difference]:
-    for left, right in zip(a.fields, b.fields, strict=False):
-        if left != right:
-            yield Difference(path, "field", fields=((left, right),), inside=inside, format=a.format)
+    own = Member("", None, a.fields), Member("", None, b.fields)
+    yield from _fields(path, [("", *own)], inside, a.format)
     of_a, of_b = dict(zip(a.keys, a.members, strict=True)), dict(zip(b.keys, b.members, strict=True))
-    common = [key for key in a.keys if key in of_b]
+    named = [key for key in a.keys if key[:1] != REST]
+    common = [key for key in named if key in of_b]
     missing, extra = [key for key in a.keys if key not in of_b], [key for key in b.keys if key not in of_a]
     renamed = {
         old.decode(): new.decode()
-        for old, new in renames([key.encode() for key in missing], [key.encode() for key in extra])
+        for old, new in renames(*([key.encode() for key in side if key[:1] != REST] for side in (missing, extra)))
     }
     yield from _renamed(path, of_a, renamed, inside)
     for key in missing:
         if key not in renamed:
-            yield Difference(_join(path, of_a[key], key), "missing", inside=inside, format=a.format)
+            yield Difference(_join(path, of_a[key], key), "missing", inside=_where(inside, of_a[key]), format=a.format)
     for key in sorted(set(extra) - set(renamed.values())):
-        yield Difference(_join(path, of_b[key], key), "extra", inside=inside, format=a.format)
-    order = [key for key in b.keys if key in of_a]
+        yield Difference(_join(path, of_b[key], key), "extra", inside=_where(inside, of_b[key]), format=a.format)
+    order = [key for key in b.keys if key in of_a and key[:1] != REST]
     if common != order:
         yield Difference(
             path, "order", "\n".join(common).encode(), "\n".join(order).encode(), inside=inside, format=a.format
         )
     of_b |= {old: of_b[new] for old, new in renamed.items()}
-    common += renamed
+    common = [key for key in a.keys if key in of_b]
     yield from _fields(path, [(key, of_a[key], of_b[key]) for key in common], inside, a.format)
-    held_back = DERIVED if a.format == "elf" else ()
     differs = False
-    for key in sorted(common, key=lambda key: key in held_back):
-        if budget.expired() or (differs and key in held_back):
+    for key in sorted(common, key=lambda key: of_a[key].derived):
+        if budget.expired() or (differs and of_a[key].derived):
             return
         blob_a, blob_b = of_a[key].blob, of_b[key].blob
+        if blob_a is None and blob_b is not None:
+            blob_a = MemoryBlob(b"")
+        if blob_b is None and blob_a is not None:
+            blob_b = MemoryBlob(b"")
         if blob_a is not None and blob_b is not None:
-            where = ", ".join(filter(None, (inside, of_a[key].inside)))
+            where = _where(inside, of_a[key])
             for difference in compare_contents(_join(path, of_a[key], key), blob_a, blob_b, budget, where, depth + 1):
                 differs = True
                 yield difference
@@ -95,15 +108,21 @@ def _fields(path: str, members: list[tuple[str, Member, Member]], inside: str, k
     """One difference per header field, told of the first file concerned: an archive's members mostly share it."""
     differing: dict[str, list[tuple[str, Member, Field, Field]]] = {}
     for key, a, b in members:
-        of_b = {field.name: field for field in b.fields}
-        for field in a.fields:
-            other = of_b.get(field.name, Field(field.name, "absent"))
+        of_a, of_b = ({field.name: field for field in side.fields} for side in (a, b))
+        for name in of_a | of_b:
+            absent = Field(name, "absent")
+            field, other = of_a.get(name, absent), of_b.get(name, absent)
             if other != field:
-                differing.setdefault(field.name, []).append((key, a, field, other))
+                differing.setdefault(name, []).append((key, a, field, other))
     for rows in differing.values():
         key, member, _, _ = min(rows, key=lambda row: (row[1].blob is None, row[0]))
         pairs = tuple((left, right) for _, _, left, right in rows)
-        yield Difference(_join(path, member, key), "field", fields=pairs, inside=inside, format=kind)
+        where = _join(path, member, key) if key else path
+        yield Difference(where, "field", fields=pairs, inside=inside, format=kind)
+
+
+def _where(inside: str, member: Member) -> str:
+    return ", ".join(filter(None, (inside, member.inside)))
 
 
 def _join(path: str, member: Member, key: str) -> str:

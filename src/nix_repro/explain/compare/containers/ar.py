@@ -5,7 +5,7 @@ from __future__ import annotations
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, SliceBlob
-from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
+from nix_repro.explain.compare.containers.model import REST, Container, Extent, Field, Member, NotThis, rest
 
 #: Bytes of a member's header.
 HEADER = 60
@@ -16,6 +16,7 @@ LONG_NAMES = b"//"
 
 def open_ar(blob: Blob, budget: Budget) -> Container:
     members: list[Member] = []
+    extents = [Extent(0, 8)]
     long_names = b""
     offset = 8
     while len(header := blob.read(offset, HEADER)) == HEADER:
@@ -23,20 +24,27 @@ def open_ar(blob: Blob, budget: Budget) -> Container:
             raise NotThis
         if len(members) >= budget.entries or budget.expired():
             budget.say("an archive has more members than are compared")
+            extents.append(Extent(offset, blob.size))
             break
         raw, size, start = header[:16].rstrip(), int(header[48:58]), offset + HEADER
         if size < 0:
             raise NotThis
+        name, skipped = raw, 0
         if raw == LONG_NAMES:
             long_names = blob.read(start, min(size, 1 << 22))
         elif raw not in SYMBOLS:
             name, skipped = _name(raw, long_names, blob, start)
-            content = SliceBlob(blob, start + skipped, size - skipped)
-            members.append(Member(printable.name(name), content, _fields(header)))
-        elif raw == b"/":
-            members.append(Member("/", None, _fields(header), inside="symbol table"))
+        shown, content = printable.name(name), SliceBlob(blob, start + skipped, size - skipped)
+        if raw == LONG_NAMES or raw in SYMBOLS:
+            what = "table of long names" if raw == LONG_NAMES else "symbol table"
+            members.append(Member(REST + shown, content, _fields(header), inside=what, derived=True))
+        else:
+            members.append(Member(shown, content, _fields(header)))
+        # A member of odd size is followed by a line break.
+        odd = size % 2 and blob.read(start + size, 1) == b"\n"
+        extents.append(Extent(offset, start + size + odd, shown))
         offset = start + size + size % 2
-    return Container("ar", members)
+    return Container("ar", [*members, *rest(blob, extents)])
 
 
 def _name(raw: bytes, long_names: bytes, blob: Blob, start: int) -> tuple[bytes, int]:

@@ -10,7 +10,7 @@ import zlib
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob
-from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
+from nix_repro.explain.compare.containers.model import Container, Extent, Field, Member, NotThis, rest
 
 #: The type of sections that hold nothing, and the flag of compressed ones (elf.h).
 NOBITS = 8
@@ -33,6 +33,7 @@ def open_elf(blob: Blob, budget: Budget) -> Container:
         raise NotThis
     names = blob.read(rows[names_at][3], min(rows[names_at][4], 1 << 20))
     members = []
+    extents = [Extent(0, _headers_end(head, wide, order)), Extent(table, table + entry_size * count)]
     for name_at, kind, flags, offset, size in rows:
         name = printable.name(names[name_at:].split(b"\0", 1)[0][:200])
         if kind == NOBITS or not size:
@@ -40,8 +41,17 @@ def open_elf(blob: Blob, budget: Budget) -> Container:
         content: Blob = SliceBlob(blob, offset, size)
         if flags & COMPRESSED:
             content = _decompressed(content, wide, budget)
-        members.append(Member(name, content, inside=f"section {name}"))
-    return Container("elf", members, (Field("machine", struct.unpack_from(order + "H", head, 18)[0]),))
+        members.append(Member(name, content, inside=f"section {name}", derived=name in DERIVED))
+        extents.append(Extent(offset, offset + size, name))
+    fields = (Field("machine", struct.unpack_from(order + "H", head, 18)[0]),)
+    return Container("elf", [*members, *rest(blob, extents, "ELF file")], fields)
+
+
+def _headers_end(head: bytes, wide: bool, order: str) -> int:
+    """Where the header and the segments' table after it end."""
+    start = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)[0]
+    own, size, count = struct.unpack_from(order + "HHH", head, 52 if wide else 40)
+    return max(own, start + size * count) if start <= 64 else int(own)
 
 
 def _section_table(head: bytes, wide: bool, order: str) -> tuple[int, int, int, int]:
