@@ -115,7 +115,7 @@ def _fields(path: str, members: list[tuple[str, Member, Member]], inside: str, k
             if other != field:
                 differing.setdefault(name, []).append((key, a, field, other))
     for rows in differing.values():
-        key, member, _, _ = min(rows, key=lambda row: (row[1].blob is None, row[0]))
+        key, member, _, _ = min(rows, key=lambda row: (row[1].inside != "", row[1].blob is None, row[0]))
         pairs = tuple((left, right) for _, _, left, right in rows)
         where = _join(path, member, key) if key else path
         yield Difference(where, "field", fields=pairs, inside=inside, format=kind)
