@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from operator import itemgetter
 
 from nix_repro.explain.budget import Budget
@@ -11,11 +12,12 @@ from nix_repro.explain.causes.evidence import MARGIN, Evidence, evidence_of
 from nix_repro.explain.causes.locales import line_width
 from nix_repro.explain.causes.model import Pair, Rule
 from nix_repro.explain.causes.ordering import judge, ordering
+from nix_repro.explain.causes.permutation import moved
 from nix_repro.explain.causes.randomness import random_bytes
 from nix_repro.explain.causes.rules import Explained, erased, explain_pair, settled
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
-from nix_repro.explain.compare.blob import Blob
-from nix_repro.explain.compare.content import align, region, stretches
+from nix_repro.explain.compare.blob import Blob, MemoryBlob
+from nix_repro.explain.compare.content import Region, align, region, stretches
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.context import Context
 
@@ -39,19 +41,16 @@ def from_content(difference: Difference, context: Context, rules: Sequence[Rule]
     if (at_once := _at_once(difference, whole, context, rules)) is not None:
         yield from at_once
         return
+    shuffled, rest = _shuffled(whole, context)
+    yield from map(evidence_of, shuffled)
+    if shuffled and settled(rest):
+        return
     if part.text or a.size != b.size:
-        lines = align(part)
-        moved = lines.common
-        if part.text and moved[0] != moved[1] and len(moved[0]) >= len(lines.pairs) + lines.alone:
-            yield evidence_of(Explained(judge(*moved, "lines", whole, context), whole))
-        pairs = lines.pairs
-        unexplained = lines.alone
-        if not part.text and (
-            match := binary_timestamp(head := Pair(part.a[:128], part.b[:128], part.offset, text=False), context)
-        ):
-            yield evidence_of(Explained(match, head))
-        if not pairs and not unexplained and moved[0] == moved[1]:
-            unexplained = 1
+        part = part._replace(a=rest.a, b=rest.b)
+        pairs, unexplained = yield from _by_line(part, whole, context, ordered=bool(shuffled))
+    elif shuffled:
+        others = stretches(MemoryBlob(rest.a), MemoryBlob(rest.b), 0, budget)
+        pairs, unexplained = [replace(pair, offset=pair.offset + rest.offset) for pair in others], 0
     else:
         pairs, unexplained = list(stretches(a, b, difference.first, budget)), 0
     first = whole
@@ -69,6 +68,27 @@ def from_content(difference: Difference, context: Context, rules: Sequence[Rule]
             unexplained += 1
     if unexplained:
         yield _unexplained(first, unexplained)
+
+
+def _by_line(
+    part: Region, whole: Pair, context: Context, *, ordered: bool
+) -> Generator[Evidence, None, tuple[list[Pair], int]]:
+    """Yields what the order of lines explains, unless that was asked before (`ordered`), and what a binary's head
+    does; returns the pairs of lines to explain, and how many lines have no partner."""
+    lines = align(part)
+    places = moved(*lines.common)
+    if part.text and places and len(lines.common[0]) >= len(lines.pairs) + lines.alone:
+        left, right = ([line for line, _ in side] for side in lines.common)
+        if (match := judge(left, right, places, context)) is not None:
+            yield evidence_of(Explained(match, whole))
+    if not part.text:
+        head = Pair(part.a[:128], part.b[:128], part.offset, text=False)
+        if (match := binary_timestamp(head, context)) is not None:
+            yield evidence_of(Explained(match, head))
+    alone = lines.alone
+    if not lines.pairs and not alone and not ordered and not places:
+        alone = 1
+    return lines.pairs, alone
 
 
 def _unexplained(first: Pair, places: int) -> Evidence:
@@ -96,8 +116,6 @@ def _at_once(difference: Difference, whole: Pair, context: Context, rules: Seque
     # The rule about inputs comes first: an order or a time that was copied is not made here.
     if (copied := rules[0](whole, context)) is not None and settled(erased(whole, copied)):
         return [evidence_of(Explained(copied, whole))]
-    if (shuffled := _shuffled(whole, context)) is not None:
-        return [evidence_of(item) for item in shuffled]
     match = line_width(whole, context)
     if match is None and not whole.text and a.size != b.size:
         match = random_bytes(whole, context)
@@ -119,19 +137,22 @@ def _build_id(left: bytes, right: bytes, context: Context) -> Evidence:
     return Evidence("unknown", "low", words, left, right, text=False, derived=True)
 
 
-def _shuffled(whole: Pair, context: Context) -> list[Explained] | None:
-    """The piece as a whole, when it is explained by order alone, or by order and times."""
+def _shuffled(whole: Pair, context: Context) -> tuple[list[Explained], Pair]:
+    """What the order of units explains in the piece as a whole, with the times among them, and what is left of the
+    piece then. Nothing where there is no order to explain."""
     found: list[Explained] = []
     rest = whole
     for _ in range(8):
         match = ordering(rest, context)
-        if match is not None:
-            return [*found, Explained(match, whole)]
-        match = text_timestamp(rest, context) if len(rest.a) < 1 << 18 else None
+        ordered = match is not None
         if match is None:
-            return None
+            match = text_timestamp(rest, context) if len(rest.a) < 1 << 18 else None
+        if match is None:
+            break
         found.append(Explained(match, whole))
         rest = erased(rest, match)
+        if ordered:
+            return found, rest
         if settled(rest):
             break
-    return None
+    return [], whole

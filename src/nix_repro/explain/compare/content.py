@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.causes.model import Pair
+from nix_repro.explain.causes.model import Bounds, Pair
 from nix_repro.explain.compare.blob import CHUNK, Blob
 from nix_repro.explain.compare.spans import GAP, Span, common_prefix, differing_spans, first_difference
 
@@ -86,11 +86,11 @@ def is_text(data: bytes) -> bool:
 
 
 class Aligned(NamedTuple):
-    """Lines of both sides that correspond and differ; the lines both have, as sequences; and how many have no
-    partner."""
+    """Lines of both sides that correspond and differ; those that both have, and have once, each with where it is, in
+    the order of either side; and how many have no partner."""
 
     pairs: list[Pair]
-    common: tuple[list[bytes], list[bytes]]
+    common: tuple[list[tuple[bytes, Bounds]], list[tuple[bytes, Bounds]]]
     alone: int
 
 
@@ -101,14 +101,14 @@ def align(part: Region) -> Aligned:
     counts = [Counter(line for _, line in side) for side in lines]
     surplus = [counts[0] - counts[1], counts[1] - counts[0]]
     only: list[list[tuple[int, bytes]]] = [[], []]
-    common: list[list[bytes]] = [[], []]
+    common: list[list[tuple[bytes, Bounds]]] = [[], []]
     for side in (0, 1):
         for offset, line in lines[side]:
             if surplus[side][line] > 0:
                 surplus[side][line] -= 1
                 only[side].append((offset, line))
-            else:
-                common[side].append(line)
+            elif counts[0][line] == counts[1][line] == 1:
+                common[side].append((line, (offset, offset + len(line))))
     chosen = _matched(only[0][:MANY_LINES], only[1][:MANY_LINES])
     pairs = [clip(Pair(left, right, part.offset + offset)) for (offset, left), (_, right) in chosen]
     return Aligned(pairs, (common[0], common[1]), len(only[0]) + len(only[1]) - 2 * len(pairs))
