@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test that wants a Nix runs once per series."""
+    """Every test that wants a Nix runs once per series, or with those that it names."""
     if "installed_nix" in metafunc.fixturenames:
-        metafunc.parametrize(
-            "installed_nix", metafunc.config.getoption("nix") or list(SERIES), indirect=True, scope="session"
-        )
+        named = metafunc.definition.get_closest_marker("series")
+        wanted = metafunc.config.getoption("nix") or list(SERIES)
+        series = [label for label in wanted if named is None or label in named.args]
+        metafunc.parametrize("installed_nix", series, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -224,6 +224,7 @@ def many(number: int) -> str:
     return "\n".join(f'p{n} = mk "{n:04d}-{"x" * 190}" "echo {n} > $out" {{}};' for n in range(number))
 
 
+@pytest.mark.series("2.34")
 def test_more_packages_than_one_argument_has_room_for(sandbox_nix: NixBox) -> None:
     """Nothing is to be built, because nothing has changed; all that is named is kept from the garbage collector."""
     flake = write_flake(sandbox_nix, many(540))
@@ -241,6 +242,7 @@ OTHERS = """
 """
 
 
+@pytest.mark.series("2.26")
 @pytest.mark.parametrize("rebuilder", REBUILDERS)
 def test_more_packages_than_one_command_line_has_room_for(sandbox_nix: NixBox, rebuilder: str) -> None:
     """A stack this small leaves 128 KiB for arguments."""
