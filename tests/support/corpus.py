@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nix_repro.build.build_dir import kind
 from nix_repro.explain.context import Context, Input, Side
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +108,7 @@ def _build(root: Path, drvs: list[str], vary: tuple[str, ...], scratch: Path, *,
     if "build-path" in changed:
         build_dir = "/build2"
     if "order" in changed:
-        environment["TMPDIR"] = str(scratch / "shm")
+        environment["TMPDIR"] = str(scratch / "other")
     cores = 2 if "cores" in changed else 1
     kernel = subprocess.run([*prefix, "uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
     started = time.time()
@@ -142,9 +143,11 @@ def build_side(root: Path, *, second: bool) -> Built:
         groups[case.vary].append(case.name)
     rows = json.loads((root / "paths.json").read_text())
     built = Built(root, {name: root / row[1].removeprefix("/nix/") for name, row in rows.items()})
-    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+    # A disk and memory list a directory in another order: the other kind of what Nix builds on by itself.
+    other = "/dev/shm" if kind(Path(os.environ.get("TMPDIR") or "/tmp")) == "disk" else str(root)
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(dir=other) as elsewhere:
         scratch = Path(name)
-        (scratch / "shm").symlink_to(memory)
+        (scratch / "other").symlink_to(elsewhere)
         for vary, names in sorted(groups.items()):
             side = _build(root, [drvs[name] for name in names], vary, scratch, second=second)
             built.sides.update(dict.fromkeys(names, side))

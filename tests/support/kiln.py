@@ -10,15 +10,17 @@ from pathlib import Path
 
 from graphs import Graph, drv, out
 from nix_repro.build.rebuild.protocol import Answer, Request
-from nix_repro.build.variations import TABLE, TIME, Condition
+from nix_repro.build.variations import PLACEBOS, TABLE, TIME, Condition
 from nix_repro.nix.command import NixError
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Observations, Seen, Tree
 from nix_repro.plan.scope import Plan
+from nix_repro.reasons import BUILDER_FAILED
 
-#: The content of a build under a condition; the number counts this derivation's builds, from 1.
-Recipe = Callable[[Condition, int], str]
+#: The content of a build under a condition, or None when its builder fails; the number counts this derivation's builds,
+#: from 1.
+Recipe = Callable[[Condition, int], str | None]
 #: When the first builds began, in seconds since the epoch.
 BEGAN = 1_750_000_000.0
 
@@ -33,7 +35,7 @@ class Kiln:
     alone: bool = False
     isolates: bool = True
     elsewhere: bool = False
-    varies: frozenset[str] = frozenset(row.name for row in TABLE)
+    varies: frozenset[str] = frozenset(row.name for row in (*TABLE, *PLACEBOS.values()))
     broken: bool = False
     asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     graph: Graph = field(default_factory=dict)
@@ -66,8 +68,8 @@ class Kiln:
         attempts = tuple(self._bake(d.drv_path, request.condition, request.round) for d in request.targets)
         trees = {}
         for attempt in attempts:
-            first, now = request.first[attempt.drv_path].outputs["out"], attempt.outputs["out"]
-            if first.nar_hash != now.nar_hash:
+            first, now = request.first[attempt.drv_path].outputs["out"], attempt.outputs.get("out")
+            if now is not None and first.nar_hash != now.nar_hash:
                 number = self._builds[attempt.drv_path]
                 trees[attempt.drv_path, "out"] = Tree(
                     self._tree(attempt.drv_path, 1), self._tree(attempt.drv_path, number), request.round
@@ -77,10 +79,13 @@ class Kiln:
     def _bake(self, drv_path: str, condition: Condition, round_number: int) -> Attempt:
         number = self._builds[drv_path] = self._builds.get(drv_path, 0) + 1
         content = self.recipes[self.graph[drv_path].name](condition, number)
+        started = BEGAN if round_number == 1 else time.time()
+        if content is None:
+            words = "building\nit has expired\n"
+            return Attempt(drv_path, round_number, "failed", because=BUILDER_FAILED, started=started, log=words)
         tree = self._tree(drv_path, number)
         tree.write_text(content)
         seen = Seen(out(self.graph, drv_path), nar_hash(tree), "built" if round_number == 1 else "rebuilt", "kiln")
-        started = BEGAN if round_number == 1 else time.time()
         return Attempt(drv_path, round_number, "built", {"out": seen}, started=started, seconds=1.0, isolated=True)
 
     def _tree(self, drv_path: str, number: int) -> Path:

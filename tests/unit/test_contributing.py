@@ -12,7 +12,7 @@ import pytest
 
 from nix_repro import settings
 from nix_repro.build.rebuild.choose import Choice, decide
-from nix_repro.build.variations import TABLE
+from nix_repro.build.variations import PLACEBOS, TABLE
 from nix_repro.cli import action
 from nix_repro.cli.app import cli
 from nix_repro.config import Config
@@ -109,7 +109,7 @@ def test_every_variation_is_tried_by_an_experiment_and_every_wrapper_is_known() 
         and ast.unparse(node.targets[0]) == "_UNDER"
         and isinstance(node.value, ast.Dict)
     ]
-    assert {row.under for row in TABLE if row.under} == known
+    assert {row.under for row in (*TABLE, *PLACEBOS.values()) if row.under} == known
 
 
 def test_every_word_of_fail_on_has_an_exit_code() -> None:

@@ -23,6 +23,8 @@ from nix_repro.report import Cause, Confidence, Finding
 
 #: Findings listed of one output.
 MOST = 200
+#: How a finding begins that says what was left out.
+CUT = "not everything was compared: "
 RANK: dict[Confidence, int] = {"proved": 0, "high": 1, "low": 2}
 
 
@@ -180,6 +182,6 @@ def _cut(output: str, budget: Budget) -> Finding:
         path="",
         cause="unknown",
         confidence="low",
-        because="not everything was compared: " + "; ".join(budget.cut),
+        because=CUT + "; ".join(budget.cut),
         fix="Compare the kept trees with diffoscope.",
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+from nix_repro.build.build_dir import usual
 from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.plan.scope import Plan
 from nix_repro.run import Run
@@ -42,6 +44,7 @@ def _experiment(run: Run, plan: Plan, rebuilder: Rebuilder, roots: Sequence[str]
     if not rebuilder.varies:
         run.warn(f"no experiments: they need the shadow rebuilder, and this run used {rebuilder.name}")
         return
+    room = Path(run.nix.store_dir()).parent / "var"
     laboratory = Laboratory(
         rebuilder,
         plan,
@@ -50,6 +53,8 @@ def _experiment(run: Run, plan: Plan, rebuilder: Rebuilder, roots: Sequence[str]
         limits=run.limits,
         round_number=run.config.rounds + 1,
         directory=run.work / "experiments",
+        build_dir=usual(run.nix.settings(), run.nix.version(), run.nix.env, room),
+        room=room,
         deadline=time.monotonic() + run.config.explain_budget,
         watcher=run.display,
     )

@@ -16,6 +16,7 @@ from nix_repro.build.variations import (
     DIRECTORY_ORDER,
     KERNEL,
     ONE_CPU,
+    PLACEBOS,
     TABLE,
     TIME,
     TIME_GAP,
@@ -28,18 +29,21 @@ from nix_repro.build.variations import (
 )
 from nix_repro.explain.experiments.inquiry import HOLDS, VARIES
 
+#: Conditions that leave no trace but their effect: another number with as many digits, another name of the same length;
+#: and one that has no placebo, because nothing in memory lists a directory as a disk does.
+WITHOUT = {CORES.name, BUILD_PATH.name, DIRECTORY_ORDER.name}
 HERE = Machine(cores=4, libfaketime=Path("/lib/faketime/libfaketime.so.1"))
 DIRECTORY = Path("/run/d")
 
 
 def test_the_helper_knows_every_word_of_the_table_and_no_other() -> None:
     """It is started by its path, as root, and takes nothing of ours but one list."""
-    assert {condition.under for condition in TABLE} - {""} == shadow_helper._UNDER.keys()
+    assert {condition.under for condition in (*TABLE, *PLACEBOS.values())} - {""} == shadow_helper._UNDER.keys()
 
 
 def test_every_condition_is_experimented_with() -> None:
     assert {experiment.condition for experiment in (*HOLDS, *VARIES)} == set(TABLE)
-    assert len({condition.name for condition in (*TABLE, TIME)}) == len(TABLE) + 1
+    assert len({row.name for row in (*TABLE, *PLACEBOS.values(), TIME)}) == len(TABLE) + len(PLACEBOS) + 1
 
 
 def test_the_time_is_held_different_by_nothing_but_waiting() -> None:
@@ -80,6 +84,49 @@ def test_another_build_directory_is_the_one_that_a_build_sees() -> None:
 def test_the_zone_is_shown_in_the_sandbox() -> None:
     options = on_machine(ZONE, HERE, DIRECTORY).options
     assert options == (("extra-sandbox-paths", "/etc/localtime=/usr/share/zoneinfo/Asia/Tokyo"),)
+
+
+def test_a_placebo_for_whatever_leaves_traces() -> None:
+    assert PLACEBOS.keys() == {condition.name for condition in TABLE} - WITHOUT
+
+
+@pytest.mark.parametrize("condition", TABLE, ids=lambda c: c.name)
+def test_a_placebo_is_the_same_means_without_the_effect(condition: Condition) -> None:
+    if condition.name in WITHOUT:
+        return
+    placebo = PLACEBOS[condition.name]
+    assert (placebo.clock_shift, placebo.cpus, placebo.build_dir) == (0, None, None)
+    assert placebo.needs == condition.needs
+    shown, also = (on_machine(row, HERE, DIRECTORY).options for row in (condition, placebo))
+    places = [[word.split("=")[0] for _, value in options for word in value.split()] for options in (shown, also)]
+    assert places[0] == places[1]
+    written, as_well = files(condition, HERE, DIRECTORY), files(placebo, HERE, DIRECTORY)
+    assert written.keys() == as_well.keys()
+    assert {path: len(text) for path, text in written.items()} == {path: len(text) for path, text in as_well.items()}
+    assert written != as_well or not written
+
+
+@pytest.mark.parametrize(("cores", "other"), [(1, 2), (2, 1), (9, 1), (10, 11), (11, 10), (64, 10), (100, 101)])
+def test_another_number_of_cores_has_as_many_digits(cores: int, other: int) -> None:
+    condition = on_machine(CORES, Machine(cores=cores), DIRECTORY)
+    assert (condition.cores, condition.args[:2]) == (other, ("--cores", str(other)))
+    assert condition.under == ("one-cpu" if other < cores else "")
+
+
+@pytest.mark.parametrize("usual", ["/build", "/other", "/b", "/tmp/nix/build", "/o"])
+def test_another_build_directory_has_as_long_a_name(usual: str) -> None:
+    condition = on_machine(BUILD_PATH, Machine(cores=1, build_dir=usual), DIRECTORY)
+    assert condition.build_dir is not None
+    assert condition.build_dir != usual
+    assert len(condition.build_dir) == len(usual)
+    assert condition.options == (("sandbox-build-dir", condition.build_dir),)
+
+
+def test_the_build_directory_is_moved_to_the_other_kind_of_place() -> None:
+    disk, memory = (on_machine(DIRECTORY_ORDER, Machine(1, build_on=kind), DIRECTORY) for kind in ("disk", "memory"))
+    assert (disk.build_on, disk.what) == ("memory", "the build directory in memory")
+    assert (memory.build_on, memory.what) == ("disk", "the build directory on a disk")
+    assert disk.name == memory.name
 
 
 @pytest.mark.parametrize("condition", [CLOCK_FROZEN, CLOCK_SHIFTED], ids=lambda c: c.name)

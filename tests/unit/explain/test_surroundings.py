@@ -49,7 +49,7 @@ def test_a_window_is_as_wide_as_it_is_known() -> None:
 
 def test_a_side_is_described_as_the_condition_made_it() -> None:
     assert under(CLOCK_SHIFTED, SIDE).window == (100.0 + 400 * 86400, 101.0 + 400 * 86400)
-    assert under(BUILD_PATH, SIDE).build_dir == "/build-elsewhere"
+    assert under(BUILD_PATH, SIDE).build_dir == "/other"
     one = under(on_machine(CORES, Machine(cores=4), Path()), SIDE)
     assert (one.cores, one.cpus) == (1, 1)
     more = under(on_machine(CORES, Machine(cores=1), Path()), SIDE)

@@ -18,7 +18,7 @@ from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_direct
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Answer, Request
 from nix_repro.build.rebuild.realisations import found_inputs, said_in
-from nix_repro.build.variations import TABLE, Condition
+from nix_repro.build.variations import PLACEBOS, TABLE, Condition
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
@@ -50,7 +50,7 @@ class Shadow:
     alone = False
     isolates = True
     elsewhere = False
-    varies = frozenset(condition.name for condition in TABLE)
+    varies = frozenset(condition.name for condition in (*TABLE, *PLACEBOS.values()))
 
     def __init__(self, nix: Nix, *, sudo: bool = False) -> None:
         self._nix = nix
@@ -117,7 +117,7 @@ class Shadow:
             "options": self._options(condition),
             "args": [*request.limits.args(), *condition.args],
             "under": condition.under,
-            "memory_build_dir": condition.memory_build_dir,
+            "build_on": condition.build_on,
             "targets": {drv.drv_path: known_outputs(drv) for drv in request.targets},
             "paths": paths,
             "registration": nix.dump_db(paths).decode("utf-8", "surrogateescape"),

@@ -39,7 +39,11 @@ _ARGUMENT = re.compile(r"--(max-jobs|cores|timeout)|auto|[0-9]{1,9}")
 _MOST = 2 << 20
 _REST = 64 << 10
 #: What a command may be run under, by name: the caller chooses, it does not say how.
-_UNDER = {"one-cpu": ["taskset", "--cpu-list", "0"], "other-kernel": ["setarch", "--uname-2.6"]}
+_UNDER = {
+    "one-cpu": ["taskset", "--cpu-list", "0"],
+    "other-kernel": ["setarch", "--uname-2.6"],
+    "other-personality": ["setarch", "--whole-seconds"],
+}
 
 
 def main() -> int:
@@ -136,8 +140,8 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
     _state(room, Path(request["state_dir"]))
     env = _environment(request, room)
     options = list(request["options"])
-    if request["memory_build_dir"]:
-        options.append(_memory_build_dir(room, env))
+    if request["build_on"]:
+        options.append(_build_dir(room, env, in_memory=request["build_on"] == "memory"))
     env["NIX_CONFIG"] = _private(env.get("NIX_CONFIG", ""), options, room)
     nix_store = request["nix_store"]
     load = subprocess.run(
@@ -184,12 +188,13 @@ def _know(request: dict[str, Any], env: dict[str, str]) -> None:
         subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
-def _memory_build_dir(room: Path, env: dict[str, str]) -> tuple[str, str]:
-    """Build on tmpfs, which lists a directory in another order than a disk. Old versions take TMPDIR, newer ones a
-    setting."""
+def _build_dir(room: Path, env: dict[str, str], *, in_memory: bool) -> tuple[str, str]:
+    """Build in the room, or on tmpfs, which lists a directory in another order than a disk. Old versions take TMPDIR,
+    newer ones a setting."""
     build = room / "build"
     build.mkdir(mode=0o755)
-    mounts.in_memory(build)
+    if in_memory:
+        mounts.in_memory(build)
     env["TMPDIR"] = str(build)
     return "build-dir", str(build)
 

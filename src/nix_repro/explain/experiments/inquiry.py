@@ -4,6 +4,9 @@ Pure: what to try in which order, and what the outcome proves; the rebuilding is
 Two kinds. *Hold*: the output differs by itself; rebuilds with one thing held still are the same, so that thing is the
 cause. *Vary*: the output is the same by itself; with one thing changed it differs, so that thing is the cause.
 
+What brings a condition about leaves traces of its own. So most experiments have a placebo, the same means without the
+effect: what it does as well proves nothing.
+
 Each derivation has an inquiry of its own, a generator that asks for one rebuild after the other. They are conducted
 together: whatever several want rebuilt in the same way is rebuilt at once.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nix_repro.build.variations import (
     BUILD_PATH,
@@ -23,15 +26,17 @@ from nix_repro.build.variations import (
     DIRECTORY_ORDER,
     KERNEL,
     ONE_CPU,
+    PLACEBOS,
     ZONE,
     Condition,
 )
 from nix_repro.report import Cause, Finding
 
-#: Equal rebuilds that prove a hold where the difference was another one every time. It is also how often a change has
-#: to bring a difference, and its undoing to take it away.
+#: Equal rebuilds that prove a hold where the difference was another one every time and the rules see one cause alone.
+#: It is also how often a change has to bring a difference, and its undoing to take it away.
 FEW = 3
-#: Equal rebuilds that prove a hold at least, where the difference was not another one every time.
+#: Equal rebuilds that prove a hold at least, where the difference was not another one every time, or where the rules do
+#: not account for all of it: beside a time that is always new, a coin that is tossed goes unnoticed.
 MANY = 12
 #: How probable equal rebuilds may be by mere chance.
 CHANCE = 0.01
@@ -39,6 +44,8 @@ CHANCE = 0.01
 REBUILDS = 36
 #: narHash by output name, or another word for what an experiment left of it; None when that rebuild could not be had.
 Hashes = Mapping[str, str] | None
+#: Stands for the narHash of an output whose builder failed.
+FAILED = "the builder failed"
 
 
 @dataclass(frozen=True)
@@ -47,13 +54,15 @@ class Experiment:
     is.
 
     With `own_time` nothing is changed, and what differs by nothing but each build's own time counts as the same. That
-    complements the condition, and means nothing where it cannot be had.
+    complements the condition, and means nothing where it cannot be had. With `blunt`, the condition changes other
+    things as well, and no placebo can tell: it proves the cause only where the rules see that one, and nothing else.
     """
 
     condition: Condition
     cause: Cause
     holds: bool
     own_time: bool = False
+    blunt: bool = False
 
     @property
     def name(self) -> str:
@@ -63,6 +72,16 @@ class Experiment:
     def what(self) -> str:
         """Completes "with …"."""
         return "each build's own time taken out" if self.own_time else self.condition.what
+
+    @property
+    def placebo(self) -> Experiment | None:
+        """The same means without the effect, if the means leave traces."""
+        same = None if self.own_time else PLACEBOS.get(self.condition.name)
+        return None if same is None else replace(self, condition=same)
+
+    @property
+    def is_placebo(self) -> bool:
+        return self.condition in PLACEBOS.values()
 
 
 HOLDS = (
@@ -74,7 +93,8 @@ HOLDS = (
 VARIES = (
     Experiment(CLOCK_SHIFTED, "timestamp", holds=False),
     Experiment(CORES, "parallelism", holds=False),
-    Experiment(DIRECTORY_ORDER, "ordering", holds=False),
+    # Memory and a disk also differ in sizes, and in the numbers of files.
+    Experiment(DIRECTORY_ORDER, "ordering", holds=False, blunt=True),
     Experiment(BUILD_PATH, "build-path", holds=False),
     Experiment(KERNEL, "host", holds=False),
     Experiment(ZONE, "locale", holds=False),
@@ -143,35 +163,66 @@ def conduct(
     return proofs, list(late)
 
 
-def hold(outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment]) -> Inquiry:
+def hold(
+    outputs: Mapping[str, Sequence[str]], experiments: Sequence[Experiment], findings: Sequence[Finding] = ()
+) -> Inquiry:
     """For outputs that differ by themselves (`outputs`: the hashes seen so far): which thing, held still, makes
     rebuilds the same?
 
-    One more rebuild with nothing changed comes first. A difference that comes and goes, or has few shapes, needs more
-    equal rebuilds before they mean anything.
+    One more rebuild with nothing changed comes first. A difference that comes and goes, has few shapes, or is not all
+    accounted for by the `findings`, needs more equal rebuilds before they mean anything.
     """
     control = yield None
     if control is None:
         return []
-    times = max(_equal_needed([*seen, control.get(output, "")]) for output, seen in outputs.items())
     proofs: list[Proof] = []
     left = list(outputs)
     for experiment in experiments:
-        held: list[Mapping[str, str]] = []
-        while left and len(held) < times and (hashes := (yield experiment)) is not None:
-            held.append(hashes)
-            if not _steady(left, held):
-                break
-        for output in _steady(left, held) if len(held) == times else []:
-            proofs.append(Proof(experiment, output, f"with {experiment.what}, {times} rebuilds are the same"))
+        if not left:
+            break
+        times = max(_equal_needed([*outputs[o], control.get(o, "")], experiment, o, findings) for o in left)
+        steady = yield from _repeat(experiment, left, times)
+        if steady and experiment.placebo is not None:
+            # Whether it is steady with the placebo is found out as thoroughly: what differs once, differs.
+            still = yield from _repeat(experiment.placebo, steady, times)
+            steady = [output for output in steady if still is not None and output not in still]
+        for output in steady or ():
+            also = f", and with {experiment.placebo.what} they are not" if experiment.placebo else ""
+            proofs.append(Proof(experiment, output, f"with {experiment.what}, {times} rebuilds are the same{also}"))
             left.remove(output)
     return proofs
 
 
-def _equal_needed(seen: Sequence[str]) -> int:
+def _repeat(
+    experiment: Experiment, outputs: Sequence[str], times: int
+) -> Generator[Experiment | None, Hashes, list[str] | None]:
+    """The outputs that are the same in so many rebuilds under the experiment's condition, or None when these cannot all
+    be had."""
+    held: list[Mapping[str, str]] = []
+    while len(held) < times:
+        hashes = yield experiment
+        if hashes is None:
+            return None
+        held.append(hashes)
+        if not _steady(outputs, held):
+            return []
+    return _steady(outputs, held)
+
+
+def _equal_needed(seen: Sequence[str], experiment: Experiment, output: str, findings: Sequence[Finding]) -> int:
     """How many equal rebuilds are no accident, for an output that had these hashes with nothing changed."""
     commonest = max(Counter(seen).values())
-    return FEW if commonest == 1 else max(MANY, math.ceil(math.log(CHANCE) / math.log(commonest / len(seen))))
+    if commonest > 1:
+        return max(MANY, math.ceil(math.log(CHANCE) / math.log(commonest / len(seen))))
+    return FEW if accounted(findings, output, experiment.cause) else MANY
+
+
+def accounted(findings: Sequence[Finding], output: str, cause: Cause) -> bool:
+    """Do the findings account for all that differs in the output, and surely, by this cause alone?"""
+    of_output = [finding for finding in findings if finding.output == output]
+    return bool(of_output) and all(
+        finding.cause == cause and finding.confidence in ("high", "proved") for finding in of_output
+    )
 
 
 def _steady(outputs: Sequence[str], held: Sequence[Mapping[str, str]]) -> list[str]:
@@ -179,25 +230,31 @@ def _steady(outputs: Sequence[str], held: Sequence[Mapping[str, str]]) -> list[s
     return [
         output
         for output in outputs
-        if len({hashes.get(output) for hashes in held}) == 1 and held[0].get(output) is not None
+        if len({hashes.get(output) for hashes in held}) == 1 and held[0].get(output) not in (None, FAILED)
     ]
 
 
 def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], holds: Sequence[Experiment] = ()) -> Inquiry:
     """For outputs that are the same by themselves (`outputs`: their hash): which thing, changed, makes them differ?
 
-    What does is undone and done again: the difference has to come and go with it every time. An output that differs
-    with nothing changed is not the same by itself after all: then it is asked what it is held by (`holds`).
+    What does is undone and done again: the difference has to come and go with it every time, and never to come with its
+    placebo. An output that differs with nothing changed is not the same by itself after all: then it is asked what it
+    is held by (`holds`).
     """
     left = {experiment: list(outputs) for experiment in experiments}
+    failed: set[Experiment] = set()
     for _ in range(FEW):
         for experiment in [experiment for experiment in left if left[experiment]]:
             changed = yield experiment
-            left[experiment] = [
-                o for o in left[experiment] if changed is not None and changed.get(o, outputs[o]) != outputs[o]
-            ]
+            left[experiment] = _others(left[experiment], outputs, changed)
+            if changed is not None and FAILED in changed.values():
+                failed.add(experiment)
+            if left[experiment] and experiment.placebo is not None:
+                same = yield experiment.placebo
+                also = left[experiment] if same is None else _others(left[experiment], outputs, same)
+                left[experiment] = [output for output in left[experiment] if output not in also]
         undone = (yield None) if any(left.values()) else None
-        if undone is None:
+        if undone is None or FAILED in undone.values():
             return []
         intermittent = {
             output: (was, undone[output]) for output, was in outputs.items() if undone.get(output, was) != was
@@ -205,7 +262,18 @@ def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], holds: S
         if intermittent:
             return (yield from hold(intermittent, holds))
     return [
-        Proof(experiment, output, f"it differs with {experiment.what}, and is the same again without")
+        Proof(
+            experiment,
+            output,
+            f"it differs with {experiment.what}, and is the same again without"
+            + (f", also with {experiment.placebo.what}" if experiment.placebo else ""),
+        )
         for experiment, following in left.items()
+        if experiment not in failed
         for output in following
     ]
+
+
+def _others(outputs: Sequence[str], were: Mapping[str, str], now: Hashes) -> list[str]:
+    """The outputs that are now others than they were; none if nothing is known."""
+    return [output for output in outputs if now is not None and now.get(output, were[output]) != were[output]]

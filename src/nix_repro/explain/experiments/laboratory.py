@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nix_repro.build.build_dir import kind
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
-from nix_repro.build.variations import OTHER_ZONE, TIME, TIME_GAP, Condition, Machine, Need, files, on_machine
+from nix_repro.build.variations import (
+    OTHER_ZONE,
+    TIME,
+    TIME_GAP,
+    USUAL_ZONE,
+    Condition,
+    Kind,
+    Machine,
+    Need,
+    files,
+    on_machine,
+)
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Side
 from nix_repro.explain.engine import explain_output
-from nix_repro.explain.experiments.inquiry import Experiment, Hashes
+from nix_repro.explain.experiments.inquiry import FAILED, Experiment, Hashes, accounted
 from nix_repro.explain.roots import side
-from nix_repro.explain.surroundings import here, under
+from nix_repro.explain.surroundings import BUILD_DIR, here, under
 from nix_repro.files import private_directory
 from nix_repro.nix.command import NixError
 from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.scope import Plan
+from nix_repro.reasons import BUILDER_FAILED
 from nix_repro.report import Finding
 
 _FAKETIME = "faketime/libfaketime.so.1"
@@ -40,10 +54,12 @@ class Laboratory:
 
     `first` are the first builds that succeeded, `here` is what all builds have in common, `settings` are Nix's,
     `round_number` is the round that experiments count as, and `directory` holds what has to be kept for a while.
-    `refused` maps conditions that cannot be had here to the reason, and `answered` holds those that were done,
-    with the .drv path. `sensitive` are the findings in outputs that differ under an experiment, by the experiment's
-    name, .drv path and output. `intermittent` holds, by .drv path, the first rebuild with nothing changed that differed
-    although all earlier ones were the same.
+    `build_dir` is where Nix builds otherwise, and `room` where it can be had to build. `refused` maps conditions that
+    cannot be had here to the reason, and `answered` holds those that were done, with the .drv path. `done` counts the
+    rebuilds by what was held or changed (None: nothing) and .drv path, and `died` those of which the builder failed;
+    `last_words` are what it said last. `sensitive` are the findings in outputs that differ under an experiment, by the
+    experiment's name, .drv path and output. `intermittent` holds, by .drv path, the first rebuild with nothing changed
+    that differed although all earlier ones were the same.
     """
 
     def __init__(
@@ -56,6 +72,8 @@ class Laboratory:
         limits: Limits,
         round_number: int,
         directory: Path,
+        build_dir: Path,
+        room: Path,
         deadline: float,
         watcher: Watcher,
     ) -> None:
@@ -68,11 +86,14 @@ class Laboratory:
         self._directory = directory
         self._deadline = deadline
         self._watcher = watcher
-        self._machine = this_machine(settings, self.here.cores or 1)
+        self._machine = this_machine(settings, self.here.cores or 1, kind(build_dir), kind(room))
         self._started = time.monotonic()
         self._count = 0
         self.refused: dict[str, str] = {}
         self.answered: set[tuple[str, str]] = set()
+        self.done: Counter[tuple[Condition | None, str]] = Counter()
+        self.died: Counter[tuple[Condition | None, str]] = Counter()
+        self.last_words: dict[str, str] = {}
         self.sensitive: dict[tuple[str, str, str], tuple[Finding, ...]] = {}
         self.intermittent: dict[str, tuple[Attempt, dict[tuple[str, str], Tree]]] = {}
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -84,7 +105,8 @@ class Laboratory:
         """Rebuild with the first build's inputs, in as few runs of Nix as that allows. `steady` says that these are
         derivations that were the same so far."""
         condition = self.condition(experiment) if experiment is not None else TIME
-        assert condition is not None
+        if condition is None:
+            return {}
         if not steady and condition.clock is None:
             # A rebuild within the same second would have the same time stamp anyway, and seem to prove the experiment's
             # point.
@@ -99,23 +121,30 @@ class Laboratory:
             self._count += 1
             with private_directory(parent=self._directory) as passing:
                 answer = self._ask(condition, level, self._directory / f"control-{self._count}" if control else passing)
-                if steady and experiment is not None and not experiment.holds:
+                if steady and experiment is not None and not experiment.holds and not experiment.is_placebo:
                     self._look(experiment, condition, answer)
                 for attempt in answer.attempts:
-                    if attempt.outputs:
-                        timed = (
-                            self._with_own_time(attempt, answer)
-                            if experiment is not None and experiment.own_time
-                            else set()
-                        )
-                        found[attempt.drv_path] = {
-                            o: "its own time" if o in timed else seen.nar_hash for o, seen in attempt.outputs.items()
-                        }
+                    if (hashes := self._hashes(experiment, attempt, answer)) is not None:
+                        found[attempt.drv_path] = hashes
             if control:
                 self._remember(answer)
         if experiment is not None:
             self.answered |= {(experiment.name, path) for path in found}
         return found
+
+    def _hashes(self, experiment: Experiment | None, attempt: Attempt, answer: Answer) -> Hashes:
+        """What a rebuild came to. That a builder fails under a condition is an outcome too."""
+        changed = None if experiment is None or experiment.own_time else experiment.condition
+        if attempt.outputs or attempt.because == BUILDER_FAILED:
+            self.done[changed, attempt.drv_path] += 1
+        if attempt.outputs:
+            timed = self._with_own_time(attempt, answer) if experiment is not None and experiment.own_time else set()
+            return {o: "its own time" if o in timed else seen.nar_hash for o, seen in attempt.outputs.items()}
+        if attempt.because != BUILDER_FAILED:
+            return None
+        self.died[changed, attempt.drv_path] += 1
+        self.last_words[attempt.drv_path] = next(filter(None, reversed((attempt.log or "").splitlines())), "")
+        return dict.fromkeys(self.first[attempt.drv_path].outputs, FAILED)
 
     def _ask(self, condition: Condition, drv_paths: Sequence[str], keep: Path) -> Answer:
         # A result that comes after the deadline is of no use, and a program may wait forever for a frozen clock.
@@ -145,10 +174,7 @@ class Laboratory:
                 budget = Budget()
                 context = self._context(drv_path, output, side(attempt, self.here))
                 findings = explain_output(output, tree.a, tree.b, context, budget)
-                sure = all(
-                    f.cause == "timestamp" and (f.confidence == "high" or f.derived_from is not None) for f in findings
-                )
-                if findings and sure and not budget.cut:
+                if accounted(findings, output, "timestamp") and not budget.cut:
                     found.add(output)
         return found
 
@@ -184,12 +210,16 @@ class Laboratory:
         return TIME if experiment.own_time else on_machine(wanted, self._machine, self._directory)
 
 
-def this_machine(settings: Mapping[str, Any], cores: int) -> Machine:
-    """What this machine has for experiments. `settings` are Nix's, `cores` what a build is given."""
+def this_machine(settings: Mapping[str, Any], cores: int, build_on: Kind = "disk", room: Kind = "disk") -> Machine:
+    """What this machine has for experiments. `settings` are Nix's, `cores` what a build is given, `build_on` the kind
+    of place where Nix builds otherwise, and `room` that of the one where it can be had to build."""
     library = next((path for directory in _LIBRARIES if (path := Path(directory, _FAKETIME)).exists()), None)
+    zones = [zone for zone in (OTHER_ZONE, USUAL_ZONE) if not zone.exists()]
     reasons: tuple[tuple[Need, bool, str], ...] = (
         ("sandbox", str(settings.get("sandbox")).lower() == "true", "it needs Nix's sandbox, which is off"),
         ("libfaketime", library is not None, "libfaketime is not installed"),
-        ("zone", OTHER_ZONE.exists(), f"there is no {OTHER_ZONE}"),
+        ("zone", not zones, f"there is no {', '.join(map(str, zones))}"),
+        ("both-kinds", (build_on, room) != ("memory", "memory"), "not applicable: there is no disk to build on"),
     )
-    return Machine(cores, library, {need: reason for need, met, reason in reasons if not met})
+    build_dir = str(settings.get("sandbox-build-dir") or BUILD_DIR)
+    return Machine(cores, library, build_dir, build_on, {need: reason for need, met, reason in reasons if not met})

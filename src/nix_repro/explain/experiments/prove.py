@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from nix_repro.build.variations import CLOCK_FROZEN
+from nix_repro.explain import printable
 from nix_repro.explain.causes.fixes import fix_for
+from nix_repro.explain.engine import CUT
 from nix_repro.explain.experiments.inquiry import (
     HOLDS,
     VARIES,
@@ -68,6 +70,7 @@ def experiment(
 
 
 def _warnings(laboratory: Laboratory, late: Sequence[str]) -> Iterator[str]:
+    yield from _failures(laboratory)
     if late:
         names = some([laboratory.plan.derivations[path].name for path in late], 5)
         yield (
@@ -79,6 +82,18 @@ def _warnings(laboratory: Laboratory, late: Sequence[str]) -> Iterator[str]:
         yield f"experiments that this machine cannot do: {reasons}"
 
 
+def _failures(laboratory: Laboratory) -> Iterator[str]:
+    """What does not build under a condition: nobody else would say so, since there is nothing to compare."""
+    by_path: dict[str, list[str]] = {}
+    for (condition, path), count in laboratory.died.items():
+        what = condition.what if condition is not None else "nothing changed"
+        done = plural(laboratory.done[condition, path], "rebuild")
+        by_path.setdefault(path, []).append(f"with {what} ({count} of {done})")
+    for path, whats in by_path.items():
+        last = printable.escape(laboratory.last_words[path][:200])
+        yield f"{laboratory.plan.derivations[path].name} fails to build {', '.join(whats)}" + (last and f": {last}")
+
+
 def _hold(
     laboratory: Laboratory, seen: Observations, findings: Findings, roots: Sequence[str], say: Say
 ) -> tuple[Found, list[str]]:
@@ -86,7 +101,7 @@ def _hold(
     time for."""
     tried = _possible(laboratory, HOLDS)
     inquiries = {
-        path: hold(differing, likeliest_first(tried, findings.get(path, ())))
+        path: hold(differing, likeliest_first(tried, known := findings.get(path, ())), known)
         for path in roots
         if (differing := _differing(seen, path))
     }
@@ -155,10 +170,33 @@ def proved(findings: Sequence[Finding], proofs: Sequence[Proof]) -> tuple[Findin
     """The findings with proofs applied. If all differences of an output disappear with one condition, that is the cause
     of each, whatever a rule took it for: a token that looks random may come from the clock."""
     by_output = {proof.output: proof for proof in proofs}
-    result = [
-        _proved(finding, by_output[finding.output]) if finding.output in by_output else finding for finding in findings
-    ]
+    blunt = {
+        finding.output
+        for finding in findings
+        if (proof := by_output.get(finding.output))
+        and proof.experiment.blunt
+        and finding.cause != proof.experiment.cause
+    }
+    result = []
+    for finding in findings:
+        if (proof := by_output.get(finding.output)) is None or finding.because.startswith(CUT):
+            result.append(finding)
+        elif finding.output in blunt:
+            result.append(_likely(finding, proof))
+        else:
+            result.append(_proved(finding, proof))
     return tuple(sorted(result, key=lambda finding: finding.derived_from is not None))
+
+
+def _likely(finding: Finding, proof: Proof) -> Finding:
+    """What the condition brings about, although it need not be the cause that it was chosen for."""
+    because = f"{finding.because}; {proof.because}"
+    if finding.confidence == "high" or finding.cause == proof.experiment.cause:
+        return msgspec.structs.replace(finding, because=because)
+    fix = fix_for(proof.experiment.cause, "")
+    return msgspec.structs.replace(
+        finding, cause=proof.experiment.cause, confidence="low", because=because, fix=fix.advice, snippet=fix.snippet
+    )
 
 
 def _proved(finding: Finding, proof: Proof) -> Finding:

@@ -14,7 +14,7 @@ from nix_repro.build.rebuild.protocol import Rebuilder, Request, refusal
 from nix_repro.build.rebuild.replace import Replace
 from nix_repro.build.rebuild.shadow import Shadow
 from nix_repro.build.rebuild.store import Store
-from nix_repro.build.variations import CLOCK_FROZEN, TABLE, TIME
+from nix_repro.build.variations import CLOCK_FROZEN, PLACEBOS, TABLE, TIME
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.reasons import Reason
@@ -61,7 +61,10 @@ def test_a_rebuilder_that_refuses_builds_nothing_and_says_why(rebuilder: Rebuild
 
 
 def test_what_the_rebuilders_can() -> None:
-    can = {r.name: (r.isolates, r.elsewhere, r.varies == {c.name for c in TABLE}) for r in REBUILDERS}
+    can = {
+        r.name: (r.isolates, r.elsewhere, r.varies == {c.name for c in (*TABLE, *PLACEBOS.values())})
+        for r in REBUILDERS
+    }
     assert can == {
         "shadow": (True, False, True),
         "replace": (True, False, False),

@@ -32,13 +32,15 @@ Script = Mapping[str | None, Iterator[str]]
 
 
 def settle(inquiry: Inquiry, script: Script, rebuilds: int = 1000) -> list[Proof]:
-    """Conduct one inquiry into one output; the script has its hashes by experiment in order. One that the script does
-    not have cannot be done, and there is time for no more than so many rebuilds."""
+    """Conduct one inquiry into one output; the script has its hashes by experiment in order. A placebo that it does not
+    have changes nothing. Another experiment that it does not have cannot be done, and there is time for no more than so
+    many rebuilds."""
     done: list[Experiment | None] = []
 
     def rebuild(experiment: Experiment | None, names: Sequence[str]) -> dict[str, Hashes]:
         done.append(experiment)
-        values = script.get(experiment.name if experiment else None)
+        name = experiment.name if experiment else None
+        values = script.get(name, script.get(None) if experiment and experiment.is_placebo else None)
         return {"one": {"out": next(values)} if values is not None else None}
 
     proofs, _ = conduct({"one": inquiry}, rebuild, lambda: len(done) < rebuilds)
@@ -52,8 +54,13 @@ def different() -> Iterator[str]:
 
 def test_a_hold_that_takes_the_difference_away_is_proof() -> None:
     script = {None: different(), "clock-frozen": itertools.repeat("held"), "one-cpu": different()}
-    (proof,) = settle(hold({"out": ["a", "b"]}, HOLDS), script)
-    assert (proof.experiment, proof.because) == (FROZEN, f"with the clock frozen, {FEW} rebuilds are the same")
+    (proof,) = settle(hold({"out": ["a", "b"]}, HOLDS, [finding("timestamp")]), script)
+    words = (
+        "with the clock frozen, 3 rebuilds are the same, and with the fake clock showing the right time they are not"
+    )
+    assert (proof.experiment, proof.because) == (FROZEN, words)
+    (proof,) = settle(hold({"out": ["a", "b"]}, HOLDS, [finding("timestamp"), finding("unknown")]), script)
+    assert "12 rebuilds" in proof.because
 
 
 def test_randomness_is_held_by_nothing() -> None:
@@ -63,7 +70,12 @@ def test_randomness_is_held_by_nothing() -> None:
 
 def test_a_difference_that_comes_and_goes_needs_many_equal_rebuilds() -> None:
     (proof,) = settle(
-        hold({"out": ["a", "b"]}, [FROZEN]), {None: itertools.repeat("a"), "clock-frozen": itertools.repeat("held")}
+        hold({"out": ["a", "b"]}, [FROZEN]),
+        {
+            None: itertools.repeat("a"),
+            "clock-frozen": itertools.repeat("held"),
+            "clock-frozen-placebo": itertools.cycle("aab"),
+        },
     )
     assert f"{MANY} rebuilds" in proof.because
     by_chance = itertools.chain(["a"] * (MANY - 1), ["b"])
@@ -71,7 +83,11 @@ def test_a_difference_that_comes_and_goes_needs_many_equal_rebuilds() -> None:
 
 
 def test_the_rarer_the_difference_the_more_equal_rebuilds() -> None:
-    script = {None: itertools.repeat("a"), "clock-frozen": itertools.repeat("a")}
+    script = {
+        None: itertools.repeat("a"),
+        "clock-frozen": itertools.repeat("a"),
+        "clock-frozen-placebo": itertools.cycle("aab"),
+    }
     (proof,) = settle(hold({"out": [*["a"] * 5, "b"]}, [FROZEN]), script)
     assert "30 rebuilds" in proof.because
     assert settle(hold({"out": [*["a"] * 9, "b"]}, [FROZEN]), script) == []
@@ -126,7 +142,7 @@ def test_an_experiment_that_cannot_be_done_proves_nothing() -> None:
 
 
 def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
-    answers = {
+    answers: dict[str, dict[str | None, Iterator[str]]] = {
         "stamp": {None: different(), "clock-frozen": itertools.repeat("x")},
         "race": {
             None: different(),
@@ -139,18 +155,20 @@ def test_several_are_rebuilt_together_and_each_has_its_own_answer() -> None:
 
     def rebuild(experiment: Experiment | None, names: Sequence[str]) -> dict[str, Hashes]:
         runs.append(list(names))
-        key = experiment.name if experiment else None
+        key = experiment.name if experiment and not experiment.is_placebo else None
         return {name: {"out": next(answers[name][key])} for name in names}
 
-    proofs, late = conduct({name: hold({"out": ["a", "b"]}, HOLDS) for name in answers}, rebuild, lambda: True)
+    known = {"stamp": [finding("timestamp")], "race": [finding("ordering")]}
+    inquiries = {name: hold({"out": ["a", "b"]}, HOLDS, known[name]) for name in answers}
+    proofs, late = conduct(inquiries, rebuild, lambda: True)
     assert {name: [proof.experiment for proof in found] for name, found in proofs.items()} == {
         "stamp": [FROZEN],
         "race": [ONE_CPU],
     }
     assert late == []
-    # One control, three with the clock frozen (the race is out of it after two), two for the race alone, three on one
-    # core.
-    assert len(runs) == 1 + FEW + 2 + FEW
+    # One control, three with the clock frozen (the race is out of it after two) and two with its placebo; two for the
+    # race alone, many on one core, and two with its placebo.
+    assert len(runs) == 1 + FEW + 2 + 2 + MANY + 2
     assert runs[0] == ["stamp", "race"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from nix_repro.build.variations import CLOCK_FROZEN, TABLE
+from nix_repro.build.variations import CLOCK_FROZEN, DIRECTORY_ORDER, TABLE, Kind
 from nix_repro.explain.experiments.laboratory import this_machine
 
 
@@ -28,6 +28,19 @@ def test_a_machine_that_has_nothing(mocker: MockerFixture, sandbox: str | None) 
     assert machine.lacks == {
         "sandbox": "it needs Nix's sandbox, which is off",
         "libfaketime": "libfaketime is not installed",
-        "zone": "there is no /usr/share/zoneinfo/Asia/Tokyo",
+        "zone": "there is no /usr/share/zoneinfo/Asia/Tokyo, /usr/share/zoneinfo/Etc/UTC",
     }
     assert machine.lacking(CLOCK_FROZEN) == "it needs Nix's sandbox, which is off"
+
+
+@pytest.mark.parametrize(
+    ("build_on", "room", "lacking"),
+    [
+        ("disk", "disk", None),
+        ("disk", "memory", None),
+        ("memory", "disk", None),
+        ("memory", "memory", "not applicable: there is no disk to build on"),
+    ],
+)
+def test_the_order_of_directories_needs_both_kinds_of_places(build_on: Kind, room: Kind, lacking: str | None) -> None:
+    assert this_machine({}, 1, build_on, room).lacking(DIRECTORY_ORDER) == lacking

@@ -13,11 +13,12 @@ import pytest
 from kiln import Kiln, Recipe
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Request
-from nix_repro.build.variations import CLOCK_FROZEN, CLOCK_SHIFTED, CORES, KERNEL, ONE_CPU, Condition
+from nix_repro.build.variations import CLOCK_FROZEN, CLOCK_SHIFTED, CORES, KERNEL, ONE_CPU, PLACEBOS, Condition
+from nix_repro.explain.engine import CUT
 from nix_repro.explain.experiments import laboratory as laboratories
-from nix_repro.explain.experiments.inquiry import FEW, MANY
+from nix_repro.explain.experiments.inquiry import FEW, MANY, VARIES, Experiment, Proof
 from nix_repro.explain.experiments.laboratory import Laboratory
-from nix_repro.explain.experiments.prove import Found, experiment
+from nix_repro.explain.experiments.prove import Found, experiment, proved
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Observations
 from nix_repro.report import Finding
@@ -52,6 +53,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             limits=Limits(),
             round_number=3,
             directory=tmp_path / "experiments",
+            build_dir=tmp_path,
+            room=tmp_path,
             deadline=time.monotonic() + seconds,
             watcher=Nobody(),
         )
@@ -95,9 +98,9 @@ def test_a_root_that_the_frozen_clock_holds_is_a_timestamp_whatever_a_rule_said(
     root = kiln.path("stamp")
     before = {root: (finding(),)}
     held, varied, last = run(laboratory, seen, before, roots=True)
-    [proved] = held.findings[root]
-    assert (proved.cause, proved.confidence) == ("timestamp", "proved")
-    assert f"{FEW} rebuilds are the same" in proved.because
+    [found] = held.findings[root]
+    assert (found.cause, found.confidence) == ("timestamp", "proved")
+    assert f"{MANY} rebuilds are the same" in found.because
     assert before == {root: (finding(),)}, "findings are returned, not written"
     assert not varied.findings
     assert not last.warnings
@@ -108,7 +111,94 @@ def test_a_race_needs_one_core(make: Make) -> None:
     root = kiln.path("race")
     held, _, _ = run(laboratory, seen, {root: (finding("ordering"),)}, roots=True)
     assert held.findings[root][0].cause == "parallelism"
-    assert [name for name, _ in kiln.asked].count(ONE_CPU.name) == FEW
+    assert [name for name, _ in kiln.asked].count(ONE_CPU.name) == MANY
+
+
+def test_few_rebuilds_are_enough_where_the_rules_account_for_all(make: Make) -> None:
+    kiln, laboratory, seen = make(stamp=clock)
+    root = kiln.path("stamp")
+    held, *_ = run(laboratory, seen, {root: (finding("timestamp"), finding("timestamp"))}, roots=True)
+    assert {f.confidence for f in held.findings[root]} == {"proved"}
+    assert [name for name, _ in kiln.asked].count(CLOCK_FROZEN.name) == FEW
+
+
+def test_a_coin_beside_a_time_is_not_taken_for_it(make: Make) -> None:
+    """Every hash is a new one because of the time, and with the clock frozen the coin falls alike three times."""
+
+    def both(condition: Condition, number: int) -> str:
+        coin = "heads" if number < 7 else "tails"
+        return f"{clock(condition, number)} {coin}"
+
+    kiln, laboratory, seen = make(both=both)
+    root = kiln.path("both")
+    held, *_ = run(laboratory, seen, {root: (finding("timestamp"), finding("unknown", confidence="low"))}, roots=True)
+    assert [(f.cause, f.confidence) for f in held.findings[root]] == [("timestamp", "high"), ("unknown", "low")]
+
+
+def test_what_the_fake_clock_does_by_itself_is_no_timestamp(make: Make) -> None:
+    """Steady or not, as soon as the library is there, whatever time it shows."""
+    faked = (CLOCK_FROZEN.name, PLACEBOS[CLOCK_FROZEN.name].name)
+    kiln, laboratory, seen = make(steadied=lambda c, n: "steady" if c.name in faked else f"{n}")
+    root = kiln.path("steadied")
+    held, *_ = run(laboratory, seen, {root: (finding("timestamp"),)}, roots=True)
+    assert [f.confidence for f in held.findings[root]] == ["high"]
+
+
+@pytest.mark.parametrize("name", PLACEBOS)
+def test_what_its_placebo_does_as_well_proves_nothing(make: Make, name: str) -> None:
+    traces = {name, PLACEBOS[name].name}
+    _, laboratory, seen = make(traces=lambda c, _: "traces" if c.name in traces else "none")
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    assert varied.findings == {}
+    kiln, laboratory, seen = make(effect=lambda c, _: "effect" if c.name == name else "none")
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    assert {f.confidence for f in varied.findings.get(kiln.path("effect"), ())} == (
+        {"proved"} if name in {e.condition.name for e in VARIES} else set()
+    )
+
+
+def test_a_placebo_that_cannot_be_had_proves_nothing(make: Make) -> None:
+    kiln, laboratory, seen = make(uname=lambda c, _: "2.6.60" if c.name == KERNEL.name else "6.1.0")
+    kiln.varies -= {PLACEBOS[KERNEL.name].name}
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    assert varied.findings == {}
+
+
+def test_a_build_that_fails_with_the_clock_ahead_is_said(make: Make) -> None:
+    _, laboratory, seen = make(bomb=lambda c, _: None if c.name == CLOCK_SHIFTED.name else "ok")
+    _, varied, last = run(laboratory, seen, {}, roots=False)
+    assert last.warnings == (
+        f"bomb fails to build with the clock 400 days ahead ({FEW} of {FEW} rebuilds): it has expired",
+    )
+    assert varied.findings == {}
+
+
+def test_a_root_that_fails_with_the_clock_frozen_is_said_and_not_proved(make: Make) -> None:
+    kiln, laboratory, seen = make(old=lambda c, n: None if c.name == CLOCK_FROZEN.name else f"{n}")
+    root = kiln.path("old")
+    held, _, last = run(laboratory, seen, {root: (finding("timestamp"),)}, roots=True)
+    assert held.findings[root][0].confidence == "high"
+    assert last.warnings == ("old fails to build with the clock frozen (1 of 1 rebuild): it has expired",)
+
+
+def test_what_memory_and_disk_differ_in_need_not_be_an_order(make: Make) -> None:
+    kiln, laboratory, seen = make(
+        listing=lambda c, _: "one\ntwo\nfour\nfive\nsix" if c.build_on else "six\nfive\nfour\ntwo\none",
+        size=lambda c, _: "size 4 K" if c.build_on else "size 0 K",
+    )
+    _, varied, _ = run(laboratory, seen, {}, roots=False)
+    [listing], [size] = (varied.findings[kiln.path(name)] for name in ("listing", "size"))
+    assert (listing.cause, listing.confidence) == ("ordering", "proved")
+    assert (size.cause, size.confidence) == ("ordering", "low")
+    assert "the build directory in memory" in size.because
+
+
+def test_that_not_all_was_compared_is_still_said_of_what_is_proved() -> None:
+    cut = finding("unknown", because=f"{CUT}there is more")
+    proof = Proof(Experiment(KERNEL, "host", holds=False), "out", "it differs")
+    first, second = proved([finding("unknown"), cut], [proof])
+    assert (first.cause, first.confidence) == ("host", "proved")
+    assert second == cut
 
 
 def test_what_nothing_holds_stays_what_it_was_taken_for(make: Make) -> None:
