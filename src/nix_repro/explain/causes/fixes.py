@@ -139,6 +139,10 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ),
     ("permissions", "link"): Fix("Link to a fixed target.", "ln -sfn TARGET $out/…"),
     ("propagated", ""): Fix("Nothing to change here: fix the input."),
+    ("unknown", "unread"): Fix(
+        "Unpack both sides with the program that is named, and compare what comes out. diffoscope does so where that "
+        "is installed.",
+    ),
     ("unknown", ""): Fix(
         "Compare both sides, and rebuild under one change at a time to find out what it depends on.",
         "nix-repro explain INSTALLABLE",

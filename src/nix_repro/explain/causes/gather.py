@@ -10,7 +10,9 @@ from nix_repro.explain.causes.evidence import Evidence, from_pair
 from nix_repro.explain.causes.file_content import from_content
 from nix_repro.explain.causes.header_fields import from_field
 from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.compare.containers.unread import Unread, unread
 from nix_repro.explain.compare.difference import Difference
+from nix_repro.explain.compare.names import recompressed
 from nix_repro.explain.context import Context
 
 #: The form of parts as many as cores.
@@ -27,7 +29,9 @@ def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], b
     a, b = difference.a, difference.b
     match difference.kind:
         case "content":
-            return from_content(difference, context, rules, budget)
+            found = from_content(difference, context, rules, budget)
+            form = unread(*difference.blobs) if difference.blobs else None
+            return found if form is None else _unread(found, form)
         case "field":
             return from_field(difference, context, rules)
         case "wrapper":
@@ -36,6 +40,8 @@ def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], b
             words = "both archives have the same members in another order"
             return [Evidence("ordering", "high", words, a, b, form="archive")]
         case "name":
+            if recompressed(a, b):
+                return [Evidence("archive-metadata", "low", "the two names say that other compressors wrote it", a, b)]
             return list(from_pair(Pair(a, b, 0), context, rules)) or [_name(difference)]
         case "missing" | "extra":
             return [_presence(difference, context)]
@@ -49,6 +55,20 @@ def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], b
             return [Evidence("unknown", "low", "one side has a file system object of another kind", a, b)]
         case _:
             return [Evidence("unknown", "low", f"the comparison could not read it: {a.decode('latin-1')}")]
+
+
+def _unread(found: Iterable[Evidence], form: Unread) -> Iterator[Evidence]:
+    """What can be told of a file that is not looked into; of one that is compressed, only what a header's time shows.
+    The rest is for the program that reads it."""
+    unclear = False
+    for item in found:
+        if item.cause == "unknown" or (form.packed and (item.cause, item.confidence) != ("timestamp", "high")):
+            unclear = True
+        else:
+            yield item
+    if unclear:
+        words = f"it is a {form.name}, which is not looked into here: {form.reader} shows what differs in it"
+        yield Evidence("unknown", "low", words, text=False, form="unread")
 
 
 def _target(found: Iterable[Evidence]) -> list[Evidence]:

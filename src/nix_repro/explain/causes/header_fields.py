@@ -13,6 +13,11 @@ from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.context import Context
 
 #: Header fields that say something about another file, by which they are explained if that differs.
+#: Header fields that are free text, and may show their cause.
+TEXTS = (
+    *("link target", "original name", "comment", "archive comment", "extended header's name", "name"),
+    *("command line", "user", "group", "pax comment"),
+)
 FROM_SOURCE = ("source hash", "source size")
 
 
@@ -25,10 +30,13 @@ def from_field(difference: Difference, context: Context, rules: Sequence[Rule]) 
     if left.name in FROM_SOURCE:
         yield Evidence("unknown", "low", f"the {left.name} follows from the source file", a, b, derived=True)
         return
+    if left.name == "compressor":
+        yield Evidence("archive-metadata", "high", f"other compressors wrote it: {left.value} and {right.value}", a, b)
+        return
     if left.time:
         yield _time_field(difference, context, more)
         return
-    if left.name in ("link target", "original name") and (
+    if (left.name in TEXTS or left.name.endswith(" identifier")) and (
         found := [item for item in from_pair(Pair(a, b, 0), context, rules) if item.confidence == "high"]
     ):
         yield from found

@@ -52,6 +52,11 @@ def compare_contents(
 def _compare_members(
     path: str, a: Container, b: Container, budget: Budget, inside: str, depth: int
 ) -> Iterator[Difference]:
+    if a.format != b.format:
+        formats = Field("compressor", a.format), Field("compressor", b.format)
+        yield Difference(path, "field", fields=(formats,), inside=inside, format="")
+        # Their headers have nothing in common.
+        a, b = (Container(side.format, [m for m in side.members if m.blob is not None]) for side in (a, b))
     own = Member("", None, a.fields), Member("", None, b.fields)
     yield from _fields(path, [("", *own)], inside, a.format)
     of_a, of_b = dict(zip(a.keys, a.members, strict=True)), dict(zip(b.keys, b.members, strict=True))
