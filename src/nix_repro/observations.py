@@ -27,7 +27,8 @@ class Attempt:
     `outputs` are those whose hash is known; `missing` says of every other one why. `because` explains a status that
     is not a success. `started` is in seconds since the epoch. `isolated`: it was asked for alone, on the inputs of the
     build that it is compared with; `same_inputs`: it had these although it was not asked for alone. `against` is that
-    other build where it is not the first one: a rebuild that the store holds, or one at the same place.
+    other build where it is not the first one: a rebuild that the store holds, or one at the same place. `before` is
+    when outputs that nobody was seen to build had been built at the latest, in seconds since the epoch.
     """
 
     drv_path: str
@@ -42,6 +43,7 @@ class Attempt:
     isolated: bool = False
     same_inputs: bool = False
     against: Attempt | None = None
+    before: float | None = None
 
     def differs(self, output: str, first: Attempt) -> bool:
         """Whether this output is not what it is compared with."""
@@ -82,6 +84,13 @@ class Observations:
         whole = Observations({path: list(known) for path, known in self.attempts.items()}, {**self.trees, **trees})
         whole.add(attempts)
         return whole
+
+    def date(self, before: Mapping[str, float]) -> None:
+        """Say of first builds that were not seen, by .drv path, when they had ended at the latest (epoch seconds)."""
+        for drv_path, latest in before.items():
+            self.attempts[drv_path] = [
+                replace(a, before=latest) if a.round == 1 else a for a in self.attempts.get(drv_path, ())
+            ]
 
     def first(self, drv_path: str) -> Attempt | None:
         """The first build, if it came to that."""

@@ -1,4 +1,5 @@
-"""Every derivation of the corpus, built twice with real Nix, and what is found in it against the labels."""
+"""Every derivation of the corpus, built twice with real Nix, and what is found in it against the labels: as when this
+run had made both builds, and as when the first one was there before."""
 
 from __future__ import annotations
 
@@ -16,13 +17,24 @@ if TYPE_CHECKING:
 Found = list[tuple[corpus.Case, tuple["Finding", ...]]]
 
 
+Builds = tuple[corpus.Built, corpus.Built]
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    a, b = corpus.build_twice(tmp_path_factory.mktemp("corpus"))
-    return [
-        (case, explain_output("out", a.outputs[case.name], b.outputs[case.name], corpus.context_of(case, a, b)))
-        for case in corpus.cases()
-    ]
+def builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
+    return corpus.build_twice(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module", params=["fresh", "present"])
+def found(builds: Builds, request: pytest.FixtureRequest) -> Found:
+    a, b = builds
+    results: Found = []
+    for case in corpus.cases():
+        context = corpus.context_of(case, a, b)
+        if request.param == "present":
+            context = corpus.with_first_build_present(context)
+        results.append((case, explain_output("out", a.outputs[case.name], b.outputs[case.name], context)))
+    return results
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from nix_repro.build.build_dir import kind
 from nix_repro.explain.context import Context, Input, Side
 
@@ -176,3 +178,9 @@ def context_of(case: Case, a: Built, b: Built) -> Context:
     return Context(
         a=a.sides[case.name], b=b.sides[case.name], store_path=f"/nix/store/{a.outputs[case.name].name}", inputs=inputs
     )
+
+
+def with_first_build_present(context: Context) -> Context:
+    """The same two builds, when the first one was in the store before the run: of it is known since when."""
+    assert context.a.window is not None
+    return msgspec.structs.replace(context, a=Side(before=context.a.window[1]))

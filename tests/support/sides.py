@@ -23,6 +23,8 @@ B = Side(
 )
 BUILDS = Context(a=A, b=B)
 UNKNOWN = Context()
+#: The first build was in the store already when the rebuild began.
+PRESENT = Context(a=Side(before=STARTED + 600), b=B)
 
 Tree = bytes | dict[str, bytes]
 

@@ -70,7 +70,7 @@ def _explain(derivation: DerivationReport, report: Report, trees: Trees) -> Deri
 
 def _context(derivation: DerivationReport, report: Report, output: str, trees: Trees) -> Context:
     isolated = [build for build in derivation.builds if build.isolated]
-    first = next((build for build in derivation.builds if build.round == 1 and build.status == "built"), None)
+    first = next((build for build in derivation.builds if build.round == 1), None)
     again = isolated or [build for build in derivation.builds if build.round > 1]
     inputs = [
         Input(store_path=path, a=tree.a, b=tree.b)
@@ -90,7 +90,9 @@ def _context(derivation: DerivationReport, report: Report, output: str, trees: T
 def _side(build: Build | None, report: Report) -> Side:
     """What the report says of a build."""
     started = _seconds(report.started)
-    if build is None or build.started is None or started is None:
+    if build is not None and build.status == "present":
+        return Side(before=started)
+    if build is None or build.status != "built" or build.started is None or started is None:
         return Side()
     start = started + build.started
     if not 0 <= start <= start + (build.seconds or 0.0) < LATEST:

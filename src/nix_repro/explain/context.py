@@ -10,12 +10,14 @@ import msgspec
 class Side(msgspec.Struct, frozen=True, kw_only=True):
     """One of the two builds.
 
-    `window` is its start and end in epoch seconds, by the clock that the build saw. `cores` is NIX_BUILD_CORES, `cpus`
+    `window` is its start and end in epoch seconds, by the clock that the build saw. Of a build that nobody here saw it
+    is not known; `before` is when it had ended at the latest, also in epoch seconds. `cores` is NIX_BUILD_CORES, `cpus`
     what nproc says there. `kernel` is `uname -r`, `zone` the name of the time zone or its abbreviation, `cpu` the
     processor's model name.
     """
 
     window: tuple[float, float] | None = None
+    before: float | None = None
     cores: int | None = None
     cpus: int | None = None
     build_dir: str | None = None

@@ -77,7 +77,7 @@ def _context(
     was = again[-1].against or first if again else first
     inputs = [kept for (path, _), kept in seen.trees.items() if path in drv.input_drvs]
     return Context(
-        a=side(was if was and was.status == "built" else None, here),
+        a=side(was, here),
         b=side(again[-1] if again else None, here),
         store_path=first.outputs[output].path if first and output in first.outputs else None,
         inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for kept in inputs),
@@ -85,7 +85,9 @@ def _context(
 
 
 def side(attempt: Attempt | None, here: Side) -> Side:
-    """What is known of a build that was seen `here`; nothing of one that was not."""
-    if attempt is None or attempt.started is None:
+    """What is known of a build that was seen `here`; of one that was not, only when it had ended at the latest."""
+    if attempt is None:
         return Side()
+    if attempt.status != "built" or attempt.started is None:
+        return Side(before=attempt.before)
     return surroundings.at(here, attempt.started, attempt.seconds)

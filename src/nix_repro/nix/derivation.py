@@ -143,7 +143,8 @@ def parse_derivations(text: str, store_dir: str) -> dict[str, Derivation]:
 
 class PathInfo(msgspec.Struct, frozen=True, rename="camel"):
     """What the store knows of a valid path. `nar_size` and `closure_size` in bytes; the latter only when asked for.
-    `ca` says how its name follows from its content, where it does."""
+    `ca` says how its name follows from its content, where it does. `registration_time`: since when the store has it, in
+    seconds since the epoch."""
 
     path: str
     nar_size: int = 0
@@ -153,6 +154,7 @@ class PathInfo(msgspec.Struct, frozen=True, rename="camel"):
     nar_hash: str = ""
     signatures: tuple[str, ...] = ()
     ca: str | None = None
+    registration_time: int | None = None
 
 
 def parse_path_info(text: str) -> dict[str, PathInfo]:

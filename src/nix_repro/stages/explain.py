@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nix_repro.build.build_dir import usual
 from nix_repro.build.rebuild.protocol import Rebuilder
+from nix_repro.nix.command import NixError
 from nix_repro.plan.scope import Plan
 from nix_repro.run import Run
 from nix_repro.text import plural, some
@@ -26,6 +27,7 @@ def explain_divergences(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     from nix_repro.explain.surroundings import here
 
     with run.phase("explain", f"explaining {plural(len(roots), 'divergent derivation')}"):
+        run.seen.date(_ends(run, [*roots, *steady]))
         surroundings = here(run.nix.settings(), config.cores)
         explained = explain_roots(plan, roots, run.seen, surroundings, run.nix.processes.stopped)
         run.findings = explained.findings
@@ -34,6 +36,28 @@ def explain_divergences(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
         run.nix.processes.check()
         if config.explain != "rules":
             _experiment(run, plan, rebuilder, roots, steady)
+
+
+def _ends(run: Run, drv_paths: Sequence[str]) -> dict[str, float]:
+    """When the first builds that this run has not seen had ended at the latest: when the store got what they made, and
+    where it was there before, before this run."""
+    unseen = {
+        path: first
+        for path in drv_paths
+        if (first := run.seen.first(path)) is not None and first.status in ("present", "substituted")
+    }
+    paths = [seen.path for first in unseen.values() for seen in first.outputs.values()]
+    try:
+        infos = run.nix.path_info(paths) if paths else {}
+    except NixError:
+        infos = {}
+    ends: dict[str, float] = {}
+    for drv_path, first in unseen.items():
+        known = [infos[seen.path].registration_time for seen in first.outputs.values() if seen.path in infos]
+        latest = [float(at) for at in known if at] + [run.began] * (first.status == "present")
+        if latest:
+            ends[drv_path] = min(latest)
+    return ends
 
 
 def _experiment(run: Run, plan: Plan, rebuilder: Rebuilder, roots: Sequence[str], steady: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from nix_repro.output.archive import write_trees
 from nix_repro.output.directory import keep_trees
 from nix_repro.output.formats import JSON
 from nix_repro.output.tree_names import named_trees
-from nix_repro.report import Build, DerivationReport, Finding, Output, Report
+from nix_repro.report import Build, DerivationReport, Finding, Output, Report, Status
 
 DRV = "/nix/store/00000000000000000000000000000000-demo.drv"
 STARTED = "2024-05-06T07:08:00+00:00"
@@ -73,6 +73,15 @@ def test_builds_that_took_no_time_that_can_be(tmp_path: Path, seconds: float) ->
     builds = tuple(replace(build, started=seconds, seconds=seconds) for build in derivation.builds)
     what = report(derivations=(replace(derivation, builds=builds),))
     assert found(directory(tmp_path / "d", what, "1714979290\n", "1714979300\n"))[0][2] != "high"
+
+
+@pytest.mark.parametrize("status", ["present", "substituted"])
+def test_a_first_build_that_the_other_machine_did_not_see(tmp_path: Path, status: Status) -> None:
+    (one,) = report().derivations
+    builds = (Build(round=1, status=status), one.builds[1])
+    unseen = report(derivations=(replace(one, builds=builds),))
+    at = ("built 2023-01-02 03:04:05\n", "built 2024-05-06 07:08:20\n")
+    assert found(directory(tmp_path / "d", unseen, *at)) == [("file", "timestamp", "high")]
 
 
 def test_what_was_proved_there_stays_proved(tmp_path: Path) -> None:

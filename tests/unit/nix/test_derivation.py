@@ -78,6 +78,8 @@ def test_path_info(recording: str) -> None:
     b = next(info for path, info in found.items() if path.endswith("-b"))
     assert b.references == (f"{DIR}9p7g22xswy8bvdwwxv9kzh1fsq8qpn8v-a-dev",)
     assert b.nar_size > 100
+    assert b.registration_time is not None
+    assert b.registration_time > 1_600_000_000
     assert b.deriver is not None
     assert b.deriver.endswith("-b.drv")
     assert b.deriver.startswith(DIR)

@@ -131,7 +131,7 @@ def _as_bytes(pair: Pair, a: Blob, b: Blob) -> Pair:
 def _build_id(left: bytes, right: bytes, context: Context) -> Evidence:
     """When nothing else differs in the file, what it digested was stripped: debug information, which holds paths."""
     words = "a build-id is a digest of the file as it was linked"
-    if context.a.build_dir != context.b.build_dir:
+    if None not in (dirs := (context.a.build_dir, context.b.build_dir)) and dirs[0] != dirs[1]:
         words += "; if nothing else differs, then of debug information since stripped, with the build directory in it"
         return Evidence("build-path", "low", words, left, right, text=False, derived=True)
     return Evidence("unknown", "low", words, left, right, text=False, derived=True)

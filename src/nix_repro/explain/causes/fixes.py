@@ -81,6 +81,11 @@ DERIVED = Fix("It follows from another difference: fix that one.")
 FIXES: dict[tuple[Cause, str], Fix] = {
     ("timestamp", ""): CLOCK,
     ("timestamp", "compiled"): COMPILED,
+    ("timestamp", "coverage"): Fix(
+        "gcc takes the stamp of notes of coverage from the clock, unless it is told a seed. Don't install .gcno files, "
+        "or tell it.",
+        'env.NIX_CFLAGS_COMPILE = "-frandom-seed=fixed";',
+    ),
     ("timestamp", "gzip"): GZIP,
     ("timestamp", "zip"): ZIP,
     ("timestamp", "tar"): TAR,

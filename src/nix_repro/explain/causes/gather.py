@@ -110,6 +110,9 @@ def _presence(difference: Difference, context: Context) -> Evidence:
             f"{difference.b.decode()}"
         )
         return Evidence("parallelism", "high", words, *counts, form=PARTS)
+    if context.a.cores is None and counts[1] == str(context.b.cores).encode() and counts[1] > b"1":
+        words = f"there are {counts[1].decode()} entries of this name, as many as the rebuild had cores"
+        return Evidence("parallelism", "low", words, *counts, form=PARTS)
     return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
 
 

@@ -76,7 +76,7 @@ def _time_field(difference: Difference, context: Context, more: str) -> Evidence
     return Evidence(
         "timestamp",
         answer,
-        f"the {left.name} differs{more}: {because('header', shown[0], shown[1], answer)}",
+        f"the {left.name} differs{more}: {because('header', shown[0], shown[1], answer, context)}",
         a,
         b,
         form=difference.format,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from nix_repro.explain.causes.model import Match, Pair
+from nix_repro.explain.causes.model import Match, Pair, decoded
 from nix_repro.explain.context import Context
 
 #: What separates the digits of a number; a version has more of them, and a list spaces.
@@ -25,7 +25,7 @@ FOREIGN = re.compile(rb"[\x80-\xff]+|\?+")
 def locale_text(pair: Pair, _context: Context) -> Match | None:
     if not pair.text or len(pair.a) > 1 << 16 or len(pair.b) > 1 << 16:
         return None
-    a, b = pair.a.decode("utf-8", "replace"), pair.b.decode("utf-8", "replace")
+    a, b = decoded(pair)
     words = None
     if _separators(a, b):
         words = "the same numbers are written with other separators"

@@ -53,7 +53,32 @@ def machine_values(pair: Pair, context: Context) -> Match | None:
         if left and len(left) == len(right):
             words = f"each side has {value.what} of its own build: {value.a} and {value.b}"
             return Match(value.cause, "high", words, list(zip(left, right, strict=True)), form=value.form)
+    return _rebuilds_value(pair, context)
+
+
+def _rebuilds_value(pair: Pair, context: Context) -> Match | None:
+    """When nobody saw the first build: the rebuild has a value of its own where the other has some other word."""
+    a, b = context.a, context.b
+    (start, end_a), (_, end_b) = pair.changed()
+    kinds: tuple[tuple[Cause, str, str | None, str | None, str], ...] = (
+        ("build-path", "the build directory", a.build_dir, b.build_dir, ""),
+        ("host", "the kernel's release", a.kernel, b.kernel, "kernel"),
+        ("host", "the host's name", a.host, b.host, "host"),
+        ("cpu", "the processor's model", a.cpu, b.cpu, ""),
+    )
+    for cause, what, unseen, own, form in kinds:
+        for first, last in _occurrences(own.encode(), pair.b) if unseen is None and own and len(own) >= 3 else ():
+            # The rest of the line is the same, so the other side's word is what stands in its place.
+            place = first, len(pair.a) - (len(pair.b) - last)
+            word = pair.a[slice(*place)]
+            if first <= start and end_b <= last and end_a <= place[1] and len(word) >= 3 and WORD.fullmatch(word):
+                words = f"the rebuild has {what} of its own, {own}, where the build, which nobody saw, has another"
+                return Match(cause, "low", words, [(place, (first, last))], form=form)
     return None
+
+
+#: What may be a value of another machine: one word, or a processor's name.
+WORD = re.compile(rb"[!-~]{1,200}|[ -~]*(?:CPU|Core|AMD|Intel|ARM)[ -~]*")
 
 
 def _occurrences(value: bytes, data: bytes) -> list[tuple[int, int]]:
@@ -142,7 +167,8 @@ def zones(pair: Pair, context: Context) -> Match | None:
                 continue
             apart = abs(a.seconds - b.seconds)
             if 0 < apart <= 26 * 3600 and apart % 900 == 0 and (not a.period or apart < DAY):
-                told = context.a.zone != context.b.zone or bool(paired(SHAPES[4].pattern, pair))
+                both = None not in (context.a.zone, context.b.zone)
+                told = (both and context.a.zone != context.b.zone) or bool(paired(SHAPES[4].pattern, pair))
                 sure: Confidence = "high" if told and a.resolution == 1 else "low"
                 words = (
                     f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart "
@@ -171,7 +197,7 @@ def cores(pair: Pair, context: Context) -> Match | None:
         )
     ]
     if not found:
-        return _unknown_cores(pair) if counts == ((None, None), (None, None)) else None
+        return _unknown_cores(pair, counts[1]) if counts[0] == (None, None) else None
     sure: Confidence = "high" if TALK_OF_CORES.search(pair.a) or any(len(left[0]) > 1 for left, _ in found) else "low"
     return Match(
         "parallelism", sure, "each side has the number of cores that its own build had", spans(found), form="cores"
@@ -184,15 +210,18 @@ NAMED_COUNT = re.compile(
 )
 
 
-def _unknown_cores(pair: Pair) -> Match | None:
-    """Numbers that are said to be of cores, when nobody knows how many the builds had."""
+def _unknown_cores(pair: Pair, again: tuple[int | None, int | None]) -> Match | None:
+    """Numbers that are said to be of cores, when nobody knows how many the first build had; of the rebuild, they have
+    to be what it had, if that is known."""
     found = paired(NAMED_COUNT, pair) if pair.text else []
+    if again != (None, None):
+        found = [(left, right) for left, right in found if int(right[right.lastindex or 0]) in again]
     if not found:
         return None
     return Match(
         "parallelism",
         "low",
-        "a number of cores or jobs differs; how many the builds had is not known",
+        "a number of cores or jobs differs; how many the first build had is not known",
         spans(found),
         form="cores",
     )

@@ -56,6 +56,14 @@ class Match:
 Rule = Callable[[Pair, Context], "Match | None"]
 
 
+def decoded(pair: Pair) -> tuple[str, str]:
+    """Both sides in one encoding, in which what differs in bytes differs in characters too."""
+    try:
+        return pair.a.decode(), pair.b.decode()
+    except UnicodeDecodeError:
+        return pair.a.decode("latin-1"), pair.b.decode("latin-1")
+
+
 def erase(data: bytes, places: Sequence[Bounds]) -> bytes:
     """The piece with each place filled with EXPLAINED, offsets unchanged."""
     out = bytearray(data)

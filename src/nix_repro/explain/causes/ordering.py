@@ -109,7 +109,8 @@ def judge(
     sides, count = (order.a, order.b), len(order.a)
     cores = context.a.cores, context.b.cores
     serial = [_ascending(side) for side in sides]
-    if count >= FEW and cores[0] != cores[1] and 1 in cores and serial == [cores[0] == 1, cores[1] == 1]:
+    told = None not in cores and cores[0] != cores[1] and 1 in cores
+    if count >= FEW and told and serial == [cores[0] == 1, cores[1] == 1]:
         words = (
             "the same lines, in order where the build had one core and out of order where it had "
             f"{max(filter(None, cores))}"

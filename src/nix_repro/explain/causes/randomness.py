@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.causes.model import Match, Pair, decoded, paired, spans
 from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
 from nix_repro.report import Confidence
@@ -149,6 +149,22 @@ def random_numbers(pair: Pair, _context: Context) -> Match | None:
         found = paired(FRACTION, pair)
     words = "both sides have numbers in the same places that have nothing in common"
     return Match("randomness", "low", words, spans(found), form="number") if found else None
+
+
+def random_letters(pair: Pair, _context: Context) -> Match | None:
+    """A letter or two within a word, of those that ASCII does not have: nothing counts in these."""
+    if not pair.text or len(pair.a) > 1 << 12:
+        return None
+    a, b = decoded(pair)
+    if len(a) != len(b):
+        return None
+    places = [at for at, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
+    letters = {letter for at in places for letter in (a[at], b[at])}
+    beside = {near for at in places for near in (a[max(0, at - 1) : at] + a[at + 1 : at + 2]) if near.isalpha()}
+    if not 0 < len(places) <= 2 or not beside or any(letter.isascii() or not letter.isalpha() for letter in letters):
+        return None
+    words = "both sides have a letter in the same place that is not the same"
+    return Match("randomness", "low", words, [pair.changed()])
 
 
 def unlike(a: bytes, b: bytes) -> bool:

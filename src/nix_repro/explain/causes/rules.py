@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from nix_repro.explain.causes.encoded import encoded_timestamp
 from nix_repro.explain.causes.layout import large_number, named_number, pointer_bytes, pointer_text
 from nix_repro.explain.causes.locales import locale_text
 from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
 from nix_repro.explain.causes.model import EXPLAINED, Bounds, Match, Pair, Rule, erase
 from nix_repro.explain.causes.named import instruction_sets, named_surroundings, variables
 from nix_repro.explain.causes.ordering import ordering
-from nix_repro.explain.causes.randomness import random_bytes, random_numbers, random_token
+from nix_repro.explain.causes.randomness import random_bytes, random_letters, random_numbers, random_token
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
 from nix_repro.explain.context import Context
 
@@ -21,6 +22,7 @@ from nix_repro.explain.context import Context
 RULES: tuple[Rule, ...] = (
     text_timestamp,
     binary_timestamp,
+    encoded_timestamp,
     machine_values,
     zones,
     ordering,
@@ -37,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     variables,
     random_numbers,
     large_number,
+    random_letters,
 )
 #: Causes found in one pair at most.
 ROUNDS = 32

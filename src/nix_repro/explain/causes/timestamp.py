@@ -1,5 +1,5 @@
-"""Timestamps: both sides decode, in one format, to times inside their own build's window. Nothing else is called
-one."""
+"""Timestamps: both sides decode, in one format, to times inside their own build's window, or where nobody saw the first
+build, to one in the rebuild's window and one before it. Nothing else is called one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import calendar
 import math
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
+from nix_repro.explain.causes.binary_times import binary_candidates
 from nix_repro.explain.causes.model import Bounds, Match, Pair, paired
-from nix_repro.explain.causes.times import DAY, TEXT, Instant, binary_candidates
+from nix_repro.explain.causes.times import DAY, TEXT, YEAR, Instant
 from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
 from nix_repro.report import Confidence
@@ -21,15 +23,26 @@ SLACK = 2.0
 QUARTER = 900
 #: Without windows: the second time is at most so many seconds later,
 NEAR = 30 * DAY
-#: and both are after the year 2000 (seconds since the epoch).
+#: and both are after the year 2000 and before 2033 (seconds since the epoch).
 PLAUSIBLE = 946684800
+DISTANT = 2_000_000_000
+#: Seconds of a day in which time zones may differ at most.
+ZONES = 14 * 3600
+#: How often four bytes may read as a time by chance before that is no proof.
+CHANCE = 1e-6
+
+
+#: A stamp of coverage after what says so: the head of a file, or in an object the version, padding and a null pointer.
+STAMP = re.compile(rb"(?s)(?:\A(?:oncg|gcno|adcg|gcda).{4}|[*e]\d\d[A-Z0-9]\0{12})(?P<n>.{4})")
+#: Seconds after which it is the same again.
+WRAPS = 2**32 / 1e3
 
 
 def inside(instant: Instant, window: tuple[float, float], shift: float = 0.0) -> bool:
     start, end = window[0] - SLACK, window[1] + SLACK
     first = instant.seconds - shift
-    if instant.period == DAY:
-        first += math.floor((end - first) / DAY) * DAY
+    if instant.period and instant.period != YEAR:
+        first += math.floor((end - first) / instant.period) * instant.period
     elif instant.period:
         parts = time.gmtime(first)
         years = {time.gmtime(start).tm_year, time.gmtime(end).tm_year}
@@ -40,32 +53,49 @@ def inside(instant: Instant, window: tuple[float, float], shift: float = 0.0) ->
 
 
 def verdict(pairs: Iterable[tuple[Instant, Instant]], context: Context) -> Confidence | None:
-    """High when every pair lies in the builds' windows, with one shift for the zone if that is not known; low when the
-    windows are unknown and the times are plausible; null when these are no times of the builds."""
+    """High when every pair lies in the builds' windows, with one shift for the zone if that is not known. When nobody
+    saw the first build, its times only have to be before the rebuild: high too, if the form is a telling one and the
+    zone is UTC. Low when no window is known and the times are plausible; null when these are no times of the builds."""
     pairs = list(pairs)
     window_a, window_b = context.a.window, context.b.window
     if not pairs:
         return None
-    if window_a is None or window_b is None:
-        near = all(not a.period and PLAUSIBLE < a.seconds < b.seconds < a.seconds + NEAR for a, b in pairs)
-        return "low" if near else None
+    if window_b is None:
+        ended = DISTANT if context.b.before is None else min(context.b.before + SLACK, DISTANT)
+        near = all(not a.period and PLAUSIBLE < a.seconds < b.seconds < min(a.seconds + NEAR, ended) for a, b in pairs)
+        return "low" if near and (window_a is None or all(inside(a, window_a) for a, _ in pairs)) else None
     shifts = (
-        range(-12 * 3600, 14 * 3600 + 1, QUARTER) if all(a.local and b.local and not a.period for a, b in pairs) else ()
+        range(-12 * 3600, ZONES + 1, QUARTER) if all(a.local and b.local and not a.period for a, b in pairs) else ()
     )
     for shift in (0, *shifts):
-        if all(inside(a, window_a, shift) and inside(b, window_b, shift) for a, b in pairs):
-            return "high"
+        if not all(inside(b, window_b, shift) for _, b in pairs):
+            continue
+        if window_a is not None:
+            if all(inside(a, window_a, shift) for a, _ in pairs):
+                return "high"
+        elif all(a.period or earlier(a, context, shift) for a, _ in pairs):
+            return "low" if shift or any(a.common or a.period == DAY for a, _ in pairs) else "high"
     return None
 
 
-def because(form: str, a: str, b: str, confidence: Confidence, count: int = 1) -> str:
+def earlier(instant: Instant, context: Context, shift: float = 0.0) -> bool:
+    """Is it a time at which the first build may have run, when it is only known by when it had ended?"""
+    assert context.b.window is not None
+    ended = context.b.window[0] if context.a.before is None else min(context.a.before, context.b.window[0])
+    return instant.seconds + instant.resolution > PLAUSIBLE and instant.seconds - shift <= ended + SLACK
+
+
+def because(form: str, a: str, b: str, confidence: Confidence, context: Context, count: int = 1) -> str:
     more = f", and {count - 1} more" if count > 1 else ""
-    if confidence == "low":
+    if context.b.window is None:
         return (
             f"{a} and {b} read as times ({form}), the second shortly after the first{more}; when the builds ran is "
             "not known"
         )
-    return f"{a} and {b} ({form}) each lie within the time of their own build{more}"
+    if context.a.window is not None:
+        return f"{a} and {b} ({form}) each lie within the time of their own build{more}"
+    words = f"{b} ({form}) lies within the time of the rebuild, and {a} before it{more}; nobody saw the first build"
+    return f"{words}, and other things are written so too" if confidence == "low" else words
 
 
 def text_timestamp(pair: Pair, context: Context) -> Match | None:
@@ -79,7 +109,7 @@ def text_timestamp(pair: Pair, context: Context) -> Match | None:
             answer = verdict([(a, b)], context)
             if answer is not None:
                 found.append((left, right))
-                confidence = answer
+                confidence = "low" if answer == "low" else confidence
         if found:
             first = found[0]
             words = because(
@@ -87,6 +117,7 @@ def text_timestamp(pair: Pair, context: Context) -> Match | None:
                 first[0][0].decode("latin-1").strip(),
                 first[1][0].decode("latin-1").strip(),
                 confidence,
+                context,
                 len(found),
             )
             return Match(
@@ -96,31 +127,44 @@ def text_timestamp(pair: Pair, context: Context) -> Match | None:
 
 
 def binary_timestamp(pair: Pair, context: Context) -> Match | None:
-    """Only with known windows: some reading of any eight bytes is a plausible year."""
-    if (
-        pair.text
-        or len(pair.a) != len(pair.b)
-        or len(pair.a) > 4096
-        or context.a.window is None
-        or context.b.window is None
-    ):
+    """Only with a known window of the rebuild: some reading of any eight bytes is a plausible year."""
+    if pair.text or len(pair.a) != len(pair.b) or len(pair.a) > 4096 or context.b.window is None:
         return None
+    return _coverage_stamp(pair, context) or next(_binary_times(pair, context, context.b.window), None)
+
+
+def _coverage_stamp(pair: Pair, context: Context) -> Match | None:
+    """The stamp that gcc writes into notes of coverage, their counts and the object: the lower half of the count of
+    milliseconds, when it was not told a seed."""
+    left, right = STAMP.search(pair.a), STAMP.search(pair.b)
+    if left is None or right is None or left.start("n") != right.start("n") or left["n"] == right["n"]:
+        return None
+    order: Literal["little", "big"] = "big" if left[0][:2] == b"gc" else "little"
+    a, b = (Instant(int.from_bytes(match["n"], order) / 1e3, 1, period=WRAPS) for match in (left, right))
+    if (answer := verdict([(a, b)], context)) is None:
+        return None
+    words = "the stamp of gcc's notes of coverage, of which each"
+    words += " side's is the time of its own build" if context.a.window else " new one is the time of the build"
+    return Match("timestamp", answer, words, [(left.span("n"), right.span("n"))], form="coverage")
+
+
+def _binary_times(pair: Pair, context: Context, window: tuple[float, float]) -> Iterator[Match]:
+    begin, end = window[0] - ZONES - SLACK, window[1] + ZONES + SLACK
     for span in differing_spans(pair.a, pair.b, 64):
         for form, position in binary_candidates(pair.a, *span):
             left, right = pair.a[position : position + form.size], pair.b[position : position + form.size]
-            if left == right:
+            # Most are out of question, and this is asked for every form at every place.
+            if left == right or (b := form.decode(right)) is None or not begin <= b.seconds <= end:
                 continue
-            a, b = form.decode(left), form.decode(right)
-            if a is not None and b is not None and verdict([(a, b)], context) == "high":
-                place: Bounds = position, position + form.size
-                return Match(
-                    "timestamp",
-                    "high",
-                    because(form.name, utc(a.seconds), utc(b.seconds), "high"),
-                    [(place, place)],
-                    form="binary",
-                )
-    return None
+            if (a := form.decode(left)) is None or (answer := verdict([(a, b)], context)) is None:
+                continue
+            if context.a.window is None and form.size <= 4:
+                tries = span.end - span.start + form.size
+                chance = (end - begin - 2 * ZONES) * tries / 2**32
+                answer = "low" if chance > CHANCE else answer
+            place: Bounds = position, position + form.size
+            words = because(form.name, utc(a.seconds), utc(b.seconds), answer, context)
+            yield Match("timestamp", answer, words, [(place, place)], form="binary")
 
 
 def utc(seconds: float) -> str:

@@ -20,6 +20,8 @@ REGION = 2 << 20
 PIECE = 16 << 10
 #: Bytes of what surrounds the difference in it.
 AROUND = 160
+#: Bytes on either side of it that are kept of binary data: those of a value may be equal but for one.
+BESIDE = 24
 #: Bytes of equal text kept around what differs: whether a few lines changed places or all shows beside those that did
 #: not.
 KEPT = 4096
@@ -170,7 +172,7 @@ def _stretch(left: bytes, right: bytes, span: Span, window: int) -> Pair:
             end += 1
         if end - start >= 6:
             return Pair(left[start:end], right[start:end], window + start)
-    first, last = max(0, span.start - 16), min(len(left), span.end + 16, span.start + PIECE)
+    first, last = max(0, span.start - BESIDE), min(len(left), span.end + BESIDE, span.start + PIECE)
     while first > 0 and span.start - first < AROUND and _shown(left[first - 1]) and _shown(left[first]):
         first -= 1
     return Pair(left[first:last], right[first:last], window + first, text=False)

@@ -190,7 +190,7 @@ class Laboratory:
     def _context(self, drv_path: str, output: str, again: Side) -> Context:
         first = self.first[drv_path]
         return Context(
-            a=side(first if first.status == "built" else None, self.here),
+            a=side(first, self.here),
             b=again,
             store_path=first.outputs[output].path,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nix_repro.explain.context import Context
 from nix_repro.explain.engine import explain_output
-from sides import BUILDS
+from sides import BUILDS, explain
 
 
 def test_only_the_executable_bit_and_link_targets_count(tmp_path: Path) -> None:
@@ -19,3 +20,11 @@ def test_only_the_executable_bit_and_link_targets_count(tmp_path: Path) -> None:
         (tmp_path / side / "link").symlink_to(target)
     findings = explain_output("out", tmp_path / "a", tmp_path / "b", BUILDS)
     assert [(item.path, item.cause) for item in findings] == [("link", "permissions"), ("tool", "permissions")]
+
+
+def test_as_many_entries_as_the_rebuild_had_cores_are_likely_the_cores(tmp_path: Path) -> None:
+    a, b = ({f"part-{n}": b"same" for n in range(count)} for count in (4, 7))
+    unseen = Context(b=BUILDS.b)
+    assert {(item.cause, item.confidence) for item in explain(tmp_path, a, b, unseen)} == {("parallelism", "low")}
+    fewer = {f"part-{n}": b"same" for n in range(6)}
+    assert {item.cause for item in explain(tmp_path, a, fewer, unseen)} == {"unknown"}

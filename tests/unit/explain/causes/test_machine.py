@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nix_repro.explain.context import Context, Side
-from sides import causes, explain
+from sides import BUILDS, causes, explain
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,53 @@ def test_environment_values(tmp_path: Path) -> None:
 def test_processor_model(tmp_path: Path) -> None:
     context = Context(a=Side(cpu="EPYC 7763"), b=Side(cpu="Xeon 8370C"))
     assert causes(explain(tmp_path, b"tuned for EPYC 7763", b"tuned for Xeon 8370C", context)) == {"cpu"}
+
+
+#: Nobody saw the first build.
+UNSEEN = Context(b=BUILDS.b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "cause"),
+    [
+        (b"MAKEFLAGS = -j16", b"MAKEFLAGS = -j7", "parallelism"),
+        (b"jobs: 16", b"jobs: 7", "parallelism"),
+        (b'#define KERNEL "5.15.0"', b'#define KERNEL "2.6.61-18-amd64"', "host"),
+        (b"built: gamma.example", b"built: beta", "host"),
+        (b"src = /tmp/work/x.c", b"src = /build2/x.c", "build-path"),
+    ],
+)
+def test_what_only_the_rebuild_is_known_to_have_is_no_more_than_likely(
+    tmp_path: Path, a: bytes, b: bytes, cause: str
+) -> None:
+    first = explain(tmp_path, a, b, UNSEEN)[0]
+    assert (first.cause, first.confidence) == (cause, "low")
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        # Not what the rebuild had.
+        (b"MAKEFLAGS = -j16", b"MAKEFLAGS = -j5"),
+        (b'#define KERNEL "5.15.0"', b'#define KERNEL "6.1.0"'),
+        # More differs than this word.
+        (b"alpha of gamma and some", b"omega of beta with more"),
+        (b"", b"beta"),
+    ],
+)
+def test_near_misses_of_what_only_the_rebuild_is_known_to_have(tmp_path: Path, a: bytes, b: bytes) -> None:
+    assert causes(explain(tmp_path, a, b, UNSEEN)) & {"host", "parallelism", "build-path", "cpu"} == set()
+
+
+def test_a_zone_that_is_not_known_is_no_other_zone(tmp_path: Path) -> None:
+    a, b = b"at 2019-01-02 03:04:05\n", b"at 2019-01-02 12:04:05\n"
+    assert [item.confidence for item in explain(tmp_path, a, b, UNSEEN)] == ["low"]
+    assert [item.confidence for item in explain(tmp_path, a, b)] == ["high"]
+
+
+def test_a_build_directory_that_is_not_known_is_no_other_one(tmp_path: Path) -> None:
+    """The order of a race is not told from cores that are not known either."""
+    lines = [b"alpha", b"bravo", b"delta", b"gamma", b"omega"]
+    a, b = b"\n".join(lines), b"\n".join([*lines[3:], *lines[:3]])
+    one_core = Context(a=BUILDS.a, b=Side())
+    assert all("one core" not in item.because for item in explain(tmp_path, a, b, one_core))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nix_repro.explain.causes.times import BINARY, DAY, TEXT, Binary, Instant
+from nix_repro.explain.causes.binary_times import BINARY, Binary
+from nix_repro.explain.causes.times import DAY, TEXT, Instant
 from sides import STARTED, explain
 
 T1, T2 = STARTED + 3, STARTED + 1204

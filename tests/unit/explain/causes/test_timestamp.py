@@ -155,3 +155,68 @@ def test_gzip_header_and_content_are_told_apart(tmp_path: Path) -> None:
     assert [(item.cause, "decompressed content" in item.because) for item in content] == [("timestamp", True)]
     elsewhere = explain(tmp_path, {"x.gz": packed(7, b"same")}, {"x.gz": packed(8, b"same")})
     assert [item.cause for item in elsewhere] == ["archive-metadata"]
+
+
+def told(tmp_path: Path, a: bytes, b: bytes, context: Context) -> list[tuple[str, str]]:
+    return [(item.cause, item.confidence) for item in explain(tmp_path, a, b, context)]
+
+
+#: Of the first build it is known since when the store has it, or that it was there before the rebuild began.
+UNSEEN = [Context(a=Side(before=STARTED + 600), b=BUILDS.b), Context(b=BUILDS.b)]
+
+
+@pytest.mark.parametrize("context", UNSEEN, ids=["registered", "unknown"])
+@pytest.mark.parametrize("earlier", [1_000_000_000, T1 - 86400 * 365, T1])
+def test_when_nobody_saw_the_first_build_its_time_is_any_before_the_rebuild(
+    tmp_path: Path, context: Context, earlier: int
+) -> None:
+    assert told(tmp_path, b"t=%d\n" % earlier, b"t=%d\n" % T2, context) == [("timestamp", "high")]
+    noise = bytes(range(128, 160))
+    a, b = (noise + struct.pack("<I", at) + noise for at in (earlier, T2))
+    assert told(tmp_path, a, b, context) == [("timestamp", "high")]
+
+
+@pytest.mark.parametrize("context", UNSEEN, ids=["registered", "unknown"])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        # Not the rebuild's.
+        (b"t=%d" % T1, b"t=%d" % (T2 + 60)),
+        (b"t=%d" % T1, b"t=%d" % (T2 - 60)),
+        # The first build's is after the rebuild's start, or before anything was built so.
+        (b"t=%d" % (T2 + 1), b"t=%d" % T2),
+        (b"t=%d" % 900_000_000, b"t=%d" % T2),
+        (b"t=9223372036", b"t=%d" % T2),
+        # Sixteen digits of another year.
+        (b"t=2021040506070800", b"t=2034050607280400"),
+        (b"id=1735689600123456", b"id=2026112601423300"),
+    ],
+)
+def test_what_is_not_the_rebuilds_time_is_none_whatever_the_first_builds_is(
+    tmp_path: Path, a: bytes, b: bytes, context: Context
+) -> None:
+    assert "timestamp" not in {item.cause for item in explain(tmp_path, a, b, context)}
+
+
+@pytest.mark.parametrize("context", UNSEEN, ids=["registered", "unknown"])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [(b"at 11:12:13", b"at 07:28:04"), (b"in 2023", b"in 2024"), (b"n 19000", b"n %d" % (T2 // 86400))],
+)
+def test_what_often_looks_so_is_only_likely_when_nobody_saw_the_first_build(
+    tmp_path: Path, a: bytes, b: bytes, context: Context
+) -> None:
+    assert told(tmp_path, a, b, context) == [("timestamp", "low")]
+
+
+def test_a_time_after_the_store_had_the_first_build_is_not_of_it(tmp_path: Path) -> None:
+    assert told(tmp_path, b"t=%d" % (STARTED + 700), b"t=%d" % T2, UNSEEN[0]) != [("timestamp", "high")]
+    assert told(tmp_path, b"t=%d" % (STARTED + 700), b"t=%d" % T2, UNSEEN[1]) == [("timestamp", "high")]
+
+
+def test_with_no_window_at_all_what_lies_in_the_future_is_no_time(tmp_path: Path) -> None:
+    assert told(tmp_path, b"t=%d" % T1, b"t=%d" % T2, Context()) == [("timestamp", "low")]
+    for a, b in ((b"t=2034000000000000", b"t=2034000000900000"), (b"t=%d" % (1 << 31), b"t=%d" % (1 << 31 | 9))):
+        assert "timestamp" not in {item.cause for item in explain(tmp_path, a, b, Context())}
+    # The rebuild had ended by then.
+    assert told(tmp_path, b"t=%d" % T1, b"t=%d" % T2, Context(b=Side(before=T1 + 5))) != [("timestamp", "low")]
