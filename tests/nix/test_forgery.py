@@ -176,7 +176,9 @@ def test_nobody_excuses_a_failed_build(sandbox_nix: NixBox, daemon: bool) -> Non
     truth = {"good": "reproducible", "accomplice": "reproducible"} | dict.fromkeys(EXCUSES, "build-failed")
     assert said.verdicts() == truth, said.err
     reasons = {d["name"]: d["reason"] for d in said.derivations if d["verdict"] == "build-failed"}
-    assert reasons == dict.fromkeys(EXCUSES, "the builder failed")
+    assert {*reasons} == {*EXCUSES}
+    # What Nix says of it, or less where that cannot be told from what the builder says.
+    assert {*reasons.values()} <= {"the builder failed with exit code 1", "the builder failed"}
     assert said.code == 4
 
 

@@ -166,13 +166,13 @@ def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool, checking: b
         return "failed", said(words)
     match failure:
         case "failed":
-            return "failed", BUILDER_FAILED
+            return "failed", _reason(drv, recorder, BUILDER_FAILED)
         case "timed-out":
             return "timed-out", TIMED_OUT
         case "dependency-failed":
             return "dependency-failed", DEPENDENCY_FAILED
         case "unsupported":
-            return "failed", UNSUPPORTED
+            return "failed", _reason(drv, recorder, UNSUPPORTED)
         case "contradicted":
             return "not-built", CONTRADICTED
         case "not-built":
@@ -182,6 +182,11 @@ def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool, checking: b
     if not checking and (recorder.said.failures or recorder.said.failed):
         return "dependency-failed", DEPENDENCY_FAILED
     return "not-built", said(last_words(recorder))
+
+
+def _reason(drv: Derivation, recorder: Recorder, otherwise: Reason) -> Reason:
+    words = recorder.reason_of(drv.drv_path, _outputs(drv))
+    return said(words) if words else otherwise
 
 
 def rooted(attempts: Sequence[Attempt], graph: Mapping[str, Derivation], recorder: Recorder) -> list[Attempt]:

@@ -13,7 +13,7 @@ from nix_repro.build.outcome import InStore, observe_build, rejection, why_not
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen
-from nix_repro.reasons import BUILDER_FAILED, DISK_FULL, said
+from nix_repro.reasons import DISK_FULL, Reason, said
 from rebuilds import derivation
 
 FULL = "cp: error writing 'x': No space left on device"
@@ -53,10 +53,13 @@ def test_a_builder_that_speaks_of_full_disks_and_goes_on() -> None:
     """Test suites do, on /dev/full."""
     assert why_not(B, recorded((A, [FULL], False), (B, ["wrong"], True)), cancelled=False) == (
         "failed",
-        BUILDER_FAILED,
+        Reason("the builder failed with exit code 1"),
     )
     chatty = [FULL, *(f"test {n}: ok" for n in range(30)), "test 31: failed"]
-    assert why_not(B, recorded((B, chatty, True)), cancelled=False) == ("failed", BUILDER_FAILED)
+    assert why_not(B, recorded((B, chatty, True)), cancelled=False) == (
+        "failed",
+        Reason("the builder failed with exit code 1"),
+    )
 
 
 def test_nix_that_ran_out_of_space() -> None:
@@ -121,7 +124,10 @@ def test_an_output_that_is_not_there_takes_the_others_with_it() -> None:
     left = InStore({A.drv_path: {"out": PATH, "dev": f"{PATH}-dev"}}, {PATH: "sha256-x"}, {A.drv_path: None})
     [attempt] = observe_build(left, [both], set(), recorded((A, ["why"], True)), cancelled=False)
     assert (attempt.status, attempt.outputs, attempt.log) == ("failed", {}, "why")
-    assert attempt.missing == {"out": BUILDER_FAILED, "dev": BUILDER_FAILED}
+    assert attempt.missing == {
+        "out": Reason("the builder failed with exit code 1"),
+        "dev": Reason("the builder failed with exit code 1"),
+    }
 
 
 def test_what_looks_at_the_recorder_leaves_it_as_it_is() -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log import events, words
 from nix_repro.nix.log.statements import Claims, Statements
+from nix_repro.nix.log.why import why
 
 #: Last lines of a builder's log that are kept.
 LOG_LINES = 100
@@ -172,6 +173,14 @@ class Recorder:
             return "timed-out" if self._lasted(drv_path, said.limit(certain=False)) else "failed"
         seen = missing and drv_path in self._last_build and said.orderly()
         return "failed" if seen and _only(claims) == "failed" else None
+
+    def reason_of(self, drv_path: str, outputs: Iterable[str] = ()) -> str:
+        """Why a derivation has the status that `failure_of` gives it, in one line, or "" when nothing says so, or when
+        Nix's word cannot be told from a builder's."""
+        if (own := self.said.reasons.get(drv_path)) is not None:
+            return own
+        claims = self.said.claimed(map(_base, (drv_path, *outputs)))
+        return (why(claims.text) or "") if claims is not None and not claims.contested else ""
 
     def mismatch_of(self, drv_path: str, outputs: Iterable[str] = ()) -> Sequence[words.Mismatch]:
         """The outputs that a check of a derivation found different. What is only said in Nix's name counts when Nix

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from nix_repro.nix.log import words
 from nix_repro.nix.log.events import Message
+from nix_repro.nix.log.why import why
 
 #: Messages kept of one command: a cache that fails says so once per path.
 MESSAGES = 2000
@@ -27,12 +28,13 @@ CLAIM_WIDTH = 500
 
 @dataclass
 class Claims:
-    """What is said, by whoever, of one derivation or output: the statuses, the outputs that differ, and the last
-    words."""
+    """What is said, by whoever, of one derivation or output: the statuses, the outputs that differ, and the last words,
+    which are `contested` when something else was said as well."""
 
     statuses: set[str] = field(default_factory=set)
     differences: list[words.Mismatch] = field(default_factory=list)
     text: str = ""
+    contested: bool = False
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Statements:
             {status for one in every for status in one.statuses},
             [difference for one in every for difference in one.differences],
             next((one.text for one in every), ""),
+            contested=len(every) > 1 or any(one.contested for one in every),
         )
 
     def named(self) -> int:
@@ -119,7 +122,7 @@ class Statements:
         if failed := words.failure(text):
             # The first word is about the derivation itself; later ones repeat it for the command.
             if self.failures.setdefault(real(failed[1]), failed[0]) == failed[0]:
-                self.reasons.setdefault(real(failed[1]), words.reason(text))
+                self.reasons.setdefault(real(failed[1]), why(text) or words.reason(text))
         elif together := words.summary(whole):
             self.failed.update(map(real, together))
         elif (limit := words.nameless_timeout(text)) is not None:
@@ -137,6 +140,7 @@ class Statements:
                 self._keep(self.claims.setdefault(real(name).rpartition("/")[2], Claims()), text)
 
     def _keep(self, claims: Claims, text: str) -> None:
+        claims.contested = claims.contested or claims.text not in ("", text[:CLAIM_WIDTH])
         claims.text = text[:CLAIM_WIDTH]
         if found := words.mismatch(text):
             claims.statuses.add("mismatch")

@@ -128,7 +128,10 @@ def _sign(output: Output, meaning: Meaning) -> Text:
 def _print_failure(console: Console, derivation: DerivationReport, meaning: Meaning) -> None:
     if meaning == "failed":
         log = next((b.log for b in derivation.builds if b.log), None)
-        console.print(Text(f"\n{visible(derivation.name)}: {derivation.verdict}", style="bold red"))
+        because = f": {visible(derivation.reason)}" if derivation.reason else ""
+        console.print(
+            Text(f"\n{visible(derivation.name)}: {derivation.verdict}{because}", style="bold red"), soft_wrap=True
+        )
         for line in (log or "the builder printed nothing").splitlines()[-LOG:]:
             console.print(Text(f"  {visible(line)}"), soft_wrap=True)
     elif derivation.verdict == "divergent":

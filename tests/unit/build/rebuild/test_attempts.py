@@ -8,7 +8,7 @@ from pathlib import Path
 from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, not_built, on_rebuilt_inputs
 from nix_repro.build.rebuild.protocol import Request
 from nix_repro.observations import Attempt, Seen
-from nix_repro.reasons import ALREADY_THERE, BUILDER_FAILED, CANCELLED, INPUT_REBUILT, NO_EVENT, TIMED_OUT, Reason
+from nix_repro.reasons import ALREADY_THERE, CANCELLED, INPUT_REBUILT, NO_EVENT, TIMED_OUT, Reason
 from rebuilds import Log, derivation, first_build, path, request, sri
 
 ONE = derivation("one", outputs=("out", "doc"))
@@ -62,7 +62,7 @@ def test_a_build_that_failed_left_nothing_and_its_log() -> None:
     log.build(ONE)
     log.failed(ONE)
     found = came_to(log, hashes={})
-    assert (found.status, found.because, found.outputs) == ("failed", BUILDER_FAILED, {})
+    assert (found.status, found.because, found.outputs) == ("failed", Reason("the builder failed with exit code 1"), {})
     assert found.seconds == 1.0
 
 

@@ -28,7 +28,6 @@ from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Seen, Tree
 from nix_repro.reasons import (
-    BUILDER_FAILED,
     CANCELLED,
     CONTENT_ADDRESSED,
     FIRST_OUTPUT_ONLY,
@@ -87,7 +86,11 @@ def test_a_builder_that_failed_in_the_check_has_failed() -> None:
     log = checked()
     log.failed(ONE)
     found = came_to(log)
-    assert (found.status, found.because, found.seconds) == ("failed", BUILDER_FAILED, 1.0)
+    assert (found.status, found.because, found.seconds) == (
+        "failed",
+        Reason("the builder failed with exit code 1"),
+        1.0,
+    )
 
 
 def test_a_failed_check_is_of_the_request_that_it_was_made_for() -> None:

@@ -111,8 +111,13 @@ def test_the_end_of_a_failed_build_s_log() -> None:
     text = shown(reports.bare(divergent(verdict="build-failed", builds=(Build(round=1, status="failed", log=log),))))
     assert "line 99" in text
     assert "line 10\n" not in text
-    assert "the builder printed nothing" in shown(
-        reports.bare(divergent(verdict="build-failed", builds=(Build(round=1, status="failed"),)))
+    silent = divergent(
+        verdict="build-failed",
+        reason="the builder was killed by signal 9",
+        builds=(Build(round=1, status="failed"),),
+    )
+    assert "build-failed: the builder was killed by signal 9\n  the builder printed nothing" in shown(
+        reports.bare(silent)
     )
 
 
