@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,3 +70,18 @@ def test_what_fails_with_the_clock_ahead_is_said_and_a_second_cause_is_no_timest
     assert said.verdicts() == {"beside": "divergent", "bomb": "reproducible"}
     found = [(f["cause"], f["confidence"]) for f in said.derivation("beside")["findings"]]
     assert found == [("timestamp", "high"), ("randomness", "low")]
+
+
+def test_where_nix_builds_in_memory_a_disk_is_the_other_kind_of_place() -> None:
+    """As with /tmp in memory, and a Nix that builds there."""
+    with (
+        open_box(provide("2.26")) as box,
+        tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
+    ):
+        Path(memory).chmod(0o1777)
+        flake = write_flake(
+            box, 'order = mk "order" "mkdir d; for i in $(seq 20); do echo > d/$i; done; ls -U d > $out" {};'
+        )
+        said = nix_repro(box, "explain", ".#order", cwd=flake, env={"TMPDIR": memory}, timeout=300)
+    (finding,) = said.derivation("order")["findings"]
+    assert (finding["cause"], finding["confidence"]) == ("ordering", "proved"), said.err

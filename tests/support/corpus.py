@@ -146,7 +146,7 @@ def build_side(root: Path, *, second: bool) -> Built:
     rows = json.loads((root / "paths.json").read_text())
     built = Built(root, {name: root / row[1].removeprefix("/nix/") for name, row in rows.items()})
     # A disk and memory list a directory in another order: the other kind of what Nix builds on by itself.
-    other = "/dev/shm" if kind(Path(os.environ.get("TMPDIR") or "/tmp")) == "disk" else str(root)
+    other = "/dev/shm" if kind(Path(os.environ.get("TMPDIR") or "/tmp")) == "disk" else "/var/tmp"
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(dir=other) as elsewhere:
         scratch = Path(name)
         (scratch / "other").symlink_to(elsewhere)

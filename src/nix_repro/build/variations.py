@@ -67,7 +67,7 @@ ONE_CPU = Condition("one-cpu", "one core", args=("--cores", "1", "--max-jobs", "
 CORES = Condition("cores", "another number of cores")
 #: Where to, depends on where it is otherwise: see `on_machine`.
 DIRECTORY_ORDER = Condition(
-    "directory-order", "the build directory in memory", needs=("both-kinds",), build_on="memory"
+    "directory-order", "the build directory moved between disk and memory", needs=("both-kinds",), build_on="memory"
 )
 # Of the usual one's length: how much room names and variables take is to stay as it is.
 BUILD_PATH = Condition(
@@ -139,7 +139,7 @@ def on_machine(condition: Condition, machine: Machine, directory: Path) -> Condi
         )
         return replace(other, name=CORES.name, what=CORES.what)
     if condition is DIRECTORY_ORDER and machine.build_on == "memory":
-        return replace(DIRECTORY_ORDER, what="the build directory on a disk", build_on="disk")
+        return replace(DIRECTORY_ORDER, build_on="disk")
     if condition is BUILD_PATH:
         build_dir = other_path(machine.build_dir)
         return replace(BUILD_PATH, options=(("sandbox-build-dir", build_dir),), build_dir=build_dir)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.causes.derived import DIGEST_LENGTHS, Sources
+from nix_repro.explain.causes.derived import DIGEST_LENGTHS, Digested, Sources
 from nix_repro.explain.causes.evidence import Evidence
 from nix_repro.explain.causes.fixes import DERIVED, fix_for
 from nix_repro.explain.causes.gather import PARTS, gather
@@ -28,19 +28,27 @@ CUT = "not everything was compared: "
 RANK: dict[Confidence, int] = {"proved": 0, "high": 1, "low": 2}
 
 
+#: What a draft's evidence has in common: one sure place does not make the others sure.
+Key = tuple[str, Cause, Confidence, bool, bool]
+#: Evidence of one draft whose tokens are looked up; more is not called derived.
+LOOKED_UP = 256
+
+
 @dataclass
 class Draft:
-    """The evidence for one cause in one path, while more of it may come."""
+    """The evidence for one cause in one path, while more of it may come. `opaque` is that of which every token may be a
+    digest or a size of something else."""
 
     path: str
     best: Evidence
     places: int = 1
     source: str | None = None
     words: str = ""
-    tokens: list[tuple[bytes, bytes]] = field(default_factory=list)
+    opaque: list[Evidence] = field(default_factory=list)
 
-    def key(self) -> tuple[str, Cause, bool]:
-        return self.path, self.best.cause, self.best.derived
+    def key(self) -> Key:
+        best = self.best
+        return self.path, best.cause, best.confidence, best.derived, bool(self.opaque)
 
 
 def explain_output(
@@ -52,7 +60,7 @@ def explain_output(
     had to be left out is said in a last finding of unknown cause.
     """
     budget = budget or Budget()
-    drafts: dict[tuple[str, Cause, bool], Draft] = {}
+    drafts: dict[Key, Draft] = {}
     with ExitStack() as open_files:
         sources = Sources(budget, open_files)
         rules = (propagated(read_inputs(context, budget, sources)), *RULES)
@@ -74,48 +82,71 @@ def explain_output(
     return tuple(findings)
 
 
-def _collect(drafts: dict[tuple[str, Cause, bool], Draft], path: str, evidence: Evidence) -> None:
-    draft = Draft(path, evidence, tokens=list(evidence.tokens))
+def _collect(drafts: dict[Key, Draft], path: str, evidence: Evidence) -> None:
+    draft = Draft(path, evidence, opaque=[evidence] if evidence.tokens else [])
     known = drafts.setdefault(draft.key(), draft)
-    if known is not draft:
-        known.places += 1
-        known.tokens.extend(evidence.tokens[: max(0, 256 - len(known.tokens))])
-        if RANK[evidence.confidence] < RANK[known.best.confidence]:
-            known.best = evidence
+    if known is draft:
+        return
+    if evidence.tokens and len(known.opaque) >= LOOKED_UP:
+        _collect(drafts, path, replace(evidence, tokens=()))
+        return
+    known.places += 1
+    known.opaque += draft.opaque
 
 
 def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
-    """Ties derived drafts to what they derive from, and drops noise that another draft of the same path accounts
-    for."""
+    """Ties derived drafts to what they derive from. None is dropped: what is not tied to another one is a cause of its
+    own, however unsure, beside however sure a one."""
+    kept = [one for draft in drafts for one in (_looked_up(draft, sources) if draft.opaque else [draft])]
+    roots = [draft.path for draft in kept if draft.source is None and not draft.best.derived]
+    for draft in kept:
+        if draft.best.derived and draft.source is None:
+            inside = (path for path in roots if path == draft.path or path.startswith(f"{draft.path}!"))
+            if (source := next(inside, None)) is not None:
+                draft.source, draft.words = source, draft.best.because
+    return _joined([_inherited(_part(draft, kept), kept) for draft in kept])
+
+
+def _looked_up(draft: Draft, sources: Sources) -> list[Draft]:
+    """The draft in up to three: what is a digest or a size of something else that differs, what is one of an input, and
+    what is neither."""
+    found: dict[str, Draft] = {}
+    for evidence in draft.opaque:
+        hits = [sources.find(*tokens, draft.path) for tokens in evidence.tokens]
+        for hit in dict.fromkeys(None if hit is None else hit[0].of_input for hit in hits):
+            of = {None: "", True: "input", False: "output"}[hit]
+            one = Draft(draft.path, evidence, opaque=[evidence])
+            known = found.setdefault(of, one)
+            if known is not one:
+                known.places += 1
+                known.opaque.append(evidence)
+            elif hit is not None:
+                source, kind = next(both for both in hits if both is not None and both[0].of_input == hit)
+                _tie(one, source, kind)
+    if (rest := found.get("")) is not None and all(
+        len(a) == len(b) and len(a) in DIGEST_LENGTHS for evidence in rest.opaque for a, b in evidence.tokens
+    ):
+        words = f"{rest.best.because}; it has the length of a digest, perhaps over what else differs"
+        rest.best = replace(rest.best, because=words)
+    return list(found.values())
+
+
+def _tie(draft: Draft, source: Digested, kind: str) -> None:
+    if source.of_input:
+        words = f"it is the {kind} of the input's {source.path}, on either side"
+        draft.best = replace(draft.best, cause="propagated", confidence="high", because=words, form="content")
+    else:
+        draft.source, draft.words = source.path, f"it is the {kind} of {source.path}, on either side"
+
+
+def _joined(drafts: Sequence[Draft]) -> list[Draft]:
+    """Drafts that say the same of one path, as one."""
+    by_key: dict[tuple[str, Cause, Confidence, str | None], Draft] = {}
     for draft in drafts:
-        if draft.tokens:
-            found = [sources.find(*tokens, draft.path) for tokens in draft.tokens]
-            if (hit := next(filter(None, found), None)) is not None:
-                source, kind = hit
-                if source.of_input:
-                    words = f"it is the {kind} of the input's {source.path}, on either side"
-                    draft.best = replace(
-                        draft.best, cause="propagated", confidence="high", because=words, form="content"
-                    )
-                else:
-                    draft.source, draft.words = source.path, f"it is the {kind} of {source.path}, on either side"
-    sure = {draft.path: draft for draft in reversed(drafts) if draft.best.confidence == "high" and draft.source is None}
-    kept = []
-    for draft in drafts:
-        main = sure.get(draft.path)
-        if main is not None and main is not draft and draft.source is None:
-            if draft.best.derived:
-                draft.source, draft.words = draft.path, draft.best.because
-            elif draft.tokens and all(len(a) == len(b) and len(a) in DIGEST_LENGTHS for a, b in draft.tokens):
-                draft.source, draft.words = (
-                    draft.path,
-                    "it has the length of a digest, perhaps over what else differs in the file",
-                )
-            elif draft.best.confidence == "low" and not draft.best.text:
-                main.places += draft.places
-                continue
-        kept.append(draft)
-    return [_inherited(_part(draft, kept), kept) for draft in kept]
+        known = by_key.setdefault((draft.path, draft.best.cause, draft.best.confidence, draft.source), draft)
+        if known is not draft:
+            known.places += draft.places
+    return list(by_key.values())
 
 
 def _part(draft: Draft, drafts: Sequence[Draft]) -> Draft:
@@ -135,7 +166,7 @@ def _inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:
         return draft
     root = min(roots, key=_order)
     best = draft.best
-    confidence: Confidence = root.best.confidence if draft.source != draft.path else "low"
+    confidence: Confidence = "low" if best.derived else root.best.confidence
     evidence = Evidence(root.best.cause, confidence, draft.words, best.a, best.b, best.offset, best.text, derived=True)
     return Draft(draft.path, evidence, draft.places, draft.source)
 

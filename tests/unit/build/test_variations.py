@@ -124,8 +124,7 @@ def test_another_build_directory_has_as_long_a_name(usual: str) -> None:
 
 def test_the_build_directory_is_moved_to_the_other_kind_of_place() -> None:
     disk, memory = (on_machine(DIRECTORY_ORDER, Machine(1, build_on=kind), DIRECTORY) for kind in ("disk", "memory"))
-    assert (disk.build_on, disk.what) == ("memory", "the build directory in memory")
-    assert (memory.build_on, memory.what) == ("disk", "the build directory on a disk")
+    assert (disk.build_on, memory.build_on) == ("memory", "disk")
     assert disk.name == memory.name
 
 

@@ -20,12 +20,12 @@ data = st.binary(max_size=300) | st.text(max_size=200).map(str.encode)
 trees = st.dictionaries(st.sampled_from(["a", "b.gz", "c.txt", "d/e", "d/f-123", "d/f-456", "bin/x"]), data, max_size=6)
 
 
-def test_the_surest_of_several_places_is_shown(tmp_path: Path) -> None:
-    a, b = (b"x = %d\nmake -j%d all\n" % (cores, cores) for cores in (3, 7))
-    (finding,) = explain(tmp_path, a, b)
-    assert (finding.cause, finding.confidence) == ("parallelism", "high")
-    assert finding.a == "make -j3 all"
-    assert finding.because.endswith("; places in the file that differ: 2")
+def test_a_sure_place_does_not_make_another_one_sure(tmp_path: Path) -> None:
+    a, b = (b"x = %d\nmake -j%d all\ny = %d\n" % (cores, cores, cores) for cores in (3, 7))
+    sure, likely = explain(tmp_path, a, b)
+    assert (sure.cause, sure.confidence, sure.a) == ("parallelism", "high", "make -j3 all")
+    assert (likely.cause, likely.confidence) == ("parallelism", "low")
+    assert likely.because.endswith("; places in the file that differ: 2")
 
 
 def test_the_surest_finding_comes_first_and_the_unexplained_last(tmp_path: Path) -> None:

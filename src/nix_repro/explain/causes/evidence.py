@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nix_repro.explain.causes.model import Pair, Rule
@@ -13,6 +13,8 @@ from nix_repro.report import Cause, Confidence
 
 #: Bytes shown on either side of what differs.
 MARGIN = 24
+#: Tokens in one place that are looked up; of more, none is called derived.
+TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,10 @@ class Evidence:
     derived: bool = False
 
 
-def from_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
-    """Evidence for each cause that a rule finds in the pair."""
-    return map(evidence_of, explain_pair(pair, context, rules)[0])
+def from_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> tuple[list[Evidence], bool]:
+    """Evidence for each cause that a rule finds in the pair, and whether that is all of it."""
+    found, complete = explain_pair(pair, context, rules)
+    return [evidence_of(one) for one in found], complete
 
 
 def evidence_of(explained: Explained) -> Evidence:
@@ -43,7 +46,8 @@ def evidence_of(explained: Explained) -> Evidence:
     place_a, place_b = next(iter(match.places))
     shown_a, shown_b = _shown(pair.a, *place_a), _shown(pair.b, *place_b)
     text = pair.text or (shown_a[2] and shown_b[2])
-    tokens = tuple((pair.a[slice(*a)], pair.b[slice(*b)]) for a, b in match.places[:64]) if match.opaque else ()
+    opaque = match.opaque and len(match.places) <= TOKENS
+    tokens = tuple((pair.a[slice(*a)], pair.b[slice(*b)]) for a, b in match.places) if opaque else ()
     return Evidence(
         match.cause,
         match.confidence,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.code import instruction_set
 from nix_repro.explain.causes.evidence import MARGIN, Evidence, evidence_of
 from nix_repro.explain.causes.locales import line_width
-from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.causes.model import EXPLAINED, Pair, Rule, erase, left_over
 from nix_repro.explain.causes.ordering import judge, ordering
 from nix_repro.explain.causes.permutation import moved
 from nix_repro.explain.causes.randomness import random_bytes
-from nix_repro.explain.causes.rules import Explained, erased, explain_pair, settled
+from nix_repro.explain.causes.rules import Explained, complete, erased, explain_pair, settled
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
 from nix_repro.explain.compare.blob import Blob, MemoryBlob
 from nix_repro.explain.compare.content import Region, align, region, stretches
@@ -28,6 +28,21 @@ CODE_READ = 4 << 20
 BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
 
 
+@dataclass
+class Account:
+    """All that differs in a content: the parts that are explained, the pairs that are not explained to their end, and
+    how many places are no pair of anything (`more`). Nothing else differs, but for what the budget says."""
+
+    found: list[Explained] = field(default_factory=list)
+    left: list[Pair] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, pair: Pair, found: Sequence[Explained], complete: bool) -> None:
+        self.found += found
+        if not complete:
+            self.left.append(pair)
+
+
 def from_content(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
     """Evidence for each cause at work in the content, and one of unknown cause for what is left unexplained."""
     assert difference.blobs is not None
@@ -38,57 +53,82 @@ def from_content(difference: Difference, context: Context, rules: Sequence[Rule]
         return
     part = region(a, b, difference.first, budget)
     whole = Pair(part.a, part.b, part.offset, part.text)
-    if (at_once := _at_once(difference, whole, context, rules)) is not None:
-        yield from at_once
+    if (used := _instructions(difference)) is not None:
+        words = f"only one side's code uses {used} instructions, as when it is built for the processor at hand"
+        yield Evidence("cpu", "low", words, text=False)
         return
+    told = account(difference, part, context, rules, budget)
+    yield from map(evidence_of, told.found)
+    if told.left or told.more:
+        yield _unexplained((told.left or [whole])[0], len(told.left) + told.more)
+
+
+def account(difference: Difference, part: Region, context: Context, rules: Sequence[Rule], budget: Budget) -> Account:
+    """All that differs in a content, of which `part` is the region from the first difference on."""
+    assert difference.blobs is not None
+    a, b = difference.blobs
+    whole = Pair(part.a, part.b, part.offset, part.text)
+    if (at_once := _at_once(whole, context, rules, alike=a.size == b.size)) is not None:
+        return Account(at_once)
     shuffled, rest = _shuffled(whole, context)
-    yield from map(evidence_of, shuffled)
-    if shuffled and settled(rest):
-        return
+    if shuffled and complete(whole, shuffled):
+        return Account(shuffled)
+    if EXPLAINED in whole.a or EXPLAINED in whole.b:
+        # Nobody could tell that from what is filled in.
+        shuffled, rest = [], whole
+    told, filled = Account(shuffled), bool(shuffled)
     if part.text or a.size != b.size:
-        part = part._replace(a=rest.a, b=rest.b)
-        pairs, unexplained = yield from _by_line(part, whole, context, ordered=bool(shuffled))
-    elif shuffled:
-        others = stretches(MemoryBlob(rest.a), MemoryBlob(rest.b), 0, budget)
-        pairs, unexplained = [replace(pair, offset=pair.offset + rest.offset) for pair in others], 0
-    else:
-        pairs, unexplained = list(stretches(a, b, difference.first, budget)), 0
-    first = whole
-    for pair in pairs:
+        _by_lines(told, part._replace(a=rest.a, b=rest.b), context, rules, budget, filled=filled)
+        return told
+    if filled:
+        a, b = MemoryBlob(rest.a), MemoryBlob(rest.b)
+    for pair in stretches(a, b, 0 if filled else difference.first, budget):
         if budget.expired():
             break
-        found, complete = explain_pair(pair, context, rules)
-        if not complete and pair.text and not part.text and a.size == b.size:
+        found, done = explain_pair(pair, context, rules, filled=filled)
+        if not done and pair.text:
             # A number's bytes may all be printable, by chance.
-            as_bytes = explain_pair(_as_bytes(pair, a, b), context, rules)
-            found, complete = max((found, complete), as_bytes, key=itemgetter(1))
-        yield from map(evidence_of, found)
-        if not complete:
-            first = pair if not unexplained else first
-            unexplained += 1
-    if unexplained:
-        yield _unexplained(first, unexplained)
+            as_bytes = explain_pair(_as_bytes(pair, a, b), context, rules, filled=filled)
+            found, done = max((found, done), as_bytes, key=itemgetter(1))
+        here = rest.offset if filled else 0
+        told.add(_later(pair, here), [one._replace(pair=_later(one.pair, here)) for one in found], done)
+    return told
 
 
-def _by_line(
-    part: Region, whole: Pair, context: Context, *, ordered: bool
-) -> Generator[Evidence, None, tuple[list[Pair], int]]:
-    """Yields what the order of lines explains, unless that was asked before (`ordered`), and what a binary's head
-    does; returns the pairs of lines to explain, and how many lines have no partner."""
-    lines = align(part)
+def _later(pair: Pair, by: int) -> Pair:
+    return replace(pair, offset=pair.offset + by) if by else pair
+
+
+def _by_lines(
+    told: Account, part: Region, context: Context, rules: Sequence[Rule], budget: Budget, *, filled: bool
+) -> None:
+    """By lines or, in binary data of another length, by strings; and whether what is between them is equal. `filled`:
+    a part of it is explained, and filled with what says so."""
+    lines = align(part, budget)
+    whole = Pair(part.a, part.b, part.offset, part.text)
+    found: list[Explained] = []
     places = moved(*lines.common)
     if part.text and places and len(lines.common[0]) >= len(lines.pairs) + lines.alone:
         left, right = ([line for line, _ in side] for side in lines.common)
         if (match := judge(left, right, places, context)) is not None:
-            yield evidence_of(Explained(match, whole))
+            found.append(Explained(match, whole))
     if not part.text:
         head = Pair(part.a[:128], part.b[:128], part.offset, text=False)
         if (match := binary_timestamp(head, context)) is not None:
-            yield evidence_of(Explained(match, head))
-    alone = lines.alone
-    if not lines.pairs and not alone and not ordered and not places:
-        alone = 1
-    return lines.pairs, alone
+            found.append(Explained(match, head))
+    told.found += found
+    told.more += lines.alone
+    if not lines.alone:
+        of_a, of_b = (
+            [*side, *(place[n] for one in found for place in one.match.places)] for n, side in enumerate(lines.places)
+        )
+        between = Pair(erase(part.a, of_a), erase(part.b, of_b), 0)
+        equal = settled(between) if filled else left_over(part.a, of_a) == left_over(part.b, of_b)
+        told.more += not equal
+    for pair in lines.pairs:
+        if budget.expired():
+            break
+        told.add(pair, *explain_pair(pair, context, rules, filled=filled))
 
 
 def _unexplained(first: Pair, places: int) -> Evidence:
@@ -103,23 +143,24 @@ def _unexplained(first: Pair, places: int) -> Evidence:
     return Evidence("unknown", "low", words, a, b, first.offset + begin, first.text)
 
 
-def _at_once(difference: Difference, whole: Pair, context: Context, rules: Sequence[Rule]) -> list[Evidence] | None:
-    """All that differs in the content, when one thing explains it."""
+def _instructions(difference: Difference) -> str | None:
+    """The instruction set that only one side's code uses, if the content is code."""
     assert difference.blobs is not None
+    if not difference.inside.endswith(CODE):
+        return None
     a, b = difference.blobs
-    if (
-        difference.inside.endswith(CODE)
-        and (used := instruction_set(a.read(0, CODE_READ), b.read(0, CODE_READ))) is not None
-    ):
-        words = f"only one side's code uses {used} instructions, as when it is built for the processor at hand"
-        return [Evidence("cpu", "low", words, text=False)]
+    return instruction_set(a.read(0, CODE_READ), b.read(0, CODE_READ))
+
+
+def _at_once(whole: Pair, context: Context, rules: Sequence[Rule], *, alike: bool) -> list[Explained] | None:
+    """All that differs in the content, when one thing explains it. `alike`: both sides are of one size."""
     # The rule about inputs comes first: an order or a time that was copied is not made here.
-    if (copied := rules[0](whole, context)) is not None and settled(erased(whole, copied)):
-        return [evidence_of(Explained(copied, whole))]
+    if (copied := rules[0](whole, context)) is not None and complete(whole, found := [Explained(copied, whole)]):
+        return found
     match = line_width(whole, context)
-    if match is None and not whole.text and a.size != b.size:
+    if match is None and not whole.text and not alike:
         match = random_bytes(whole, context)
-    return [evidence_of(Explained(match, whole))] if match else None
+    return [Explained(match, whole)] if match and complete(whole, [Explained(match, whole)]) else None
 
 
 def _as_bytes(pair: Pair, a: Blob, b: Blob) -> Pair:

@@ -42,15 +42,17 @@ def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], b
         case "name":
             if recompressed(a, b):
                 return [Evidence("archive-metadata", "low", "the two names say that other compressors wrote it", a, b)]
-            return list(from_pair(Pair(a, b, 0), context, rules)) or [_name(difference)]
+            told, complete = from_pair(Pair(a, b, 0), context, rules)
+            return told if complete else [*told, _name(difference)]
         case "missing" | "extra":
             return [_presence(difference, context)]
         case "executable":
             return [Evidence("permissions", "high", "only the executable bit differs", a, b, form="mode")]
         case "target":
-            return _target(from_pair(Pair(a, b, 0), context, rules)) or [
-                Evidence("permissions", "high", "a symbolic link points elsewhere", a, b, form="link")
-            ]
+            return _target(a, b, *from_pair(Pair(a, b, 0), context, rules))
+        case "follows":
+            words = "it holds offsets and counts of other parts that differ, and may follow from them"
+            return [Evidence("unknown", "low", words, text=False, derived=True)]
         case "kind":
             return [Evidence("unknown", "low", "one side has a file system object of another kind", a, b)]
         case _:
@@ -71,14 +73,18 @@ def _unread(found: Iterable[Evidence], form: Unread) -> Iterator[Evidence]:
         yield Evidence("unknown", "low", words, text=False, form="unread")
 
 
-def _target(found: Iterable[Evidence]) -> list[Evidence]:
+def _target(a: bytes, b: bytes, found: Iterable[Evidence], complete: bool) -> list[Evidence]:
     """Where a link points is short: what is but likely there may be chance."""
     telling = ("randomness", "timestamp")
-    return [
+    told = [
         item
         for item in found
         if item.confidence == "high" or (item.cause in telling and item.form not in ("number", "duration"))
     ]
+    if not told:
+        return [Evidence("permissions", "high", "a symbolic link points elsewhere", a, b, form="link")]
+    rest = Evidence("unknown", "low", "a part of where the link points has no cause that can be told", a, b)
+    return told if complete and len(told) == len(list(found)) else [*told, rest]
 
 
 def _located(evidence: Evidence, inside: str) -> Evidence:

@@ -36,11 +36,12 @@ def from_field(difference: Difference, context: Context, rules: Sequence[Rule]) 
     if left.time:
         yield _time_field(difference, context, more)
         return
-    if (left.name in TEXTS or left.name.endswith(" identifier")) and (
-        found := [item for item in from_pair(Pair(a, b, 0), context, rules) if item.confidence == "high"]
-    ):
-        yield from found
-        return
+    if left.name in TEXTS or left.name.endswith(" identifier"):
+        found, complete = from_pair(Pair(a, b, 0), context, rules)
+        sure = [item for item in found if item.confidence == "high"]
+        yield from sure
+        if sure and complete and len(sure) == len(found) and not others:
+            return
     yield Evidence(
         "archive-metadata",
         "high",

@@ -72,6 +72,17 @@ def erase(data: bytes, places: Sequence[Bounds]) -> bytes:
     return bytes(out)
 
 
+def left_over(data: bytes, places: Sequence[Bounds]) -> list[bytes]:
+    """The pieces of it that no place covers, in order; places that touch are one."""
+    pieces: list[bytes] = []
+    reached = -1
+    for start, end in sorted(places):
+        if start > reached:
+            pieces.append(data[max(0, reached) : start])
+        reached = max(reached, end)
+    return [*pieces, data[max(0, reached) :]]
+
+
 def paired(pattern: re.Pattern[bytes], pair: Pair) -> list[tuple[re.Match[bytes], re.Match[bytes]]]:
     """The pattern's tokens on either side that differ, paired in order; when their numbers differ, those in the changed
     region only."""

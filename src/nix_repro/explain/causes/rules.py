@@ -4,14 +4,14 @@ again, so that several causes in one line are several answers."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nix_repro.explain.causes.encoded import encoded_timestamp
 from nix_repro.explain.causes.layout import large_number, named_number, pointer_bytes, pointer_text
 from nix_repro.explain.causes.locales import locale_text
 from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
-from nix_repro.explain.causes.model import EXPLAINED, Bounds, Match, Pair, Rule, erase
+from nix_repro.explain.causes.model import EXPLAINED, Bounds, Match, Pair, Rule, erase, left_over
 from nix_repro.explain.causes.named import instruction_sets, named_surroundings, variables
 from nix_repro.explain.causes.ordering import ordering
 from nix_repro.explain.causes.randomness import random_bytes, random_letters, random_numbers, random_token
@@ -53,8 +53,11 @@ class Explained(NamedTuple):
     pair: Pair
 
 
-def explain_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> tuple[list[Explained], bool]:
-    """Everything that explains a part of the pair, and whether that leaves nothing unexplained."""
+def explain_pair(
+    pair: Pair, context: Context, rules: Sequence[Rule], *, filled: bool = False
+) -> tuple[list[Explained], bool]:
+    """Everything that explains a part of the pair, and whether that leaves nothing unexplained. `filled`: a part of it
+    is explained already, and the filling is nothing that a file holds."""
     found: list[Explained] = []
     rest = pair
     for _ in range(ROUNDS):
@@ -63,9 +66,9 @@ def explain_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> tuple[l
             break
         found.append(Explained(match, pair))
         rest = erased(rest, match)
-        if settled(rest):
-            break
-    return found, settled(rest)
+        if settled(rest) if filled else complete(pair, found):
+            return found, True
+    return found, filled and settled(rest)
 
 
 def erased(pair: Pair, match: Match) -> Pair:
@@ -74,5 +77,13 @@ def erased(pair: Pair, match: Match) -> Pair:
     return Pair(erase(pair.a, places_a), erase(pair.b, places_b), pair.offset, pair.text)
 
 
+def complete(pair: Pair, found: Iterable[Explained]) -> bool:
+    """Whether both sides are equal but for what was found in them. By the places, not by what they were filled with:
+    a file may hold such bytes itself."""
+    places = [place for explained in found for place in explained.match.places]
+    return left_over(pair.a, [a for a, _ in places]) == left_over(pair.b, [b for _, b in places])
+
+
 def settled(pair: Pair) -> bool:
+    """Whether both sides are equal but for what is filled, where nothing else looks so."""
     return FILLED.sub(EXPLAINED, pair.a) == FILLED.sub(EXPLAINED, pair.b)

@@ -18,6 +18,8 @@ from nix_repro.explain.compare.spans import GAP, Span, common_prefix, differing_
 REGION = 2 << 20
 #: Bytes of a pair that rules see.
 PIECE = 16 << 10
+#: What is said of a longer one.
+LONG = f"of long places that differ, the first {PIECE >> 10} KiB are looked at"
 #: Bytes of what surrounds the difference in it.
 AROUND = 160
 #: Bytes on either side of it that are kept of binary data: those of a value may be equal but for one.
@@ -89,14 +91,16 @@ def is_text(data: bytes) -> bool:
 
 class Aligned(NamedTuple):
     """Lines of both sides that correspond and differ; those that both have, and have once, each with where it is, in
-    the order of either side; and how many have no partner."""
+    the order of either side; how many have no partner; and where those are, on either side of the region, that only
+    that side has."""
 
     pairs: list[Pair]
     common: tuple[list[tuple[bytes, Bounds]], list[tuple[bytes, Bounds]]]
     alone: int
+    places: tuple[list[Bounds], list[Bounds]]
 
 
-def align(part: Region) -> Aligned:
+def align(part: Region, budget: Budget) -> Aligned:
     """Text by its lines; binary data of unequal length by the strings in it."""
     pattern = re.compile(rb"[^\n]+") if part.text else STRING
     lines = [[(match.start(), match[0]) for match in pattern.finditer(data)] for data in (part.a, part.b)]
@@ -112,8 +116,10 @@ def align(part: Region) -> Aligned:
             elif counts[0][line] == counts[1][line] == 1:
                 common[side].append((line, (offset, offset + len(line))))
     chosen = _matched(only[0][:MANY_LINES], only[1][:MANY_LINES])
-    pairs = [clip(Pair(left, right, part.offset + offset)) for (offset, left), (_, right) in chosen]
-    return Aligned(pairs, (common[0], common[1]), len(only[0]) + len(only[1]) - 2 * len(pairs))
+    pairs = [clip(Pair(left, right, part.offset + offset), budget) for (offset, left), (_, right) in chosen]
+    alone = len(only[0]) + len(only[1]) - 2 * len(pairs)
+    places = [[(offset, offset + len(line)) for offset, line in side] for side in only]
+    return Aligned(pairs, (common[0], common[1]), alone, (places[0], places[1]))
 
 
 def _matched(
@@ -131,12 +137,14 @@ def _matched(
     return chosen
 
 
-def clip(pair: Pair) -> Pair:
+def clip(pair: Pair, budget: Budget) -> Pair:
     """The pair cut to the difference and a little around it, when it is a very long line."""
     if max(len(pair.a), len(pair.b)) <= PIECE:
         return pair
     (start, end_a), (_, end_b) = pair.changed()
     first = max(0, start - AROUND)
+    if max(end_a, end_b) > first + PIECE:
+        budget.say(LONG)
     return Pair(
         pair.a[first : min(end_a + AROUND, first + PIECE)],
         pair.b[first : min(end_b + AROUND, first + PIECE)],
@@ -155,7 +163,10 @@ def stretches(a: Blob, b: Blob, first: int, budget: Budget) -> Iterator[Pair]:
         left, right = a.read(window, CHUNK // 4), b.read(window, CHUNK // 4)
         spans = [span for span in differing_spans(left, right, SPANS - count) if span.end + window > offset]
         for span in spans:
-            yield _stretch(left, right, span, window)
+            stretch = _stretch(left, right, span, window)
+            if stretch.offset + len(stretch.a) < window + span.end:
+                budget.say(LONG)
+            yield stretch
         count += len(spans)
         reached = window + (spans[-1].end + GAP if count >= SPANS else len(left))
         offset = first_difference(a, b, budget, reached)

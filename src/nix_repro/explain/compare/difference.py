@@ -20,6 +20,7 @@ DifferenceKind = Literal[
     "kind",
     "executable",
     "target",
+    "follows",
     "unreadable",
 ]
 
@@ -30,8 +31,9 @@ class Difference:
 
     `content` has both `blobs` and the offset of the `first` byte that differs. `container` has both blobs too and
     stands before the differences found inside; so has `wrapper`, which says that the inside is equal and only the
-    packing differs. `field` has the differing header `fields`, one pair per member concerned. The others have `a` and
-    `b`: names, targets, kinds, or names in order, one per line.
+    packing differs. `follows` is a part that holds offsets and counts of others, which differ too. `field` has the
+    differing header `fields`, one pair per member concerned. The others have `a` and `b`: names, targets, kinds, or
+    names in order, one per line.
     """
 
     path: str

@@ -83,18 +83,24 @@ def _compare_members(
     yield from _fields(path, [(key, of_a[key], of_b[key]) for key in common], inside, a.format)
     differs = False
     for key in sorted(common, key=lambda key: of_a[key].derived):
-        if budget.expired() or (differs and of_a[key].derived):
+        if budget.expired():
             return
-        blob_a, blob_b = of_a[key].blob, of_b[key].blob
-        if blob_a is None and blob_b is not None:
-            blob_a = MemoryBlob(b"")
-        if blob_b is None and blob_a is not None:
-            blob_b = MemoryBlob(b"")
-        if blob_a is not None and blob_b is not None:
+        if (blobs := _contents(of_a[key], of_b[key])) is not None:
             where = _where(inside, of_a[key])
-            for difference in compare_contents(_join(path, of_a[key], key), blob_a, blob_b, budget, where, depth + 1):
+            if differs and of_a[key].derived:
+                if first_difference(*blobs, budget) is not None:
+                    yield Difference(_join(path, of_a[key], key), "follows", inside=where, format=a.format)
+                continue
+            for difference in compare_contents(_join(path, of_a[key], key), *blobs, budget, where, depth + 1):
                 differs = True
                 yield difference
+
+
+def _contents(a: Member, b: Member) -> tuple[Blob, Blob] | None:
+    """What both hold, if either holds anything."""
+    if a.blob is None and b.blob is None:
+        return None
+    return a.blob or MemoryBlob(b""), b.blob or MemoryBlob(b"")
 
 
 def _renamed(path: str, of_a: dict[str, Member], renamed: dict[str, str], inside: str) -> Iterator[Difference]:

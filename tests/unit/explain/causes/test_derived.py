@@ -81,7 +81,8 @@ def test_the_size_of_a_file_follows_from_it(tmp_path: Path) -> None:
 
 
 def test_a_token_as_long_as_a_digest_beside_a_sure_cause(tmp_path: Path) -> None:
-    """Perhaps the digest of the rest of the file: nothing else is known that it could come from."""
+    """Perhaps the digest of the rest of the file, perhaps drawn at random: nobody can tell, so it is a cause of its
+    own."""
     a, b = (
         b"built %d\nsum %s\n" % (at, hashlib.sha256(b"salt %d" % at).hexdigest().encode())
         for at in (STARTED + 1, STARTED + 1201)
@@ -89,7 +90,7 @@ def test_a_token_as_long_as_a_digest_beside_a_sure_cause(tmp_path: Path) -> None
     found = explain(tmp_path, {"x": a}, {"x": b})
     assert [(item.cause, item.confidence, item.derived_from) for item in found] == [
         ("timestamp", "high", None),
-        ("timestamp", "low", "x"),
+        ("randomness", "low", None),
     ]
     assert "it has the length of a digest" in found[1].because
 

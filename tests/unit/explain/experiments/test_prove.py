@@ -190,7 +190,7 @@ def test_what_memory_and_disk_differ_in_need_not_be_an_order(make: Make) -> None
     [listing], [size] = (varied.findings[kiln.path(name)] for name in ("listing", "size"))
     assert (listing.cause, listing.confidence) == ("ordering", "proved")
     assert (size.cause, size.confidence) == ("ordering", "low")
-    assert "the build directory in memory" in size.because
+    assert "the build directory moved between disk and memory" in size.because
 
 
 def test_that_not_all_was_compared_is_still_said_of_what_is_proved() -> None:

@@ -29,7 +29,7 @@ class Field(NamedTuple):
 class Member:
     """A part of a container. Parts without a name of their own, such as what a compressor wraps or a section of a
     binary, are described by `inside` and add nothing to the path. `blob` is null for members without content. A
-    `derived` part follows from the others: it is looked at only when those are equal."""
+    `derived` part follows from the others: it is looked into only when those are equal."""
 
     name: str
     blob: Blob | None

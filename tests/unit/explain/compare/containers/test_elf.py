@@ -62,12 +62,14 @@ def test_what_takes_no_room_in_the_file_does_not_differ(tmp_path: Path) -> None:
     )
 
 
-def test_offsets_are_told_of_only_when_nothing_else_differs(tmp_path: Path) -> None:
+def test_offsets_follow_from_whatever_else_differs(tmp_path: Path) -> None:
     def linked(seconds: int, symbols: bytes) -> bytes:
         return elf({".symtab": symbols, **sections(seconds)})
 
-    (finding,) = explain(tmp_path, linked(T1, b"\1\2\3\4"), linked(T2, b"\1\2\3\5"))
+    finding, derived = explain(tmp_path, {"x": linked(T1, b"\1\2\3\4")}, {"x": linked(T2, b"\1\2\3\5")})
     assert "section .rodata" in finding.because
+    assert (derived.cause, derived.confidence, derived.derived_from) == ("timestamp", "low", "x")
+    assert "section .symtab" in derived.because
     (finding,) = explain(tmp_path, linked(T1, b"\1\2\3\4"), linked(T1, b"\1\2\3\5"))
     assert "section .symtab" in finding.because
 
