@@ -184,3 +184,14 @@ def test_what_no_place_covers() -> None:
     assert left_over(b"ab", []) == [b"ab"]
     assert left_over(b"ab", [(0, 2)]) == [b"", b""]
     assert left_over(b"", []) == [b""]
+
+
+def test_much_evidence_of_noise_takes_little_room() -> None:
+    """No digest is that long, so it is not kept to be looked up."""
+    noise = [random.Random(seed).randbytes(9000) for seed in (1, 2)]  # noqa: S311 (the same every time)
+    a, b = (b"".join(bytes(64) + side for _ in range(9)) for side in noise)
+    blobs, budget = (MemoryBlob(a), MemoryBlob(b)), Budget()
+    difference = Difference("x", "content", blobs=blobs, first=64)
+    found = list(gather(difference, BUILDS, (of_no_input, *RULES), budget))
+    assert {item.cause for item in found} == {"randomness"}
+    assert max(len(item.a) + len(item.b) + len(item.tokens) for item in found) <= 2048

@@ -15,6 +15,10 @@ from nix_repro.report import Cause, Confidence
 MARGIN = 24
 #: Tokens in one place that are looked up; of more, none is called derived.
 TOKENS = 64
+#: Bytes of a token that may be a digest in some spelling; a longer one is none.
+TOKEN = 200
+#: Bytes of either side that evidence keeps: there may be much of it, and a finding shows no more.
+KEPT = 1024
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,15 @@ def evidence_of(explained: Explained) -> Evidence:
     place_a, place_b = next(iter(match.places))
     shown_a, shown_b = _shown(pair.a, *place_a), _shown(pair.b, *place_b)
     text = pair.text or (shown_a[2] and shown_b[2])
-    opaque = match.opaque and len(match.places) <= TOKENS
+    ends = (end - start for place in match.places for start, end in place)
+    opaque = match.opaque and len(match.places) <= TOKENS and max(ends) <= TOKEN
     tokens = tuple((pair.a[slice(*a)], pair.b[slice(*b)]) for a, b in match.places) if opaque else ()
     return Evidence(
         match.cause,
         match.confidence,
         match.because,
-        pair.a[shown_a[0] : shown_a[1]],
-        pair.b[shown_b[0] : shown_b[1]],
+        pair.a[shown_a[0] : shown_a[1]][:KEPT],
+        pair.b[shown_b[0] : shown_b[1]][:KEPT],
         pair.offset + shown_a[0],
         text,
         match.form,

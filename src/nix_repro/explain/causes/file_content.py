@@ -8,7 +8,7 @@ from operator import itemgetter
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.code import instruction_set
-from nix_repro.explain.causes.evidence import MARGIN, Evidence, evidence_of
+from nix_repro.explain.causes.evidence import KEPT, MARGIN, Evidence, evidence_of
 from nix_repro.explain.causes.locales import line_width
 from nix_repro.explain.causes.model import EXPLAINED, Pair, Rule, erase, left_over
 from nix_repro.explain.causes.ordering import judge, ordering
@@ -139,7 +139,7 @@ def _unexplained(first: Pair, places: int) -> Evidence:
         if places > 1
         else "no cause can be told from the two sides"
     )
-    a, b = first.a[begin : end + MARGIN], first.b[begin : end_b + MARGIN]
+    a, b = first.a[begin : end + MARGIN][:KEPT], first.b[begin : end_b + MARGIN][:KEPT]
     return Evidence("unknown", "low", words, a, b, first.offset + begin, first.text)
 
 
