@@ -16,7 +16,7 @@ from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Observations, Seen, Tree
 from nix_repro.plan.scope import Plan
-from nix_repro.reasons import BUILDER_FAILED
+from nix_repro.reasons import said
 
 #: The content of a build under a condition, or None when its builder fails; the number counts this derivation's builds,
 #: from 1.
@@ -82,7 +82,7 @@ class Kiln:
         started = BEGAN if round_number == 1 else time.time()
         if content is None:
             words = "building\nit has expired\n"
-            return Attempt(drv_path, round_number, "failed", because=BUILDER_FAILED, started=started, log=words)
+            return Attempt(drv_path, round_number, "failed", because=said("exit code 1"), started=started, log=words)
         tree = self._tree(drv_path, number)
         tree.write_text(content)
         seen = Seen(out(self.graph, drv_path), nar_hash(tree), "built" if round_number == 1 else "rebuilt", "kiln")

@@ -38,7 +38,6 @@ from nix_repro.nix.graph import levels
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.scope import Plan
-from nix_repro.reasons import BUILDER_FAILED
 from nix_repro.report import Finding
 
 _FAKETIME = "faketime/libfaketime.so.1"
@@ -135,12 +134,14 @@ class Laboratory:
     def _hashes(self, experiment: Experiment | None, attempt: Attempt, answer: Answer) -> Hashes:
         """What a rebuild came to. That a builder fails under a condition is an outcome too."""
         changed = None if experiment is None or experiment.own_time else experiment.condition
-        if attempt.outputs or attempt.because == BUILDER_FAILED:
+        # Not that it was for another system, which Nix says without starting it.
+        died = attempt.status == "failed" and attempt.started is not None
+        if attempt.outputs or died:
             self.done[changed, attempt.drv_path] += 1
         if attempt.outputs:
             timed = self._with_own_time(attempt, answer) if experiment is not None and experiment.own_time else set()
             return {o: "its own time" if o in timed else seen.nar_hash for o, seen in attempt.outputs.items()}
-        if attempt.because != BUILDER_FAILED:
+        if not died:
             return None
         self.died[changed, attempt.drv_path] += 1
         self.last_words[attempt.drv_path] = next(filter(None, reversed((attempt.log or "").splitlines())), "")

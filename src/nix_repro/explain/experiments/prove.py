@@ -32,6 +32,9 @@ from nix_repro.text import plural, some
 #: answer.
 _SHAPES: tuple[Cause, ...] = ("archive-metadata", "permissions")
 
+#: Causes that a rule names of the same units in another order; with as many cores on both sides it names none else so.
+_ORDERS: tuple[Cause, ...] = ("ordering", "parallelism")
+
 
 @dataclass(frozen=True)
 class Found:
@@ -173,9 +176,7 @@ def proved(findings: Sequence[Finding], proofs: Sequence[Proof]) -> tuple[Findin
     blunt = {
         finding.output
         for finding in findings
-        if (proof := by_output.get(finding.output))
-        and proof.experiment.blunt
-        and finding.cause != proof.experiment.cause
+        if (proof := by_output.get(finding.output)) and proof.experiment.blunt and finding.cause not in _ORDERS
     }
     result = []
     for finding in findings:
