@@ -38,7 +38,7 @@ def _packed(code: str, unit: float, zero: float = 0) -> Callable[[bytes], Instan
 def _calendar(fields: Sequence[int], resolution: float = 1, *, local: bool = False) -> Instant | None:
     """The instant that year, month, day, hour, minute and second name; None when no calendar has it."""
     year, month, day, hour, minute, second = fields
-    if not (year in YEARS and 1 <= month <= 12 and hour < 24 and minute < 60 and second < 61):
+    if year not in YEARS or not (1 <= month <= 12 and hour < 24 and minute < 60 and second < 61):
         return None
     if not 1 <= day <= calendar.monthrange(year, month)[1] or min(fields) < 0:
         return None
@@ -47,19 +47,25 @@ def _calendar(fields: Sequence[int], resolution: float = 1, *, local: bool = Fal
 
 def _dos(data: bytes) -> Instant | None:
     time, date = struct.unpack("<HH", data)
-    fields = (date >> 9) + 1980, date >> 5 & 15, date & 31, time >> 11, time >> 5 & 63, (time & 31) * 2
+    fields = (
+        (date >> 9) + 1980,
+        date >> 5 & 15,
+        date & 31,
+        time >> 11,
+        time >> 5 & 63,
+        (time & 31) * 2,
+    )
     return _calendar(fields, 2, local=True)
 
 
 def _png(data: bytes) -> Instant | None:
-    return _calendar(struct.unpack(">HBBBBB", data))
+    return _calendar(struct.unpack(">HBBBBB", data)) if data[0] in (7, 8) else None
 
 
 def _iso9660(data: bytes) -> Instant | None:
     """Years since 1900, month, day, hour, minute, second, and quarters of an hour from UTC."""
-    quarters = struct.unpack("b", data[6:])[0]
-    instant = _calendar((data[0] + 1900, *data[1:6]))
-    if instant is None or not -48 <= quarters <= 52:
+    quarters = data[6] if data[6] < 128 else data[6] - 256
+    if not -48 <= quarters <= 52 or (instant := _calendar((data[0] + 1900, *data[1:6]))) is None:
         return None
     return instant._replace(seconds=instant.seconds - quarters * 900)
 
@@ -71,6 +77,8 @@ def _numbers(code: str, order: Sequence[int], *, year: int = 0, month: int = 0) 
 
     def decode(data: bytes) -> Instant | None:
         numbers = unpack(data)
+        if numbers[order[0]] + year not in YEARS:
+            return None
         fields = [numbers[place] for place in order]
         return _calendar((fields[0] + year, fields[1] + month, *fields[2:]))
 
@@ -79,8 +87,9 @@ def _numbers(code: str, order: Sequence[int], *, year: int = 0, month: int = 0) 
 
 def _digits(data: bytes) -> Instant | None:
     """Two decimal digits in a byte: 20 26 11 26 01 42 33."""
-    text = data.hex()
-    return _calendar((int(text[:4]), *(int(text[at : at + 2]) for at in range(4, 14, 2)))) if text.isdigit() else None
+    if data[0] not in (0x19, 0x20, 0x21) or not (text := data.hex()).isdigit():
+        return None
+    return _calendar((int(text[:4]), *(int(text[at : at + 2]) for at in range(4, 14, 2))))
 
 
 def _ticks(data: bytes) -> Instant | None:
@@ -112,7 +121,11 @@ _ORDERS = (("<", "little"), (">", "big"))
 
 BINARY: tuple[Binary, ...] = (
     *(
-        Binary(f"{name}, {order}-endian", struct.calcsize(mark + code), _packed(mark + code, unit, zero))
+        Binary(
+            f"{name}, {order}-endian",
+            struct.calcsize(mark + code),
+            _packed(mark + code, unit, zero),
+        )
         for code, name, unit, zero in (
             ("Q", "64-bit milliseconds", 1e-3, 0),
             ("Q", "64-bit microseconds", 1e-6, 0),
@@ -129,9 +142,21 @@ BINARY: tuple[Binary, ...] = (
         row
         for mark, order in _ORDERS
         for row in (
-            Binary(f"six 16-bit numbers, {order}-endian", 12, _numbers(f"{mark}6H", range(6))),
-            Binary(f"eight 16-bit numbers, {order}-endian", 16, _numbers(f"{mark}8H", (0, 1, 3, 4, 5, 6))),
-            Binary(f"six 32-bit numbers, {order}-endian", 24, _numbers(f"{mark}6i", range(6))),
+            Binary(
+                f"six 16-bit numbers, {order}-endian",
+                12,
+                _numbers(f"{mark}6H", range(6)),
+            ),
+            Binary(
+                f"eight 16-bit numbers, {order}-endian",
+                16,
+                _numbers(f"{mark}8H", (0, 1, 3, 4, 5, 6)),
+            ),
+            Binary(
+                f"six 32-bit numbers, {order}-endian",
+                24,
+                _numbers(f"{mark}6i", range(6)),
+            ),
             Binary(
                 f"C's struct tm, {order}-endian",
                 24,
@@ -148,7 +173,10 @@ BINARY: tuple[Binary, ...] = (
     # What any four bytes may be comes last.
     *(
         Binary(f"{name}, {order}-endian", 4, _packed(f"{mark}I", 1, zero))
-        for name, zero in (("32-bit seconds", 0), ("32-bit seconds since 1904", YEAR_1904))
+        for name, zero in (
+            ("32-bit seconds", 0),
+            ("32-bit seconds since 1904", YEAR_1904),
+        )
         for mark, order in _ORDERS
     ),
     Binary("DOS time", 4, _dos),

@@ -65,13 +65,18 @@ _BASES = (("x", 16), ("u", 16), ("o", 8), ("d", 10))
 
 def _escaped(pattern: bytes) -> Callable[[bytes], Decoded | None]:
     """Text in which some characters are escaped: their numbers are in groups named by their base."""
-    escape = re.compile(pattern + rb"|(?s:.)", re.IGNORECASE)
+    escape, either = (re.compile(shape, re.IGNORECASE) for shape in (pattern, pattern + rb"|(?s:.)"))
 
     def decode(text: bytes) -> Decoded | None:
+        if not escape.search(text):
+            return None
         out, places = bytearray(), []
-        for match in escape.finditer(text):
+        for match in either.finditer(text):
             groups = match.groupdict()
-            spelt = next((int(digits, base) for name, base in _BASES if (digits := groups.get(name))), None)
+            spelt = next(
+                (int(digits, base) for name, base in _BASES if (digits := groups.get(name))),
+                None,
+            )
             out.append(match[0][-1] if spelt is None else spelt & 255)
             places.append(match.span())
         return Decoded(bytes(out), places)
@@ -82,11 +87,12 @@ def _escaped(pattern: bytes) -> Callable[[bytes], Decoded | None]:
 #: More than so many bytes in a row, or a list of other numbers looks so.
 _LIST = rb"(?<![\w.+*/-])%(number)s(?:\s{0,4}[,;]\s{0,4}%(number)s){3,}(?![\w.])"
 _HEX_BYTE = rb"(?:0x|\$|#)[0-9A-Fa-f]{1,2}(?:[uU]|U8)?"
-_LINE = rb"[^\n]*%s[^\n]*"
 _BACKSLASH = rb"\\(?:x(?P<x>[0-9a-f]{2})|u(?:00|\{0{0,4})(?P<u>[0-9a-f]{2})\}?|(?P<o>[0-3]?[0-7]{1,2})|[^xu0-7\n])"
 _PERCENT = rb"%(?P<x>[0-9a-f]{2})"
 _QUOTED = rb"=(?P<x>[0-9A-F]{2})"
 _ENTITY = rb"&\#(?:x(?P<x>[0-9a-f]{1,4})|(?P<d>\d{1,5}));"
+
+LINE = re.compile(rb"[^\n]+")
 
 CODINGS: tuple[Coding, ...] = (
     Coding(
@@ -94,18 +100,32 @@ CODINGS: tuple[Coding, ...] = (
         re.compile(_LIST % {b"number": _HEX_BYTE}),
         _numbers(rb"(?<=[xX$#])[0-9A-Fa-f]{1,2}", 16),
     ),
-    Coding("bytes in decimal numbers", re.compile(_LIST % {b"number": rb"-?\d{1,3}"}), _numbers(rb"-?\d{1,3}", 10)),
+    Coding(
+        "bytes in decimal numbers",
+        re.compile(_LIST % {b"number": rb"-?\d{1,3}"}),
+        _numbers(rb"-?\d{1,3}", 10),
+    ),
     Coding(
         "hexadecimal digits",
         re.compile(rb"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :-]?){3,}[0-9A-Fa-f]{2}(?![0-9A-Za-z])"),
         _numbers(rb"[0-9A-Fa-f]{2}", 16),
     ),
-    Coding("escapes", re.compile(_LINE % rb"\\[xu0-7][^\n]"), _escaped(_BACKSLASH)),
-    Coding("percent encoding", re.compile(_LINE % rb"%[0-9A-Fa-f]{2}"), _escaped(_PERCENT)),
-    Coding("quoted-printable", re.compile(_LINE % rb"=[0-9A-F]{2}"), _escaped(_QUOTED)),
-    Coding("character references", re.compile(_LINE % rb"&#x?[0-9A-Fa-f]{1,5};"), _escaped(_ENTITY)),
-    Coding("base64", re.compile(rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{6,}={0,2}(?![A-Za-z0-9+/=])"), _base64(b"+/")),
-    Coding("base64url", re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{6,}={0,2}(?![A-Za-z0-9_=-])"), _base64(b"-_")),
+    Coding("escapes", LINE, _escaped(_BACKSLASH)),
+    Coding("percent encoding", LINE, _escaped(_PERCENT)),
+    Coding("quoted-printable", LINE, _escaped(_QUOTED)),
+    Coding("character references", LINE, _escaped(_ENTITY)),
+    Coding(
+        "base64",
+        re.compile(
+            rb"(?<![A-Za-z0-9+/])(?=[a-z]*[A-Z0-9+/])(?=[0-9a-f]*[A-Zg-z+/])[A-Za-z0-9+/]{6,}={0,2}(?![A-Za-z0-9+/=])"
+        ),
+        _base64(b"+/"),
+    ),
+    Coding(
+        "base64url",
+        re.compile(rb"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9]*[_-])[A-Za-z0-9_-]{6,}={0,2}(?![A-Za-z0-9_=-])"),
+        _base64(b"-_"),
+    ),
 )
 
 

@@ -224,7 +224,7 @@ TEXT: tuple[TimeFormat, ...] = (
     _count("epoch in hexadecimal nanoseconds", _HEX + rb"(?P<n>[0-9A-Fa-f]{16})(?![0-9A-Fa-f])", _number(16, 1e-9)),
     _count(
         "epoch in milliseconds in base 36",
-        rb"(?<![0-9A-Za-z])(?P<n>[a-z][0-9a-z]{7})(?![0-9A-Za-z])",
+        rb"(?<![0-9A-Za-z])(?P<n>[l-q][0-9a-z]{7})(?![0-9A-Za-z])",
         _number(36, 1e-3),
     ),
     _count("object id with a time", rb"(?<![0-9a-f])(?P<n>[0-9a-f]{8})[0-9a-f]{16}(?![0-9a-f])", _number(16, 1)),

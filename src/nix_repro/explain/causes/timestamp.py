@@ -17,6 +17,8 @@ from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
 from nix_repro.report import Confidence
 
+#: What every form of a time in text has: digits, or nearly always digits.
+DIGITS = re.compile(rb"\d[^\n]*\d|(?<![0-9A-Za-z])[l-q][0-9a-z]{7}(?![0-9A-Za-z])")
 #: Seconds by which a clock time may miss the window: windows come from log events, file systems round.
 SLACK = 2.0
 #: Seconds between time zones.
@@ -47,7 +49,11 @@ def inside(instant: Instant, window: tuple[float, float], shift: float = 0.0) ->
         parts = time.gmtime(first)
         years = {time.gmtime(start).tm_year, time.gmtime(end).tm_year}
         return any(
-            inside(Instant(calendar.timegm((year, *parts[1:6], 0, 0, 0)), instant.resolution), window) for year in years
+            inside(
+                Instant(calendar.timegm((year, *parts[1:6], 0, 0, 0)), instant.resolution),
+                window,
+            )
+            for year in years
         )
     return first <= end and first + instant.resolution > start
 
@@ -99,6 +105,8 @@ def because(form: str, a: str, b: str, confidence: Confidence, context: Context,
 
 
 def text_timestamp(pair: Pair, context: Context) -> Match | None:
+    if DIGITS.search(pair.b) is None:
+        return None
     for form in TEXT:
         found: list[tuple[re.Match[bytes], re.Match[bytes]]] = []
         confidence: Confidence = "high"
@@ -121,7 +129,11 @@ def text_timestamp(pair: Pair, context: Context) -> Match | None:
                 len(found),
             )
             return Match(
-                "timestamp", confidence, words, [(left.span(), right.span()) for left, right in found], form="text"
+                "timestamp",
+                confidence,
+                words,
+                [(left.span(), right.span()) for left, right in found],
+                form="text",
             )
     return None
 
@@ -152,11 +164,11 @@ def _binary_times(pair: Pair, context: Context, window: tuple[float, float]) -> 
     begin, end = window[0] - ZONES - SLACK, window[1] + ZONES + SLACK
     for span in differing_spans(pair.a, pair.b, 64):
         for form, position in binary_candidates(pair.a, *span):
-            left, right = pair.a[position : position + form.size], pair.b[position : position + form.size]
             # Most are out of question, and this is asked for every form at every place.
-            if left == right or (b := form.decode(right)) is None or not begin <= b.seconds <= end:
+            if (b := form.decode(pair.b[position : position + form.size])) is None or not begin <= b.seconds <= end:
                 continue
-            if (a := form.decode(left)) is None or (answer := verdict([(a, b)], context)) is None:
+            a = form.decode(pair.a[position : position + form.size])
+            if a is None or a == b or (answer := verdict([(a, b)], context)) is None:
                 continue
             if context.a.window is None and form.size <= 4:
                 tries = span.end - span.start + form.size
