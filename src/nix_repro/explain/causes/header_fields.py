@@ -12,19 +12,23 @@ from nix_repro.explain.compare.containers import Field
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.context import Context
 
+#: Header fields that are names of something, and show their cause only when that is sure;
+NAMES = ("link target", "original name", "user", "group")
+#: and those that are free text, or bytes whose meaning is not known here, which tell of the packer but not why.
+TEXTS = ("comment", "name", "command line", "identifier")
+OPAQUE = ("extra field", "system use", "extended header")
+#: What says that a header does not fit the content: something else than the header may be at fault.
+CHECKS = ("checksum", "claimed")
+#: Members whose texts are looked at.
+MANY_ROWS = 50
 #: Header fields that say something about another file, by which they are explained if that differs.
-#: Header fields that are free text, and may show their cause.
-TEXTS = (
-    *("link target", "original name", "comment", "archive comment", "extended header's name", "name"),
-    *("command line", "user", "group", "pax comment"),
-)
 FROM_SOURCE = ("source hash", "source size")
 
 
 def from_field(difference: Difference, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
     """Evidence for a field that differs, in one or more members of an archive."""
     left, right = difference.fields[0]
-    a, b = str(left.value).encode(), str(right.value).encode()
+    a, b = (str(field.value).encode("utf-8", "surrogateescape") for field in (left, right))
     others = len(difference.fields) - 1
     more = f", and of {others} other member{'s' if others > 1 else ''}" if others else ""
     if left.name in FROM_SOURCE:
@@ -36,20 +40,35 @@ def from_field(difference: Difference, context: Context, rules: Sequence[Rule]) 
     if left.time:
         yield _time_field(difference, context, more)
         return
-    if left.name in TEXTS or left.name.endswith(" identifier"):
-        found, complete = from_pair(Pair(a, b, 0), context, rules)
-        sure = [item for item in found if item.confidence == "high"]
-        yield from sure
-        if sure and complete and len(sure) == len(found) and not others:
+    doubtful = left.name.endswith(TEXTS) and not left.name.endswith(NAMES)
+    if doubtful or left.name.endswith(NAMES):
+        explained = [_explained(row, context, rules, doubtful) for row in difference.fields[:MANY_ROWS]]
+        yield from explained[0][0]
+        if all(complete for _, complete in explained) and len(explained) == len(difference.fields):
             return
+    doubtful = doubtful or any(word in left.name for word in (*OPAQUE, *CHECKS))
     yield Evidence(
         "archive-metadata",
-        "high",
-        f"the {difference.format} header's {left.name} differs{more}: {a.decode()[:80]} and {b.decode()[:80]}",
+        "low" if doubtful else "high",
+        f"the {difference.format} header's {left.name} differs{more}: {_text(a)} and {_text(b)}",
         a,
         b,
         form=difference.format,
     )
+
+
+def _explained(
+    row: tuple[Field, Field], context: Context, rules: Sequence[Rule], doubtful: bool
+) -> tuple[list[Evidence], bool]:
+    """What the two texts show by themselves, and whether that is all: what is but likely counts for free text only."""
+    a, b = (str(field.value).encode("utf-8", "surrogateescape") for field in row)
+    found, complete = from_pair(Pair(a, b, 0), context, rules)
+    told = [item for item in found if doubtful or item.confidence == "high"]
+    return told, bool(told) and complete and len(told) == len(found)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")[:80]
 
 
 def _time_field(difference: Difference, context: Context, more: str) -> Evidence:

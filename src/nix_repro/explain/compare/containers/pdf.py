@@ -39,7 +39,8 @@ def open_pdf(blob: Blob, budget: Budget) -> Container:
         position = end + len(b"endstream")
     between.append(data[position:])
     text = PLACES.sub(b"*", between.read(0, between.size))
-    document = Member("", MemoryBlob(text), inside="the document's objects")
+    # A line before it, or it would be taken for a document again.
+    document = Member("", MemoryBlob(b"\n" + text), inside="the document's objects")
     return Container("pdf", [document, *members])
 
 

@@ -162,3 +162,22 @@ def test_a_database_with_views_that_never_end_costs_nothing(tmp_path: Path) -> N
     began = time.monotonic()
     assert explain(tmp_path, {"x.db": made("one")}, {"x.db": made("two")}, budget=Budget(seconds=5))
     assert time.monotonic() - began < 3
+
+
+def test_free_text_in_a_header_is_explained_as_text_and_else_not_for_sure(tmp_path: Path) -> None:
+    def commented(comment: bytes) -> bytes:
+        return zipped(b"same")[:-2] + struct.pack("<H", len(comment)) + comment
+
+    def found(a: bytes, b: bytes) -> Found:
+        return told(explain(tmp_path, {"f": commented(a)}, {"f": commented(b)}))
+
+    assert found(WHEN[0], WHEN[1]) == [("f", "timestamp", "high")]
+    assert found(b"8f14e45fceea167a", b"c9f0f895fb98ab91") == [("f", "randomness", "low")]
+    assert found(b"cat", b"dog") == [("f", "archive-metadata", "low")]
+
+
+def test_a_checksum_that_is_wrong_hides_nothing(tmp_path: Path) -> None:
+    a = uimage(b"some words")
+    findings = explain(tmp_path, {"f": a}, {"f": a[:-1] + b"X"})
+    assert ("f", "unknown", "low") in told(findings)
+    assert not any(item.confidence == "high" for item in findings)

@@ -74,3 +74,8 @@ def test_members_beyond_the_budget_are_not_compared_and_that_is_said(tmp_path: P
     findings = explain(tmp_path, a, b, budget=Budget(entries=3))
     assert {item.path for item in findings} == {"!0", "!1", "!2", ""}
     assert "more members than are compared" in findings[-1].because
+
+
+def test_a_link_s_target_that_is_no_utf_8(tmp_path: Path) -> None:
+    a, b = (tar((header(type=tarfile.SYMTYPE, linkname=f"caf{end}"), b"")) for end in ("\udce9", "\udce8"))
+    assert told(tmp_path, a, b) == [("archive-metadata", "link target")]
