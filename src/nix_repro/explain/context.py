@@ -37,9 +37,10 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """Both builds of one output. `store_path` is the output's own."""
+    """Both builds of one output. `store_path` is the output's own; `builds` are how many there were of it in all."""
 
     a: Side = Side()
     b: Side = Side()
     store_path: str | None = None
     inputs: tuple[Input, ...] = ()
+    builds: int = 2

@@ -81,6 +81,7 @@ def _context(
         b=side(again[-1] if again else None, here),
         store_path=first.outputs[output].path if first and output in first.outputs else None,
         inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for kept in inputs),
+        builds=sum(attempt.status == "built" and output in attempt.outputs for attempt in seen.attempts[drv_path]),
     )
 
 

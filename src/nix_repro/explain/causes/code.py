@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from nix_repro.explain.causes.model import Match, Pair, paired, spans
+from nix_repro.explain.context import Context
+
 
 def _bytes(wanted: Callable[[int], bool]) -> bytes:
     return b"[" + b"".join(rb"\x%02x" % code for code in range(256) if wanted(code)) + b"]"
@@ -32,6 +35,16 @@ FEWEST = 6
 TIMES = 8
 #: or a smaller share of the bytes (0 to 1).
 SHARE = 0.01
+
+
+#: As Go's linker writes it before the code: digests of what was compiled and of what came out.
+GO_BUILD_ID = re.compile(rb'(?<=Go build ID: ")[\w./+=-]{20,}(?=")')
+
+
+def go_build_id(pair: Pair, _context: Context) -> Match | None:
+    found = paired(GO_BUILD_ID, pair)
+    words = "a Go build ID is made of digests of other parts of the program"
+    return Match("unknown", "low", words, spans(found), form="derived") if found else None
 
 
 def instruction_set(a: bytes, b: bytes) -> str | None:

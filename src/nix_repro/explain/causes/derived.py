@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, FileBlob, chunks
+from nix_repro.explain.compare.difference import Difference
 from nix_repro.nix.hashes import BASE32
 
 ALGORITHMS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b")
@@ -20,6 +21,8 @@ SHORTEST = 6
 DIGEST_LENGTHS = (32, 40, 56, 64, 96, 128)
 #: What stands before a digest and tells the algorithm, as in SRI.
 PREFIX = re.compile(r"^(?:sha\d{1,3}|md5)[-_:]")
+#: Where the linker writes its digest of an ELF file, after a header of 16 bytes.
+BUILD_ID = "section .note.gnu.build-id"
 #: Differing files that are remembered (two descriptors each).
 MOST = 256
 #: Bytes of them that may be read.
@@ -36,6 +39,7 @@ class Digested:
     files: tuple[FileBlob, FileBlob] | None = None
     found: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     of_input: bool = False
+    kinds: tuple[str, ...] = (*ALGORITHMS, "crc32", "git blob")
 
     def digests(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if self.found is None and self.files is not None:
@@ -53,6 +57,23 @@ class Sources:
         self.sources: list[Digested] = []
         self.left = READ
         self.left_out = False
+        self.by_digits: dict[str, list[tuple[Digested, str, str, str]]] = {}
+        self.by_size: dict[tuple[int, int], Digested] = {}
+        self.ids: list[Digested] = []
+        self.indexed: set[int] = set()
+
+    def take(self, difference: Difference, path: str, *, of_input: bool = False) -> None:
+        """Remembers what differs, unless it is a section of a binary, which nobody takes a digest of; of a build-id,
+        the id itself, which names and links repeat."""
+        if difference.blobs is None:
+            return
+        if difference.inside.endswith(BUILD_ID) and len(self.ids) < MOST:
+            ids = [blob.read(16, 64).hex() for blob in difference.blobs]
+            self.ids.append(
+                Digested(path, (0, 0), found=((ids[0],), (ids[1],)), of_input=of_input, kinds=("build-id",))
+            )
+        elif "section " not in difference.inside:
+            self.add(path, *difference.blobs, of_input=of_input)
 
     def add(self, path: str, a: Blob, b: Blob, *, of_input: bool = False) -> None:
         sizes = a.size, b.size
@@ -68,24 +89,61 @@ class Sources:
         else:
             self.sources.append(Digested(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
 
-    def find(self, a: bytes, b: bytes, path: str) -> tuple[Digested, str] | None:
-        """What both tokens are a digest or the size of, and which it is."""
-        spelled = _spellings(a), _spellings(b)
-        for source in self.sources:
-            if source.path == path:
-                continue
-            for number, (left, right) in enumerate(zip(*source.digests(), strict=True)):
-                if left != right and any(
-                    left.startswith(x) and right.startswith(y) for x, y in zip(*spelled, strict=False)
-                ):
-                    return source, (*ALGORITHMS, "crc32", "git blob")[number]
-            if a.isdigit() and b.isdigit() and (int(a), int(b)) == source.sizes and source.sizes[0] != source.sizes[1]:
-                return source, "size"
-        if self.left_out:
+    def find(self, a: bytes, b: bytes, path: str, *, own: bool = False) -> tuple[Digested, str] | None:
+        """What both tokens are a digest or the size of, and which it is. Nothing holds its own digest, but a name can
+        be that of what it names: then `own`."""
+        self._index()
+        candidates = [
+            (source, kind)
+            for x, y in zip(_spellings(a), _spellings(b), strict=True)
+            for source, kind, left, right in self.by_digits.get(x[:SHORTEST], ())
+            if left != right and left.startswith(x) and right.startswith(y)
+        ]
+        if (sized := self.by_size.get((_number(a), _number(b)))) is not None:
+            candidates.append((sized, "size"))
+        found = [hit for hit in candidates if hit[0].path != path]
+        if own:
+            found = [hit for hit in candidates if hit[0].path == path] + found
+        if not found and self.left_out:
             self.budget.say(
                 "digests of very many or very large files are not computed, so checksums of them may go unrecognised"
             )
-        return None
+        return found[0] if found else None
+
+    def _index(self) -> None:
+        """Makes what was added since the last time findable: by the first digits on side a, and by both sizes."""
+        for source in (*self.sources, *self.ids):
+            if id(source) in self.indexed:
+                continue
+            if self.budget.expired():
+                break
+            self.indexed.add(id(source))
+            if source.sizes[0] != source.sizes[1]:
+                self.by_size.setdefault(source.sizes, source)
+            for kind, left, right in zip(source.kinds, *source.digests(), strict=False):
+                self.by_digits.setdefault(left[:SHORTEST], []).append((source, kind, left, right))
+
+
+def _number(token: bytes) -> int:
+    return int(token) if token.isdigit() and len(token) <= 20 else -1
+
+
+#: Pieces of a name that may be a digest: up to a dot, and runs of letters and digits.
+PIECES = (re.compile(rb"[^.]+"), re.compile(rb"[0-9A-Za-z_+=-]{6,}"), re.compile(rb"[0-9A-Za-z]{6,}"))
+
+
+def name_tokens(a: bytes, b: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Pieces of two names, with their directories, that correspond and may be digests. Object stores make a directory
+    of the first digits."""
+    parts = a.split(b"/")[-3:], b.split(b"/")[-3:]
+    joined = [(b"".join(parts[0][-n:]), b"".join(parts[1][-n:])) for n in range(1, min(map(len, parts)) + 1)]
+    found = dict.fromkeys(joined)
+    for left, right in joined:
+        for pattern in PIECES:
+            pieces = pattern.findall(left), pattern.findall(right)
+            if len(pieces[0]) == len(pieces[1]):
+                found.update(dict.fromkeys(pair for pair in zip(*pieces, strict=True) if pair[0] != pair[1]))
+    return tuple(found)[:32]
 
 
 def digests(blob: Blob) -> tuple[str, ...]:
@@ -113,6 +171,7 @@ def _spellings(token: bytes) -> list[str]:
     except (binascii.Error, ValueError):
         out.append("-")
     out.append(token.hex() if len(token) in (4, 16, 20, 32, 48, 64) else "-")
+    out.append(token[::-1].hex() if len(token) == 4 else "-")
     out.append(_nix32(text) if len(text) in (26, 32, 52, 103) else "-")
     return out
 

@@ -24,7 +24,8 @@ KEPT = 1024
 @dataclass(frozen=True)
 class Evidence:
     """One cause at work in one place. `tokens` are those that may be digests or sizes of something else; `derived`
-    says that the difference follows from another one in the same file."""
+    says that the difference follows from another one in the same file; `named` that it is one of names.
+    `producer` is what made the file, where that shows."""
 
     cause: Cause
     confidence: Confidence
@@ -36,6 +37,8 @@ class Evidence:
     form: str = ""
     tokens: tuple[tuple[bytes, bytes], ...] = ()
     derived: bool = False
+    named: bool = False
+    producer: str = ""
 
 
 def from_pair(pair: Pair, context: Context, rules: Sequence[Rule]) -> tuple[list[Evidence], bool]:
@@ -63,6 +66,7 @@ def evidence_of(explained: Explained) -> Evidence:
         text,
         match.form,
         tokens,
+        derived=match.form == "derived",
     )
 
 

@@ -8,6 +8,7 @@ from operator import itemgetter
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.code import instruction_set
+from nix_repro.explain.causes.derived import BUILD_ID
 from nix_repro.explain.causes.evidence import KEPT, MARGIN, Evidence, evidence_of
 from nix_repro.explain.causes.locales import line_width
 from nix_repro.explain.causes.model import EXPLAINED, Pair, Rule, erase, left_over
@@ -16,7 +17,7 @@ from nix_repro.explain.causes.permutation import moved
 from nix_repro.explain.causes.randomness import random_bytes
 from nix_repro.explain.causes.rules import Explained, complete, erased, explain_pair, settled
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
-from nix_repro.explain.compare.blob import Blob, MemoryBlob
+from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob
 from nix_repro.explain.compare.content import Region, align, region, stretches
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.context import Context
@@ -25,7 +26,10 @@ from nix_repro.explain.context import Context
 CODE = ("section .text",)
 #: Bytes of it that are read.
 CODE_READ = 4 << 20
-BUILD_ID = ("section .note.gnu.build-id", "section .gnu_debuglink")
+#: What is made of digests of other parts of the program: by linkers, by objcopy, by Go.
+DIGESTS = (BUILD_ID, "section .gnu_debuglink", "section .note.go.buildid")
+#: Bytes at the end of an ELF file in which the names of its sections are.
+NAMES = 256 << 10
 
 
 @dataclass
@@ -47,9 +51,8 @@ def from_content(difference: Difference, context: Context, rules: Sequence[Rule]
     """Evidence for each cause at work in the content, and one of unknown cause for what is left unexplained."""
     assert difference.blobs is not None
     a, b = difference.blobs
-    if difference.inside.endswith(BUILD_ID):
-        left, right = a.read(0, 64)[-20:], b.read(0, 64)[-20:]
-        yield _build_id(left, right, context)
+    if difference.inside.endswith(DIGESTS):
+        yield _build_id(difference, context)
         return
     part = region(a, b, difference.first, budget)
     whole = Pair(part.a, part.b, part.offset, part.text)
@@ -169,13 +172,32 @@ def _as_bytes(pair: Pair, a: Blob, b: Blob) -> Pair:
     return Pair(a.read(start, length), b.read(start, length), start, text=False)
 
 
-def _build_id(left: bytes, right: bytes, context: Context) -> Evidence:
-    """When nothing else differs in the file, what it digested was stripped: debug information, which holds paths."""
+def _build_id(difference: Difference, context: Context) -> Evidence:
+    """It follows from whatever else differs in the file. If nothing does, it is no digest of the file as it is."""
+    assert difference.blobs is not None
+    a, b = difference.blobs
+    left, right = a.read(16, 64) or a.read(0, 64), b.read(16, 64) or b.read(0, 64)
+    if not difference.inside.endswith(BUILD_ID):
+        words = "it is made of digests of other parts of the program"
+        return Evidence("unknown", "low", words, left, right, text=False, derived=True)
     words = "a build-id is a digest of the file as it was linked"
-    if None not in (dirs := (context.a.build_dir, context.b.build_dir)) and dirs[0] != dirs[1]:
+    dirs = context.a.build_dir, context.b.build_dir
+    drawn = len(left) == len(right) == 16 or _has_section(a, b".debug_info")
+    if drawn or (dirs[0] is not None and dirs[0] == dirs[1] and _has_section(a, b".symtab")):
+        words += "; if nothing else differs, the linker was told to draw it, or what it was made of was stripped"
+        return Evidence("randomness", "low", words, left, right, text=False, form="build-id", derived=True)
+    if None not in dirs and dirs[0] != dirs[1]:
         words += "; if nothing else differs, then of debug information since stripped, with the build directory in it"
         return Evidence("build-path", "low", words, left, right, text=False, derived=True)
     return Evidence("unknown", "low", words, left, right, text=False, derived=True)
+
+
+def _has_section(section: Blob, name: bytes) -> bool:
+    """Does the ELF file that the section is of have one of this name? Its names are near its end."""
+    if not isinstance(section, SliceBlob):
+        return False
+    file = section.blob
+    return name + b"\0" in file.read(max(0, file.size - NAMES), NAMES)
 
 
 def _shuffled(whole: Pair, context: Context) -> tuple[list[Explained], Pair]:

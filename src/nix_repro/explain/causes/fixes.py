@@ -109,8 +109,20 @@ FIXES: dict[tuple[Cause, str], Fix] = {
         "Keep temporary names out of the output: work in a directory with a fixed name.",
         'mkdir -p "$NIX_BUILD_TOP/work"   # instead of: mktemp -d\nenv.NIX_CFLAGS_COMPILE = "-frandom-seed=fixed";',
     ),
+    ("randomness", "build-id"): Fix(
+        "Let the linker make the build-id of what it links, not draw it.",
+        'env.NIX_LDFLAGS = "--build-id=sha1";',
+    ),
     ("build-path", ""): BUILD_PATH,
     ("parallelism", ""): RACE,
+    ("parallelism", "race"): Fix(
+        f"{RACE.advice} If it is always the same with one job, it is a race.",
+        "enableParallelBuilding = false;   # to find out: nix-repro check … --explain experiments",
+    ),
+    ("parallelism", "sum"): Fix(
+        "Add numbers in a fixed order, whichever thread is ready first, or with one thread.",
+        'env.OMP_NUM_THREADS = "1";   # to find out: nix-repro check … --explain experiments',
+    ),
     ("parallelism", "cores"): CORES,
     ("parallelism", "parts"): CORES,
     ("host", ""): Fix("Don't record the machine that built it.", "export KBUILD_BUILD_HOST=nix KBUILD_BUILD_USER=nix"),
@@ -155,5 +167,48 @@ FIXES: dict[tuple[Cause, str], Fix] = {
 }
 
 
-def fix_for(cause: Cause, form: str) -> Fix:
+#: By cause and by what made the file, which says more than the form.
+OF_PRODUCER: dict[tuple[Cause, str], Fix] = {
+    ("timestamp", "go"): Fix(
+        "Go records no time by itself: it is given with -X. Give it a fixed one, or none.",
+        'ldflags = [ "-X main.date=1970-01-01T00:00:00Z" ];   # instead of $(date …)',
+    ),
+    ("build-path", "go"): Fix("Let Go leave out the paths of what it compiles.", 'GOFLAGS = [ "-trimpath" ];'),
+    ("timestamp", "rust"): Fix(
+        "rustc has no macro for the time: build.rs sets it. Crates such as vergen take it from SOURCE_DATE_EPOCH.",
+        'env.SOURCE_DATE_EPOCH = "315532800";   # and in build.rs: no SystemTime::now()',
+    ),
+    ("build-path", "rust"): Fix(
+        "Map the build directory to a fixed path: since Nix 2.30 its name differs, in length too, without a sandbox.",
+        "preBuild = ''export RUSTFLAGS=\"$RUSTFLAGS --remap-path-prefix $NIX_BUILD_TOP=/build\"'';",
+    ),
+    **{
+        (cause, "mkmf"): Fix(
+            "Don't install what mkmf and gem leave behind: logs and makefiles name temporary files and the time.",
+            "find $out -name mkmf.log -o -name gem_make.out -o -name Makefile | xargs rm -f",
+        )
+        for cause in ("randomness", "timestamp", "build-path", "unknown")
+    },
+    **{
+        (cause, "luajit"): Fix(
+            "LuaJIT writes tables in the order of its hashes, which it seeds anew. Let it write them in a fixed one.",
+            "luajit -bd …   # d: deterministic; or a version whose -b is",
+        )
+        for cause in ("ordering", "randomness", "unknown")
+    },
+    ("timestamp", "rcc"): Fix(
+        "Qt's resource compiler records when each file was changed, unless it writes the first version of its format.",
+        "rcc --format-version 1 …   # or QT_RCC_SOURCE_DATE_OVERRIDE=$SOURCE_DATE_EPOCH",
+    ),
+    ("timestamp", "r"): Fix(
+        "R records when it built a package, unless it is told when.",
+        'R CMD INSTALL --built-timestamp="1970-01-01 00:00:00 UTC" …',
+    ),
+}
+
+
+def fix_for(cause: Cause, form: str, producer: str = "") -> Fix:
+    """The advice for a cause, by what made the file if that is known, else by its form."""
+    if (fix := OF_PRODUCER.get((cause, producer))) is not None:
+        return fix
     return FIXES.get((cause, form)) or FIXES[cause, ""]

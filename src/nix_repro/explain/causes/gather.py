@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from nix_repro.explain.budget import Budget
+from nix_repro.explain.causes.derived import name_tokens
 from nix_repro.explain.causes.evidence import Evidence, from_pair
 from nix_repro.explain.causes.file_content import from_content
 from nix_repro.explain.causes.header_fields import from_field
 from nix_repro.explain.causes.model import Pair, Rule
+from nix_repro.explain.causes.producers import producer
 from nix_repro.explain.compare.containers.unread import Unread, unread
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.compare.names import recompressed
@@ -21,8 +23,10 @@ PARTS = "parts"
 
 def gather(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterator[Evidence]:
     """Evidence for each cause that is at work in one difference: at least one, if only of unknown cause."""
+    made_by = producer(difference)
     for evidence in _evidence(difference, context, rules, budget):
-        yield _located(evidence, difference.inside)
+        located = _located(_raced(evidence, difference, context), difference.inside)
+        yield replace(located, producer=made_by) if made_by else located
 
 
 def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], budget: Budget) -> Iterable[Evidence]:
@@ -42,8 +46,7 @@ def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], b
         case "name":
             if recompressed(a, b):
                 return [Evidence("archive-metadata", "low", "the two names say that other compressors wrote it", a, b)]
-            told, complete = from_pair(Pair(a, b, 0), context, rules)
-            return told if complete else [*told, _name(difference)]
+            return list(_named(difference, context, rules))
         case "missing" | "extra":
             return [_presence(difference, context)]
         case "executable":
@@ -87,6 +90,23 @@ def _target(a: bytes, b: bytes, found: Iterable[Evidence], complete: bool) -> li
     return told if complete and len(told) == len(list(found)) else [*told, rest]
 
 
+#: Builds after which a text without a cause may be called a race.
+SEVERAL = 3
+
+
+def _raced(evidence: Evidence, difference: Difference, context: Context) -> Evidence:
+    """A race need not leave an order: an update is lost, one of two writers wins, a file is copied half written. Only
+    where several builds differ is that said at all."""
+    told = evidence.cause != "unknown" or not evidence.text or evidence.derived or difference.kind != "content"
+    if told or context.builds < SEVERAL or context.a.cores == context.b.cores == 1:
+        return evidence
+    words = (
+        f"no cause can be told from the two sides, and of {context.builds} builds not all agree: it may be a race, in "
+        "which an update is lost or one of several writers wins. One core would tell"
+    )
+    return replace(evidence, cause="parallelism", because=words, form="race")
+
+
 def _located(evidence: Evidence, inside: str) -> Evidence:
     """The evidence with the part of the file it is in; a time in a section of a binary is the compiler's."""
     if not inside:
@@ -120,6 +140,16 @@ def _presence(difference: Difference, context: Context) -> Evidence:
         words = f"there are {counts[1].decode()} entries of this name, as many as the rebuild had cores"
         return Evidence("parallelism", "low", words, *counts, form=PARTS)
     return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
+
+
+def _named(difference: Difference, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
+    """What the rules find in the names, which may as well be digests of what they name."""
+    a, b = (side.rpartition(b"/")[2] for side in (difference.a, difference.b))
+    names = Pair(a, b, 0) if a != b else Pair(difference.a, difference.b, 0)
+    told, complete = from_pair(names, context, rules)
+    tokens = name_tokens(difference.a, difference.b)
+    for evidence in told if complete else [*told, _name(difference)]:
+        yield replace(evidence, tokens=tokens, named=True)
 
 
 def _name(difference: Difference) -> Evidence:

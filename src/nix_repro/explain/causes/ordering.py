@@ -30,9 +30,13 @@ JOB = re.compile(
 COUNTED = re.compile(rb"(?<![\w./-])\d+(?![\w./-])")
 #: More jobs do not run side by side.
 JOBS = 64
+#: More units are not put in order.
+UNITS = 100_000
 #: Fewer units may have changed places by chance,
 FEW = 4
-#: and fewer lines by jobs that write one each.
+#: and of fewer strings among other bytes nothing is said.
+FEWEST = 3
+#: Fewer lines may have changed places by chance, or by jobs that write one each.
 FEW_LINES = 10
 #: Fewer units may be in order by chance: one in 120 shuffles of five is.
 SORTED = 5
@@ -44,11 +48,26 @@ def ordering(pair: Pair, context: Context) -> Match | None:
         return None
     if not pair.text:
         return _binary(pair)
-    lines = _lines(pair.a), _lines(pair.b)
-    if (places := _same_units(*lines)) and len({line for line, _ in lines[0]}) > 1:
-        return judge(*_texts(lines), places, context)
-    words = _words(pair.a), _words(pair.b)
-    return _moved_words(*_texts(words), places) if (places := _same_units(*words)) else None
+    if _as_often(LINE, pair, b" \t\r,;|"):
+        lines = _lines(pair.a), _lines(pair.b)
+        if (places := _same_units(*lines)) and len({line for line, _ in lines[0]}) > 1:
+            return judge(*_texts(lines), places, context)
+    if _as_often(TOKEN, pair, EXPLAINED):
+        words = _words(pair.a), _words(pair.b)
+        return _moved_words(*_texts(words), places) if (places := _same_units(*words)) else None
+    return None
+
+
+def _as_often(unit: re.Pattern[bytes], pair: Pair, around: bytes) -> bool:
+    """Have both sides the same units equally often, but for what is stripped off around them, and not too many? Asked
+    first, since most pairs have not, and the places of all would take much memory."""
+    counts = []
+    for side in (pair.a, pair.b):
+        found = unit.findall(side)
+        if len(found) > UNITS:
+            return False
+        counts.append(Counter(text for item in found if (text := item.strip(around))))
+    return counts[0] == counts[1]
 
 
 def _lines(data: bytes) -> list[Unit]:
@@ -167,6 +186,8 @@ LONG = 12
 VARIED = 6
 #: Sizes of records, the largest first: a permutation of larger ones is one of smaller ones too.
 SIZES = (512, 256, 128, *range(96, 1, -1))
+#: Records that are looked at, for all sizes and places where they may begin.
+RECORDS = 1 << 20
 #: Of records shorter than this, more have to move.
 SHORT = 4
 
@@ -188,6 +209,7 @@ def _binary(pair: Pair) -> Match | None:
 def _records(pair: Pair, start: int, end: int) -> Match | None:
     """Records of one size. Moved as wholes, each has its bytes in the same columns as before."""
     a, b, length = pair.a[start:end], pair.b[start:end], end - start
+    left = RECORDS
     for size in SIZES:
         if length < 2 * size or not all(sorted(a[n::size]) == sorted(b[n::size]) for n in range(size)):
             continue
@@ -196,6 +218,9 @@ def _records(pair: Pair, start: int, end: int) -> Match | None:
             count = -(-(length + shift) // size)
             if first + count * size > len(pair.a):
                 continue
+            left -= count
+            if left < 0:
+                return None
             records = [
                 [(side[at : at + size], (at, at + size)) for at in range(first, first + count * size, size)]
                 for side in (pair.a, pair.b)
@@ -211,15 +236,20 @@ def _records(pair: Pair, start: int, end: int) -> Match | None:
 def _strings(pair: Pair, whole: tuple[Bounds, Bounds] | None) -> Match | None:
     """Strings that either side has once. When the changed region has the same bytes on both sides (`whole`), what
     stands around them moved with them."""
-    units = [[(match[0], match.span()) for match in STRING.finditer(side)] for side in (pair.a, pair.b)]
-    texts = _texts((units[0], units[1]))
+    texts = STRING.findall(pair.a), STRING.findall(pair.b)
+    if max(map(len, texts)) > UNITS:
+        return None
     order = permutation(*texts)
-    if _sure(order, fewest=2 if Counter(texts[0]) == Counter(texts[1]) else 3) != "high":
+    sure = _sure(order, fewest=2 if Counter(texts[0]) == Counter(texts[1]) else 3)
+    if order is None or (sure == "low" and order.blocks < FEWEST):
         return None
     common = set(once_each(*texts)[0])
-    left, right = ([unit for unit in side if unit[0] in common] for side in units)
+    left, right = (
+        [(match[0], match.span()) for match in STRING.finditer(side) if match[0] in common] for side in (pair.a, pair.b)
+    )
     places = [_padded(pair, *place) for place in moved(left, right)]
-    return Match("ordering", "high", _because("strings", len(places)), [whole] if whole else places, form="binary")
+    claimed = [whole] if whole and sure == "high" else places
+    return Match("ordering", sure, _because("strings", len(places)), claimed, form="binary")
 
 
 def _padded(pair: Pair, a: Bounds, b: Bounds) -> tuple[Bounds, Bounds]:

@@ -41,8 +41,7 @@ def read_inputs(context: Context, budget: Budget, sources: Sources) -> Divergent
         if item.a is None or item.b is None:
             continue
         for difference in compare_trees(os.fsencode(item.a), os.fsencode(item.b), budget):
-            if difference.blobs and not difference.inside:
-                sources.add(f"{item.store_path}/{difference.path}", *difference.blobs, of_input=True)
+            sources.take(difference, f"{item.store_path}/{difference.path}", of_input=True)
             if difference.kind == "content" and difference.blobs and kept > 0:
                 a, b = (blob.read(0, min(kept, 4 << 20)) for blob in difference.blobs)
                 kept -= len(a) + len(b)

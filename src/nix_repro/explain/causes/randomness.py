@@ -228,3 +228,18 @@ def is_noise(data: bytes) -> bool:
 
 def _uuid4(data: bytes) -> bool:
     return len(data) == 16 and data[6] >> 4 == 4 and data[8] >> 6 == 2
+
+
+def large_number_bytes(pair: Pair, _context: Context) -> Match | None:
+    """Four bytes, each of which differs: a number drawn, or a checksum. Of a count or an offset some would agree."""
+    if pair.text or len(pair.a) != len(pair.b):
+        return None
+    places = []
+    for start, end in differing_spans(pair.a, pair.b, 64):
+        varied = min(len(set(side[start:end])) for side in (pair.a, pair.b)) >= 3
+        if end - start == 4 and varied and all(pair.a[at] != pair.b[at] for at in range(start, end)):
+            places.append(((start, end), (start, end)))
+    if not places:
+        return None
+    words = "both sides have a number of four bytes in the same place, and all of them differ"
+    return Match("randomness", "low", words, places, form="binary", opaque=True)

@@ -7,19 +7,34 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from nix_repro.explain.causes.code import go_build_id
 from nix_repro.explain.causes.encoded import encoded_timestamp
-from nix_repro.explain.causes.layout import large_number, named_number, pointer_bytes, pointer_text
+from nix_repro.explain.causes.layout import (
+    large_number,
+    named_number,
+    plain_number,
+    pointer_bytes,
+    pointer_text,
+    rounded,
+)
 from nix_repro.explain.causes.locales import locale_text
 from nix_repro.explain.causes.machine import cores, machine_shapes, machine_values, zones
 from nix_repro.explain.causes.model import EXPLAINED, Bounds, Match, Pair, Rule, erase, left_over
 from nix_repro.explain.causes.named import instruction_sets, named_surroundings, variables
 from nix_repro.explain.causes.ordering import ordering
-from nix_repro.explain.causes.randomness import random_bytes, random_letters, random_numbers, random_token
+from nix_repro.explain.causes.randomness import (
+    large_number_bytes,
+    random_bytes,
+    random_letters,
+    random_numbers,
+    random_token,
+)
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
 from nix_repro.explain.context import Context
 
 #: What equals something known of the builds comes first, then structure, then mere shapes.
 RULES: tuple[Rule, ...] = (
+    go_build_id,
     text_timestamp,
     binary_timestamp,
     encoded_timestamp,
@@ -34,12 +49,15 @@ RULES: tuple[Rule, ...] = (
     instruction_sets,
     named_surroundings,
     named_number,
+    rounded,
     random_token,
     random_bytes,
+    large_number_bytes,
     variables,
     random_numbers,
     large_number,
     random_letters,
+    plain_number,
 )
 #: Causes found in one pair at most.
 ROUNDS = 32

@@ -10,11 +10,13 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Generator, Iterator
+from functools import partial
 
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import open_file
 from nix_repro.explain.compare.difference import Difference, DifferenceKind
+from nix_repro.explain.compare.likeness import alike
 from nix_repro.explain.compare.members import compare_contents
 from nix_repro.explain.compare.names import VARIABLE, renames
 
@@ -39,7 +41,7 @@ def compare_trees(a: bytes, b: bytes, budget: Budget) -> Iterator[Difference]:
         try:
             if stat.S_ISDIR(kinds[0]):
                 below = _names(left, budget), _names(right, budget)
-                pairs = yield from _entries(below, path)
+                pairs = yield from _entries(below, path, (left, right))
                 waiting.extend(
                     (left + b"/" + name_a, right + b"/" + name_b, (path + b"/" if path else b"") + name_a)
                     for name_a, name_b in reversed(pairs)
@@ -67,7 +69,7 @@ def _names(path: bytes, budget: Budget) -> list[bytes]:
 
 
 def _entries(
-    names: tuple[list[bytes], list[bytes]], path: bytes
+    names: tuple[list[bytes], list[bytes]], path: bytes, within: tuple[bytes, bytes]
 ) -> Generator[Difference, None, list[tuple[bytes, bytes]]]:
     """Yields what is missing, extra or renamed in a directory; returns the pairs of names to compare further."""
     right = set(names[1])
@@ -76,10 +78,12 @@ def _entries(
         [name for name in names[0] if name not in common],
         [name for name in names[1] if name not in common],
     )
-    renamed = renames(missing, extra)
+    renamed = renames(missing, extra, pairing=partial(alike, *within))
     prefix = path + b"/" if path else b""
+    # With their directories where these have another name too: an object store's names are digests in two parts.
+    above = [b"/".join(side.split(b"/")[-2:]) + b"/" for side in within] if path and _base(within) else [b"", b""]
     for old, new in renamed:
-        yield Difference(printable.name(prefix + old), "name", old, new)
+        yield Difference(printable.name(prefix + old), "name", above[0] + old, above[1] + new)
     gone, come = {old for old, _ in renamed}, {new for _, new in renamed}
     shapes = [Counter(VARIABLE.sub(b"*", name) for name in side) for side in names]
     groups: tuple[tuple[DifferenceKind, list[bytes]], ...] = (
@@ -92,6 +96,11 @@ def _entries(
             counts = [str(side[shape]).encode() if b"*" in shape else b"" for side in shapes]
             yield Difference(printable.name(prefix + name), kind, counts[0], counts[1])
     return sorted([(name, name) for name in common] + renamed)
+
+
+def _base(within: tuple[bytes, bytes]) -> bool:
+    """Have the two directories another name?"""
+    return within[0].rpartition(b"/")[2] != within[1].rpartition(b"/")[2]
 
 
 def _files(

@@ -60,6 +60,23 @@ def test_a_build_id_alone_is_a_digest_of_what_was_stripped(tmp_path: Path, conte
     assert "a build-id is a digest of the file as it was linked" in finding.because
 
 
+@pytest.mark.parametrize(
+    ("length", "section", "cause"),
+    [
+        (16, ".rodata", "randomness"),  # as --build-id=uuid draws it
+        (20, ".debug_info", "randomness"),  # nothing was stripped that it could be a digest of
+        (20, ".symtab", "randomness"),
+        (20, ".rodata", "unknown"),
+    ],
+)
+def test_a_build_id_that_is_a_digest_of_nothing(tmp_path: Path, length: int, section: str, cause: str) -> None:
+    context = Context(a=Side(build_dir="/build"), b=Side(build_dir="/build"))
+    note = b"\4\0\0\0%c\0\0\0\3\0\0\0GNU\0" % length
+    a, b = (elf({section: SCALAR, ".note.gnu.build-id": note + digest * length}) for digest in (b"\1", b"\2"))
+    (finding,) = explain(tmp_path, a, b, context)
+    assert (finding.cause, finding.confidence) == (cause, "low")
+
+
 def test_a_build_id_beside_another_difference_follows_from_it(tmp_path: Path) -> None:
     a, b = (
         elf({".rodata": b"at %d\0" % at, ".note.gnu.build-id": b"GNU\0" + bytes([n]) * 20})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sides import STARTED, UNKNOWN, causes, explain, sure
 
 WORDS = b"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
 SHUFFLED = random.Random(3).sample(WORDS, len(WORDS))  # noqa: S311
+NOISE = random.Random(1).randbytes(1 << 19)  # noqa: S311
 STEPS = [b"step %d" % n for n in range(6)]
 
 
@@ -218,3 +220,35 @@ def test_only_what_moved_is_claimed(tmp_path: Path) -> None:
     findings = explain(tmp_path, a, b)
     assert findings[0].cause == "ordering"
     assert "places in the file that differ: 2" in findings[0].because or "unknown" in causes(findings)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_few_names_among_numbers(tmp_path: Path, seed: int) -> None:
+    """However few of them moved: the time is told, and the order is not all."""
+    drawn = random.Random(seed)  # noqa: S311
+    names = [b"libalpha.so.1", b"libbeta.so.2", b"libgamma.so.3", b"libdelta.so.4", b"libzeta.so.5"]
+    a, b = (rows(*sorted((drawn.getrandbits(30), at, name) for name in names)) for at in (STARTED + 1, STARTED + 1201))
+    findings = explain(tmp_path, {"x": a}, {"x": b})
+    assert findings[0].cause in ("timestamp", "ordering")
+    assert "timestamp" in sure(findings)
+
+
+@pytest.mark.size
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (b"a b " * (1 << 18), b"b a " * (1 << 18)),
+        (b"a\nb\n" * (1 << 18), b"b\na\n" * (1 << 18)),
+        (b"\0\xff" + bytes(range(256)) * 4000, b"\0\xff" + bytes(reversed(range(256))) * 4000),
+        (b"\0\xff" + b"abcd\0" * (1 << 17), b"\0\xff" + b"dcba\0" * (1 << 17)),
+        (b"\0\xff" + NOISE * 2, b"\0\xff" + NOISE[::-1] * 2),
+        (b"".join(b"w%d " % n for n in range(90_000)), b"".join(b"w%d " % n for n in reversed(range(90_000)))),
+    ],
+    ids=["words", "lines", "columns", "strings", "noise", "names"],
+)
+def test_very_many_units_have_an_answer(tmp_path: Path, a: bytes, b: bytes) -> None:
+    tracemalloc.start()
+    assert explain(tmp_path, {"x": a}, {"x": b})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 400 << 20
