@@ -24,9 +24,12 @@ SEEN: dict[Cause, str] = {
         "both sides have tokens that look random (UUID, hex, base64, `mktemp` names, keys, noise) and agree in few "
         "places"
     ),
-    "ordering": "both sides have the same elements (lines, words, records, archive members) in another order",
+    "ordering": "both sides have the same units (lines, words, strings, records, members), and several changed places",
     "build-path": "each side contains its own build directory",
-    "parallelism": "numbers equal the cores of each side, there is one part per core, or most of an order is unchanged",
+    "parallelism": (
+        "numbers equal the cores of each side, there is one part per core, most of an order is unchanged, sums differ "
+        "in their last digits, or more than two builds disagree about a text"
+    ),
     "host": "each side contains its own kernel release or host name, or a value that is called one",
     "locale": "one instant is written in two time zones, or each side contains its own zone or locale",
     "cpu": "each side contains its own processor model or name of one, or only one side has vector instructions",
