@@ -114,6 +114,8 @@ def _by_lines(
     if part.text and places and len(lines.common[0]) >= len(lines.pairs) + lines.alone:
         left, right = ([line for line, _ in side] for side in lines.common)
         if (match := judge(left, right, places, context)) is not None:
+            if 3 * (len(lines.pairs) + lines.alone) > len(left):
+                match = replace(match, confidence="low")  # Most of it may be something else altogether.
             found.append(Explained(match, whole))
     if not part.text:
         head = Pair(part.a[:128], part.b[:128], part.offset, text=False)

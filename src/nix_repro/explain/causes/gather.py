@@ -41,11 +41,8 @@ def _evidence(difference: Difference, context: Context, rules: Sequence[Rule], b
         case "wrapper":
             return [_wrapper(difference, budget)]
         case "order":
-            words = "both archives have the same members in another order"
-            return [Evidence("ordering", "high", words, a, b, form="archive")]
+            return [_order(difference)]
         case "name":
-            if recompressed(a, b):
-                return [Evidence("archive-metadata", "low", "the two names say that other compressors wrote it", a, b)]
             return list(_named(difference, context, rules))
         case "missing" | "extra":
             return [_presence(difference, context)]
@@ -142,8 +139,20 @@ def _presence(difference: Difference, context: Context) -> Evidence:
     return Evidence("unknown", "low", f"it exists only in the {side}", form="presence")
 
 
+def _order(difference: Difference) -> Evidence:
+    if difference.format == "elf":
+        words = "both sides have the same sections in another order"
+        return Evidence("unknown", "low", words, difference.a, difference.b)
+    words = "both archives have the same members in another order"
+    return Evidence("ordering", "high", words, difference.a, difference.b, form="archive")
+
+
 def _named(difference: Difference, context: Context, rules: Sequence[Rule]) -> Iterator[Evidence]:
     """What the rules find in the names, which may as well be digests of what they name."""
+    if recompressed(difference.a, difference.b):
+        words = "the two names say that other compressors wrote it"
+        yield Evidence("archive-metadata", "low", words, difference.a, difference.b, named=True)
+        return
     a, b = (side.rpartition(b"/")[2] for side in (difference.a, difference.b))
     names = Pair(a, b, 0) if a != b else Pair(difference.a, difference.b, 0)
     told, complete = from_pair(names, context, rules)

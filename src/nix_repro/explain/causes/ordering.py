@@ -30,6 +30,8 @@ JOB = re.compile(
 COUNTED = re.compile(rb"(?<![\w./-])\d+(?![\w./-])")
 #: More jobs do not run side by side.
 JOBS = 64
+#: The share of its strings that either side has to have in common with the other.
+MOST = 0.75
 #: More units are not put in order.
 UNITS = 100_000
 #: Fewer units may have changed places by chance,
@@ -244,6 +246,8 @@ def _strings(pair: Pair, whole: tuple[Bounds, Bounds] | None) -> Match | None:
     if order is None or (sure == "low" and order.blocks < FEWEST):
         return None
     common = set(once_each(*texts)[0])
+    if len(common) < MOST * max(len(set(side)) for side in texts):
+        return None  # Two things that have little in common need not have that in one order.
     left, right = (
         [(match[0], match.span()) for match in STRING.finditer(side) if match[0] in common] for side in (pair.a, pair.b)
     )
