@@ -73,12 +73,12 @@ def account(difference: Difference, part: Region, context: Context, rules: Seque
     whole = Pair(part.a, part.b, part.offset, part.text)
     if (at_once := _at_once(whole, context, rules, alike=a.size == b.size)) is not None:
         return Account(at_once)
-    shuffled, rest = _shuffled(whole, context)
+    shuffled, rest = _shuffled(_tellable(whole), context)
+    shuffled = [one._replace(pair=whole) for one in shuffled]
     if shuffled and complete(whole, shuffled):
         return Account(shuffled)
-    if EXPLAINED in whole.a or EXPLAINED in whole.b:
-        # Nobody could tell that from what is filled in.
-        shuffled, rest = [], whole
+    if not shuffled:
+        rest = whole
     told, filled = Account(shuffled), bool(shuffled)
     if part.text or a.size != b.size:
         _by_lines(told, part._replace(a=rest.a, b=rest.b), context, rules, budget, filled=filled)
@@ -200,6 +200,19 @@ def _has_section(section: Blob, name: bytes) -> bool:
         return False
     file = section.blob
     return name + b"\0" in file.read(max(0, file.size - NAMES), NAMES)
+
+
+def _tellable(whole: Pair) -> Pair:
+    """The piece with another byte, which it does not hold, for each that could not be told from what is filled in; one
+    next to it, so that a time in a number of seconds stays near itself. Nothing of it where there is no such byte."""
+    if EXPLAINED not in whole.a and EXPLAINED not in whole.b:
+        return whole
+    held = {*whole.a, *whole.b}
+    nearest = sorted(set(range(256)) - held, key=lambda byte: abs(byte - EXPLAINED[0]))
+    if not nearest:
+        return replace(whole, a=b"", b=b"")
+    other = bytes([nearest[0]])
+    return replace(whole, a=whole.a.replace(EXPLAINED, other), b=whole.b.replace(EXPLAINED, other))
 
 
 def _shuffled(whole: Pair, context: Context) -> tuple[list[Explained], Pair]:

@@ -139,6 +139,19 @@ def test_names_beside_numbers_are_not_all_of_it(tmp_path: Path) -> None:
     assert sure(findings) <= {"ordering", "timestamp"}
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_number_that_holds_the_byte_of_what_is_explained_hides_no_order(tmp_path: Path, seed: int) -> None:
+    drawn = random.Random(seed)  # noqa: S311
+    names = [f"lib{letter}{letter}{letter}.so".encode() for letter in "abcdefghijkl"]
+    a, b = (
+        rows(*sorted((drawn.getrandbits(22) << 8 | 0x1A, at, name) for name in names))
+        for at in (STARTED + 1, STARTED + 1201)
+    )
+    findings = explain(tmp_path, {"x": a}, {"x": b})
+    assert {"ordering", "timestamp"} <= causes(findings)
+    assert sure(findings) <= {"ordering", "timestamp"}
+
+
 CASE = b"case $1 in\n%sesac\n"
 ARM = b"%s)\n\techo %s\n\t;;\n"
 
