@@ -23,6 +23,7 @@ STORE = "local?root=/nix/other"
 WAITING = "waiting: another run of nix-repro"
 
 
+@pytest.mark.series("2.8", "2.34")
 @pytest.mark.parametrize(
     ("one", "other", "waits"),
     [
@@ -54,6 +55,7 @@ def test_two_runs_that_change_the_store_wait_for_each_other(
     assert any(WAITING in err for _, err in told) == waits, told
 
 
+@pytest.mark.series("2.26")
 def test_who_waits_can_be_stopped(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, 'long = mk "long" "sleep 6; echo > $out" {};')
     check = [*COMMAND, "check", ".#long", "--rebuilder", "replace"]

@@ -75,6 +75,7 @@ exit $code
 """
 
 
+@pytest.mark.series("2.8", "2.34")
 @pytest.mark.parametrize("sandbox", [True, False], ids=["sandbox", "no-sandbox"])
 @pytest.mark.parametrize("rebuilder", ["shadow", "replace", "nix-check"])
 def test_a_chroot_whose_root_is_no_mount_point(sandbox_nix: NixBox, rebuilder: str, sandbox: bool) -> None:

@@ -42,7 +42,7 @@ def test_what_nix_rejects_has_failed_and_the_rest_is_built(sandbox_nix: NixBox, 
     assert reasons["pipe"].endswith("has an unsupported type")
     assert "is not allowed to refer to" in reasons["refers"]
     assert "suspicious ownership or permission" in reasons["open"]
-    assert "needs a feature" in reasons["featured"]
+    assert "the system features {rare}" in reasons["featured"]
 
 
 FOREIGN = """
