@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from command import nix_repro, write_flake
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ PACKAGES = """
 """
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_every_cause_is_proved(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES)
     said = nix_repro(sandbox_nix, "explain", ".#all", cwd=flake, timeout=300)
