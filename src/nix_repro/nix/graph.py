@@ -3,25 +3,30 @@ Python's stack."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from nix_repro.nix.derivation import Derivation
 
 
 def in_order(derivations: Mapping[str, Derivation]) -> list[str]:
-    """The .drv paths, every one after its inputs. Iterative: graphs are deeper than Python's stack."""
+    """The .drv paths, every one after its inputs."""
+    return ordered(derivations, lambda path: derivations[path].input_drvs)
+
+
+def ordered(nodes: Collection[str], needs: Callable[[str], Iterable[str]]) -> list[str]:
+    """The nodes of a graph, every one after what it `needs`, as far as that is among them and not itself."""
     order: dict[str, None] = {}
-    for root in derivations:
+    for root in nodes:
         stack = [(root, False)]
         while stack:
-            path, ready = stack.pop()
-            if path in order or path not in derivations:
+            node, ready = stack.pop()
+            if node in order or node not in nodes:
                 continue
             if ready:
-                order[path] = None
+                order[node] = None
                 continue
-            stack.append((path, True))
-            stack.extend((i, False) for i in derivations[path].input_drvs if i not in order)
+            stack.append((node, True))
+            stack.extend((other, False) for other in needs(node) if other != node and other not in order)
     return list(order)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import PathInfo
+from nix_repro.nix.graph import ordered
 
 _ALIVE = re.compile(r"[Cc]annot delete path '([^']+)'")
 
@@ -48,7 +49,7 @@ def in_turns(infos: Mapping[str, PathInfo]) -> list[list[str]]:
     """The paths in groups, each of .drv files only or of none, such that all that a path refers to is in its own group
     or in one before: `nix copy` is told for all of its paths at once which of the two they are."""
     turn: dict[str, int] = {}
-    for path in _in_order(infos):
+    for path in ordered(infos, lambda path: infos[path].references):
         drv = path.endswith(".drv")
         below = [turn[ref] + (ref.endswith(".drv") != drv) for ref in infos[path].references if ref in turn]
         turn[path] = max([int(drv), *below])
@@ -56,20 +57,3 @@ def in_turns(infos: Mapping[str, PathInfo]) -> list[list[str]]:
     for path, number in turn.items():
         groups.setdefault(number, []).append(path)
     return [groups[number] for number in sorted(groups)]
-
-
-def _in_order(infos: Mapping[str, PathInfo]) -> list[str]:
-    """The paths, every one after what it refers to."""
-    order: dict[str, None] = {}
-    for top in infos:
-        stack = [(top, False)]
-        while stack:
-            path, ready = stack.pop()
-            if path in order or path not in infos:
-                continue
-            if ready:
-                order[path] = None
-                continue
-            stack.append((path, True))
-            stack.extend((ref, False) for ref in infos[path].references if ref != path and ref not in order)
-    return list(order)
