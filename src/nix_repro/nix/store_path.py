@@ -7,6 +7,7 @@ mostly. `StorePath` is for who looks inside one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from nix_repro.nix.hashes import BASE32
@@ -45,6 +46,11 @@ def store_name(path: str) -> str:
 def is_derivation(text: str, store: str | None = None) -> bool:
     """Whether this is the path of a .drv file, in the directory `store` or in whatever store, and nothing else."""
     return _DERIVATION.fullmatch(text) is not None and store in (None, text.rpartition("/")[0])
+
+
+def outputs_of(drv_path: str, names: Iterable[str]) -> str:
+    """How outputs of a derivation are named to `nix-store`: `DRV!OUTPUT,OUTPUT`."""
+    return f"{drv_path}!{','.join(names)}"
 
 
 def is_operand(text: str, store: str) -> bool:

@@ -15,7 +15,7 @@ from nix_repro.build.rebuild.moving import in_turns
 from nix_repro.nix.command import NO_WORK, Nix, NixError
 from nix_repro.nix.derivation import PathInfo
 from nix_repro.nix.hashes import nix32
-from nix_repro.nix.store_path import StorePath
+from nix_repro.nix.store_path import StorePath, outputs_of
 
 #: Directories that can stand in a store's URL as they are.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+-]*")
@@ -81,7 +81,7 @@ class Aside:
         copy = ("copy", "--from", self.url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
         for turn in in_turns({path: self.infos[path] for path in paths}):
             self._nix.run("nix", *copy, *(("--derivation",) if turn[0].endswith(".drv") else ()), paths=turn)
-        if operands := [f"{drv_path}!{','.join(outputs)}" for drv_path, outputs in realised.items()]:
+        if operands := [outputs_of(drv_path, outputs) for drv_path, outputs in realised.items()]:
             here = [("substitute", "true"), ("substituters", self.url), ("require-sigs", "false"), ("max-jobs", "0")]
             self._nix.with_options(here).run("nix-store", "--realise", paths=operands)
 

@@ -11,6 +11,7 @@ from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.store_path import outputs_of
 from nix_repro.observations import Attempt, Tree
 from nix_repro.reasons import INPUT_CHANGED
 
@@ -18,17 +19,22 @@ from nix_repro.reasons import INPUT_CHANGED
 _OUTPUTS = 500
 
 
-def input_installables(targets: Sequence[Derivation]) -> list[str]:
-    """The outputs of other derivations that the targets are built from, as `DRV!out,dev`."""
+def wanted_inputs(targets: Sequence[Derivation]) -> dict[str, set[str]]:
+    """The outputs of other derivations that the targets are built from, by .drv path."""
     own = {drv.drv_path for drv in targets}
     wanted: dict[str, set[str]] = {}
     for drv in targets:
         for input_drv, outputs in drv.input_drvs.items():
             if input_drv not in own:
                 wanted.setdefault(input_drv, set()).update(outputs)
+    return wanted
+
+
+def input_installables(targets: Sequence[Derivation]) -> list[str]:
+    """The same as `DRV!out,dev`."""
     return [
-        f"{drv_path}!{','.join(sorted(outputs)[start : start + _OUTPUTS])}"
-        for drv_path, outputs in sorted(wanted.items())
+        outputs_of(drv_path, sorted(outputs)[start : start + _OUTPUTS])
+        for drv_path, outputs in sorted(wanted_inputs(targets).items())
         for start in range(0, len(outputs), _OUTPUTS)
     ]
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nix_repro.build.rebuild.aside import Aside
+from nix_repro.build.rebuild.inputs import wanted_inputs
 from nix_repro.nix.command import NO_WORK, Nix, NixError
 from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.store_path import outputs_of
 
 #: The experimental feature; 2.8 names it by its number.
 _FEATURE = frozenset({"ca-derivations", 0})
@@ -22,13 +24,8 @@ def content_addressing(nix: Nix) -> bool:
 def found_inputs(nix: Nix, targets: Sequence[Derivation]) -> dict[str, list[str]]:
     """The outputs that the targets take from derivations that are no targets and whose place only the store knows, by
     .drv path."""
-    own = {drv.drv_path for drv in targets}
-    wanted: dict[str, set[str]] = {}
     # What is built from such an input is one itself.
-    for drv in targets if any(drv.found_later for drv in targets) else ():
-        for input_drv, outputs in drv.input_drvs.items():
-            if input_drv not in own:
-                wanted.setdefault(input_drv, set()).update(outputs)
+    wanted = wanted_inputs(targets) if any(drv.found_later for drv in targets) else {}
     inputs = nix.derivations(wanted)
     return {path: sorted(outputs) for path, outputs in wanted.items() if inputs[path].found_later}
 
@@ -38,9 +35,8 @@ def places(nix: Nix, inputs: Mapping[str, Iterable[str]]) -> dict[str, set[str]]
     found: dict[str, set[str]] = {}
     for drv_path, outputs in inputs.items():
         try:
-            found[drv_path] = {
-                *nix.run("nix-store", "--realise", *NO_WORK, paths=[f"{drv_path}!{','.join(outputs)}"]).split()
-            }
+            said = nix.run("nix-store", "--realise", *NO_WORK, paths=[outputs_of(drv_path, outputs)])
+            found[drv_path] = {*said.split()}
         except NixError:
             found[drv_path] = set()
     return found

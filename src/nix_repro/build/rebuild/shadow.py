@@ -26,6 +26,7 @@ from nix_repro.nix.hashes import nix32, sri
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.nix.private_settings import written
 from nix_repro.nix.processes import CannotStart
+from nix_repro.nix.store_path import outputs_of
 from nix_repro.observations import Tree
 
 #: The settings that a daemon takes from whoever is not trusted; the others it ignores, and so the rebuild must.
@@ -68,7 +69,7 @@ class Shadow:
         inputs = found_inputs(nix, request.targets)
         told = said_in(nix, inputs, request.keep / f"realisations-{next(self._numbers)}")
         question = self._question(request, closure) | {
-            "realised": [f"{drv_path}!{','.join(outputs)}" for drv_path, outputs in inputs.items()],
+            "realised": [outputs_of(drv_path, outputs) for drv_path, outputs in inputs.items()],
             "realisations": told.url if told else "",
         }
         line = json.dumps(question).encode() + b"\n"
