@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nix_repro.build.rebuild.moving import in_turns
+from nix_repro.build.rebuild.moving import copy, in_turns
 from nix_repro.nix.command import NO_WORK, Nix, NixError
 from nix_repro.nix.derivation import PathInfo
 from nix_repro.nix.hashes import nix32
@@ -78,9 +78,7 @@ class Aside:
 
     def give_back(self, paths: Iterable[str], realised: Mapping[str, Iterable[str]]) -> None:
         """Have the store hold these paths again, and what they realise: outputs by .drv path. Raises `NixError`."""
-        copy = ("copy", "--from", self.url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
-        for turn in in_turns({path: self.infos[path] for path in paths}):
-            self._nix.run("nix", *copy, *(("--derivation",) if turn[0].endswith(".drv") else ()), paths=turn)
+        copy(self._nix, in_turns({path: self.infos[path] for path in paths}), "--from", self.url)
         if operands := [outputs_of(drv_path, outputs) for drv_path, outputs in realised.items()]:
             here = [("substitute", "true"), ("substituters", self.url), ("require-sigs", "false"), ("max-jobs", "0")]
             self._nix.with_options(here).run("nix-store", "--realise", paths=operands)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import PathInfo
 from nix_repro.nix.graph import ordered
 
+#: Options of `nix copy`: signed or not, without what the paths refer to, and from nowhere else.
+AS_IT_IS = ("--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
 _ALIVE = re.compile(r"[Cc]annot delete path '([^']+)'")
 
 
@@ -43,6 +45,14 @@ def in_the_way(words: str) -> str | None:
     """The path that Nix did not delete because it is in use, as far as it names one."""
     found = _ALIVE.search(words)
     return found[1] if found else None
+
+
+def copy(nix: Nix, turns: Iterable[Sequence[str]], *where: str) -> None:
+    """Copy valid paths between stores as they are, turn by turn (see `in_turns`). `where` is `--to` or `--from` with
+    the URL of the other one. Raises `NixError`."""
+    for turn in turns:
+        itself = ("--derivation",) if turn[0].endswith(".drv") else ()
+        nix.run("nix", "copy", *where, *AS_IT_IS, *itself, paths=turn)
 
 
 def in_turns(infos: Mapping[str, PathInfo]) -> list[list[str]]:

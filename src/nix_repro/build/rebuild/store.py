@@ -9,7 +9,7 @@ from pathlib import Path
 from nix_repro.build.outcome import output_paths
 from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
 from nix_repro.build.rebuild.inputs import built_from, by_groups
-from nix_repro.build.rebuild.moving import delete, in_turns, to_delete
+from nix_repro.build.rebuild.moving import AS_IT_IS, copy, delete, in_turns, to_delete
 from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Answer, Request
 from nix_repro.build.rebuild.realisations import found_inputs, places
 from nix_repro.nix.command import Nix, NixError
@@ -35,7 +35,6 @@ class Store:
         self._url = url
         self._there = nix.with_store(url)
         self._alone = self._there.with_options([*ISOLATION, *STRICT])
-        self._copy = ("copy", "--to", url, "--no-check-sigs", "--no-recursive", "--option", "substitute", "false")
         # Inputs that were compared already: the question goes over the network path by path.
         self._same: set[str] = set()
 
@@ -81,15 +80,14 @@ class Store:
     def _bring(self, paths: Collection[str]) -> None:
         """Have valid paths, .drv files or not, in the other store."""
         mixed = len({path.endswith(".drv") for path in paths}) > 1
-        for turn in in_turns(self._nix.path_info(paths)) if mixed else filter(None, [list(paths)]):
-            itself = ("--derivation",) if turn[0].endswith(".drv") else ()
-            self._nix.run("nix", *self._copy, *itself, paths=turn)
+        turns = in_turns(self._nix.path_info(paths)) if mixed else filter(None, [list(paths)])
+        copy(self._nix, turns, "--to", self._url)
 
     def _realise(self, inputs: Mapping[str, Iterable[str]]) -> None:
         """Tell the other store what content-addressed inputs have made."""
         operands = [self._nix.outputs(drv_path, names) for drv_path, names in inputs.items()]
         if operands:
-            self._nix.run("nix", *self._copy, "--max-jobs", "0", paths=operands)
+            self._nix.run("nix", "copy", "--to", self._url, *AS_IT_IS, "--max-jobs", "0", paths=operands)
 
     def _clear(self, request: Request, inputs: Mapping[str, Iterable[str]]) -> set[str]:
         """Delete what earlier rounds left: it would be taken for built, and be given to what is built from it. Returns
