@@ -104,9 +104,7 @@ class Replace:
         try:
             aside = Aside(self._nix, directory)
             aside.take(doomed)
-            if content_addressing(self._nix):
-                made = {path: build.at(doomed) for path, build in request.first.items()}
-                aside.realise({drv_path: names for drv_path, names in made.items() if names})
+            aside.realise(self._realised(request, doomed))
         except (NixError, OSError):
             # The disk may be full of it.
             with suppress(OSError):
@@ -184,9 +182,13 @@ class Replace:
         wrong = {*changed} - nix.invalid(changed)
         referrers = nix.run("nix-store", "--query", "--referrers-closure", paths=wrong).split()
         delete(nix, to_delete(wrong, referrers, {*doomed, *changed}))
-        names = {path: build.at(doomed) for path, build in request.first.items()}
-        realised = {path: outputs for path, outputs in names.items() if outputs} if content_addressing(nix) else {}
-        aside.give_back(nix.invalid(doomed), realised)
+        aside.give_back(nix.invalid(doomed), self._realised(request, doomed))
+
+    def _realised(self, request: Request, doomed: Collection[str]) -> dict[str, list[str]]:
+        """The outputs that are at one of these paths, by .drv path, where Nix has to be told what derivations make."""
+        if not content_addressing(self._nix):
+            return {}
+        return {path: names for path, build in request.first.items() if (names := build.at(doomed))}
 
     def _build_again(self, request: Request, doomed: Collection[str]) -> None:
         """What had to go because it refers to what was replaced: the store was not without it before."""

@@ -67,14 +67,15 @@ class Store:
         if inputs or any(drv.found_later for drv in request.targets):
             # Before the other store can say what it takes to be their outputs.
             self._bring(needed)
-        stale = self._clear(request, inputs)
+        here = places(self._nix, inputs)
+        stale = self._clear(request, elsewhere(places(self._there, inputs), here))
         self._bring(list(dict.fromkeys([*needed, *closure])))
         self._realise(inputs)
         args = ["--keep-going", *request.limits.args()]
         done = self._alone.stream(recorder.feed, "nix-store", "--realise", *args, paths=drv_paths)
         recorder.exited(done.returncode)
         with self._nix.processes.shielded():
-            different = self._different(closure, request.made()) | self._strayed(inputs, here=True)
+            different = self._different(closure, request.made()) | elsewhere(here, places(self._there, inputs))
             return self._compare(request, stale, different, recorder)
 
     def _bring(self, paths: Collection[str]) -> None:
@@ -89,12 +90,11 @@ class Store:
         if operands:
             self._nix.run("nix", "copy", "--to", self._url, *AS_IT_IS, "--max-jobs", "0", paths=operands)
 
-    def _clear(self, request: Request, inputs: Mapping[str, Iterable[str]]) -> set[str]:
-        """Delete what earlier rounds left: it would be taken for built, and be given to what is built from it. Returns
-        what could not be deleted."""
+    def _clear(self, request: Request, strayed: set[str]) -> set[str]:
+        """Delete what earlier rounds left, and `strayed` inputs: it would be taken for built, and be given to what is
+        built from it. Returns what could not be deleted."""
         made = request.made()
-        targets = {path for drv in request.targets for path in (*request.made_by(drv), *self._found(drv))}
-        targets |= self._strayed(inputs, here=False)
+        targets = {path for drv in request.targets for path in (*request.made_by(drv), *self._found(drv))} | strayed
         there = self._there.valid_hashes({*made, *targets})
         wrong = [path for path, nar_hash in there.items() if path in targets or made[path] != nar_hash]
         referrers = self._there.run("nix-store", "--query", "--referrers-closure", paths=wrong).split()
@@ -107,12 +107,6 @@ class Store:
     def _found(self, drv: Derivation) -> Iterable[str]:
         """Where the other store takes the outputs to be, of a derivation of which only a store says that."""
         return output_paths(self._there, drv).values() if drv.found_later else ()
-
-    def _strayed(self, inputs: Mapping[str, Iterable[str]], *, here: bool) -> set[str]:
-        """Where content-addressed inputs are that the other store has elsewhere: the places here, or there."""
-        ours, theirs = places(self._nix, inputs), places(self._there, inputs)
-        one, other = (ours, theirs) if here else (theirs, ours)
-        return {path for drv_path, paths in one.items() for path in paths - other[drv_path]}
 
     def _compare(self, request: Request, stale: set[str], different: set[str], recorder: Recorder) -> Answer:
         paths = {drv.drv_path: output_paths(self._there, drv) for drv in request.targets}
@@ -149,6 +143,11 @@ class Store:
         with nar.open("rb") as file:
             self._nix.run_from(file, "nix-store", "--restore", str(to))
         nar.unlink()
+
+
+def elsewhere(one: Mapping[str, set[str]], other: Mapping[str, set[str]]) -> set[str]:
+    """Where one store has what the other has not there. Both are places by .drv path."""
+    return {path for drv_path, paths in one.items() for path in paths - other[drv_path]}
 
 
 def left_over(paths: Mapping[str, Mapping[str, str]], stale: Collection[str]) -> dict[str, Reason]:
