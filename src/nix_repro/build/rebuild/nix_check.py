@@ -88,7 +88,8 @@ class NixCheck:
             recorder.forget_failures()
             doubtful = self._check(good, recorder)
         found = self._take(good, recorder, keep_directory(request))
-        moved = {drv.drv_path for drv in good.targets if self._rewrites(drv)}
+        system, sandbox = self._nix.settings()["system"], self._in_sandbox()
+        moved = {drv.drv_path for drv in good.targets if rewrites_paths(drv, system, sandbox)}
         proved = self._check_again(good, {path: found[path] for path in moved if found[path].kept}, recorder)
         cancelled = self._nix.processes.stopped()
         attempts = [
@@ -117,9 +118,9 @@ class NixCheck:
         """What cannot be compared with the first build, and why: the store has something else in its place, or in an
         input's."""
         compared = tuple(drv for drv in request.targets if compares(drv, request.first[drv.drv_path]))
-        closure = self._nix.requisites(realise_inputs(self._nix, compared, Recorder()))
+        realise_inputs(self._nix, compared, Recorder())
         now = self._nix.valid_hashes(request.made())
-        inputs = on_other_inputs(self._nix, replace(request, targets=compared), [*closure, *now])
+        inputs = on_other_inputs(self._nix, replace(request, targets=compared), now)
         changed = [d.drv_path for d in compared if not request.made_by(d).items() <= now.items()]
         return dict.fromkeys(inputs, INPUT_CHANGED) | dict.fromkeys(changed, STORE_CHANGED)
 
@@ -159,13 +160,13 @@ class NixCheck:
                 for drv in request.targets
             }
 
-    def _rewrites(self, drv: Derivation) -> bool:
+    def _in_sandbox(self) -> str:
+        """Nix's setting `sandbox`, as far as it has effect: what a daemon does not take from this user does not."""
         nix = self._nix
         if not self._sandbox:
-            return True
-        # What a daemon does not take from this user does not count.
+            return "false"
         settings = {**nix.settings(), **dict(self._alone.options)} if nix.trusted() else nix.system_settings()
-        return rewrites_paths(drv, nix.settings()["system"], str(settings.get("sandbox")).lower())
+        return str(settings.get("sandbox")).lower()
 
     def _keeping(self) -> tuple[str, ...]:
         """Have Nix keep the other side: it does so for a diff-hook, and for who keeps what failed, which leaves build
