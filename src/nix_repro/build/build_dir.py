@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nix_repro.build.variations import Kind
+from nix_repro.nix.series import series
 
 #: File systems in memory, by the names that Linux has for them.
 IN_MEMORY = ("tmpfs", "ramfs")
@@ -23,8 +23,7 @@ def usual(settings: Mapping[str, Any], version: str, environ: Mapping[str, str],
     its store's state."""
     if chosen := settings.get("build-dir"):
         return Path(str(chosen))
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    return room if numbers >= OWN_PLACE else Path(environ.get("TMPDIR") or ELSE)
+    return room if series(version) >= OWN_PLACE else Path(environ.get("TMPDIR") or ELSE)
 
 
 def kind(path: Path, mounts: str | None = None) -> Kind:

@@ -20,6 +20,7 @@ from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.nix.hashes import sri
 from nix_repro.nix.private_settings import PrivateSettings
 from nix_repro.nix.processes import CannotStart, Processes
+from nix_repro.nix.series import series
 from nix_repro.nix.store_path import is_operand
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -86,6 +87,7 @@ class Nix:
         self._settings: dict[str, Any] | None = None
         self._old_names = False
         self._trusted: bool | None = None
+        self._version: str | None = None
 
     def with_store(self, url: str) -> Nix:
         """The same Nix on another store. Raises `NixError` for what is no store."""
@@ -207,7 +209,9 @@ class Nix:
 
     def version(self) -> str:
         """Nix's version, such as `2.26.3`."""
-        return self.run("nix", "--version").rsplit(" ", 1)[-1].strip()
+        if self._version is None:
+            self._version = self.run("nix", "--version").rsplit(" ", 1)[-1].strip()
+        return self._version
 
     def store_dir(self) -> str:
         """The directory of store paths, normally `/nix/store`."""
@@ -309,8 +313,7 @@ class Nix:
     def outputs(self, drv_path: str, names: Iterable[str]) -> str:
         """How outputs of a derivation are named to `nix` (`nix-store` takes `DRV!OUTPUT` always). Before 2.13 it takes
         all of them, by the .drv alone."""
-        major, minor = (int(part) for part in re.findall(r"\d+", self.version())[:2])
-        return f"{drv_path}^{','.join(sorted(names))}" if (major, minor) >= (2, 13) else drv_path
+        return f"{drv_path}^{','.join(sorted(names))}" if series(self.version()) >= (2, 13) else drv_path
 
     def floating_outputs(self, drv_path: str) -> list[str]:
         """The output paths of a content-addressed derivation that was built. Nothing is built or fetched to find out:

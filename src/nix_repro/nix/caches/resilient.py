@@ -9,7 +9,6 @@ makes it fail or wait too long is left out when the command runs once more: what
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from nix_repro.nix.caches.witness import Witness
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log import events
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.series import series
 from nix_repro.nix.store_path import StorePath
 
 #: Seconds to connect. Nix's own default is 15 (2.8: no limit).
@@ -254,8 +254,7 @@ class Realiser:
         return {key.partition(":")[0] for key in self.nix.settings().get("trusted-public-keys", [])}
 
     def _fallback(self) -> bool:
-        found = re.match(r"(\d+)\.(\d+)", self.nix.version())
-        return found is not None and (int(found.group(1)), int(found.group(2))) >= FALLBACK
+        return series(self.nix.version()) >= FALLBACK
 
     def incidents(self) -> list[Incident]:
         """What went wrong with the caches so far."""
