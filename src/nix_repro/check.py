@@ -29,7 +29,7 @@ from nix_repro.stages.explain import explain_divergences
 from nix_repro.stages.plan import plan_run
 from nix_repro.stages.rebuild import rebuild_targets
 from nix_repro.stages.suite import run_tests
-from nix_repro.text import seconds
+from nix_repro.text import last_line, seconds
 from nix_repro.verdict.fail_when import check_syntax
 
 
@@ -63,7 +63,7 @@ def check(
                 raise UsageError(str(error)) from None
             # What was found so far is worth a report.
             run.warn(f"Nix failed: {error}")
-            run.end_early(said(str(error).splitlines()[-1].removeprefix("error: ")))
+            run.end_early(said(last_line(str(error)).removeprefix("error: ")))
         with processes.shielded():
             report = finish(assemble(run, signum), config, environ, cwd, run.warn)
             return keep(report, run.seen.trees)

@@ -40,6 +40,11 @@ def some(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def last_line(said: str) -> str:
+    """The last line of what was said, or "" when nothing was."""
+    return (said.strip().splitlines() or [""])[-1].strip()
+
+
 def last_error(said: str) -> str:
     """Nix's last error: those before it say where it came to that."""
     rows = [line.strip() for line in said.splitlines() if line.strip()]

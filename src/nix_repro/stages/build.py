@@ -17,7 +17,7 @@ from nix_repro.plan.scope import Plan, built_here
 from nix_repro.reasons import UNCHANGED
 from nix_repro.report import Phase, PhaseName
 from nix_repro.run import Run
-from nix_repro.text import plural
+from nix_repro.text import last_line, plural
 
 
 def build_targets(run: Run, plan: Plan) -> Plan:
@@ -68,7 +68,7 @@ def _find_needs(run: Run, plan: Plan, present: set[str]) -> None:
     try:
         run.needs = find_needs(run.nix, plan, work, upstream=run.realiser.upstream, restored=restored)
     except NixError as error:
-        run.warn(f"the cache layers are not known: {str(error).splitlines()[-1]}")
+        run.warn(f"the cache layers are not known: {last_line(str(error))}")
 
 
 def _build_phases(run: Run, started: float) -> list[Phase]:

@@ -21,7 +21,7 @@ from nix_repro.plan.scope import Plan
 from nix_repro.plan.systems import systems
 from nix_repro.reasons import UNSUPPORTED, said
 from nix_repro.run import Run
-from nix_repro.text import plural, some
+from nix_repro.text import last_line, plural, some
 from nix_repro.verdict import verdict
 
 
@@ -73,7 +73,7 @@ def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_nu
         answer = rebuilder.rebuild(request, recorder)
     except NixError as error:
         run.warn(f"the rebuild could not be done: {error}")
-        because = said(str(error).strip().splitlines()[-1].strip().removeprefix("error: "))
+        because = said(last_line(str(error)).removeprefix("error: "))
         # A round that did not take place is no evidence, whatever the others say.
         run.seen.add(not_built(targets, round_number, because, isolated=isolated))
         return

@@ -26,7 +26,7 @@ from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Attempt, Seen, Tree
-from nix_repro.text import plural, some
+from nix_repro.text import last_line, plural, some
 
 
 class Replace:
@@ -73,7 +73,7 @@ class Replace:
         try:
             aside = self._set_aside(doomed, request)
         except (NixError, OSError) as error:
-            return self._otherwise_rebuild(request, recorder, f"not to be set aside ({_last_line(error)})")
+            return self._otherwise_rebuild(request, recorder, f"not to be set aside ({last_line(str(error))})")
         free: tuple[Derivation, ...] = ()
         try:
             free = not_stuck(request, delete(self._nix, doomed))
@@ -162,7 +162,7 @@ class Replace:
                 try:
                     self._restore(request, doomed, {*changed, *(p for paths in strayed.values() for p in paths)}, aside)
                 except NixError as error:
-                    self._warn(f"the first build of {outputs} could not be put back: {_last_line(error)}")
+                    self._warn(f"the first build of {outputs} could not be put back: {last_line(str(error))}")
         out = {*to_restore(doomed, was, self._nix.valid_hashes(doomed)), *self._strayed(request)}
         return {path: was[path] for path in doomed if path not in out}
 
@@ -231,7 +231,3 @@ def to_restore(doomed: Iterable[str], first: Mapping[str, str], now: Mapping[str
     """What the store no longer holds as the first build made it. Both are narHashes by store path, `now` of what is
     valid."""
     return [path for path in doomed if now.get(path) != first[path]]
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[-1]
