@@ -22,7 +22,7 @@ from nix_repro.nix.machine import describe_environment, in_ci
 from nix_repro.plan.installables import attribute_name
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import EVALUATION_FAILED, FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
-from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, Variation
+from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, Variation, not_evaluated
 from nix_repro.run import Run
 from nix_repro.verdict import fail_when as policy
 from nix_repro.verdict import verdict
@@ -125,21 +125,11 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
     ref = flake_ref(checkout, run.environ)
     inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
     built = [_derivation(run, plan, drv_path, result, inputs[drv_path], ref) for drv_path, result in judged.items()]
-    return [*built, *(_not_evaluated(attr, words) for attr, words in run.broken.items())]
-
-
-def _not_evaluated(attr: str, words: str) -> DerivationReport:
-    """What is said of an attribute that never came to be a derivation: its own path stands for the .drv's."""
-    reason = f"{EVALUATION_FAILED.text}: {words}"
-    output = Output(path=None, verdict="build-failed", reason=reason)
-    return DerivationReport(
-        drv_path=attr,
-        name=attribute_name(attr),
-        attrs=(attr,),
-        verdict="build-failed",
-        reason=reason,
-        outputs={"out": output},
+    broken = (
+        not_evaluated(attr, attribute_name(attr), f"{EVALUATION_FAILED.text}: {words}")
+        for attr, words in run.broken.items()
     )
+    return [*built, *broken]
 
 
 def _derivation(

@@ -130,6 +130,14 @@ class DerivationReport(Part, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
 
 
+def not_evaluated(attr: str, name: str, reason: str) -> DerivationReport:
+    """What is said of an attribute that never came to be a derivation: its own path stands for the .drv's."""
+    output = Output(path=None, verdict="build-failed", reason=reason)
+    return DerivationReport(
+        drv_path=attr, name=name, attrs=(attr,), verdict="build-failed", reason=reason, outputs={"out": output}
+    )
+
+
 class Skipped(Part, frozen=True, kw_only=True):
     """Derivations that were looked at and left out of the comparison, with the reason they share."""
 

@@ -24,6 +24,7 @@ from nix_repro.report import (
     Output,
     Report,
     Verdict,
+    not_evaluated,
 )
 from nix_repro.text import plural
 from nix_repro.verdict.conclusion import judge
@@ -47,7 +48,10 @@ _BECAUSE = "the stored report says so; nothing of it was looked at here"
 def borne_out(stored: Report, commit: str) -> Report:
     """What the report of a job about `commit` shows by itself, in our own words."""
     kept = {d.drv_path: d for d in reversed(stored.derivations) if _nameable(d)}
-    judged = [_derivation(d) if is_derivation(d.drv_path) else _not_evaluated(d) for d in reversed(kept.values())]
+    judged = [
+        _derivation(d) if is_derivation(path) else not_evaluated(path, attribute_name(path), EVALUATION_FAILED.text)
+        for path, d in reversed(kept.items())
+    ]
     divergent = {d.drv_path for d in judged if d.verdict == "divergent"}
     derivations = [d if "propagated" not in d.marks or divergent else _hashes_only(d) for d in judged]
     conclusion, exit_code = judge(derivations, (), DEFAULT_FAIL_ON)
@@ -76,18 +80,6 @@ def _nameable(derivation: DerivationReport) -> bool:
         return len(store_name(path)) <= 211
     # An attribute that does not evaluate has no derivation. That it is so, nobody would make up to look better.
     return derivation.verdict == "build-failed" and _ATTR.fullmatch(path) is not None
-
-
-def _not_evaluated(derivation: DerivationReport) -> DerivationReport:
-    attr, reason = derivation.drv_path, EVALUATION_FAILED.text
-    return DerivationReport(
-        drv_path=attr,
-        name=attribute_name(attr),
-        attrs=(attr,),
-        verdict="build-failed",
-        reason=reason,
-        outputs={"out": Output(path=None, verdict="build-failed", reason=reason)},
-    )
 
 
 def _derivation(derivation: DerivationReport) -> DerivationReport:
