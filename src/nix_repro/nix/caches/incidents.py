@@ -12,7 +12,7 @@ from typing import Literal
 
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.log.intervals import covered
-from nix_repro.nix.store_path import DIGEST
+from nix_repro.nix.store_path import DIGEST, StorePath
 
 TroubleKind = Literal["rate-limited", "refused", "error", "dead", "slow", "untrusted", "corrupt", "full"]
 
@@ -30,6 +30,11 @@ class Trouble:
     said: str
     delay: float | None = None
     path: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the path that it is about, if it is about one."""
+        return (StorePath.of(self.path).digest or self.path) if self.path else None
 
 
 _DOWNLOAD = re.compile(r"unable to (?:download|upload to) '([^']+)': (.*)", re.DOTALL)

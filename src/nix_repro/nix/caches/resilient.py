@@ -135,7 +135,7 @@ class _Watch:
     def _was_asked(self, cache: str, trouble: Trouble) -> bool:
         """Whether Nix has asked that cache for what the trouble is about, or is fetching from it."""
         name = trouble.url.removeprefix(f"{cache}/")
-        digest = _digest(trouble) or (name.removesuffix(".narinfo") if name.endswith(".narinfo") else None)
+        digest = trouble.digest or (name.removesuffix(".narinfo") if name.endswith(".narinfo") else None)
         fetches = [a for a in self.recorder.substitutions if normal(a.origin) == cache]
         if digest is None:
             return name == "nix-cache-info" or any(a.stopped is None for a in fetches)
@@ -144,7 +144,7 @@ class _Watch:
     def _delivered(self, cache: str, trouble: Trouble) -> bool:
         """Whether the path that it is about came from that cache after all: it was made while Nix was fetching it."""
         for row in self.recorder.substitutions:
-            if normal(row.origin) == cache and StorePath.of(row.name).digest == _digest(trouble):
+            if normal(row.origin) == cache and StorePath.of(row.name).digest == trouble.digest:
                 made = _made(row.name)
                 if made is not None and row.started - SLACK <= made <= (row.stopped or self.clock()) + SLACK:
                     return True
@@ -161,11 +161,6 @@ def _made(path: str) -> float | None:
         return os.lstat(path).st_ctime
     except OSError:
         return None
-
-
-def _digest(trouble: Trouble) -> str | None:
-    """The digest of the path that a trouble is about: Nix names the path, or its digest only."""
-    return (StorePath.of(trouble.path).digest or trouble.path) if trouble.path else None
 
 
 @dataclass

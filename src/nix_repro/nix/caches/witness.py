@@ -14,7 +14,6 @@ from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 from nix_repro.nix.caches.incidents import Trouble
-from nix_repro.nix.store_path import StorePath
 
 #: Seconds for one look, all in all.
 LOOK = 6.0
@@ -72,8 +71,8 @@ def _troubled(cache: str, trouble: Trouble, keys: Collection[str]) -> bool:
     import requests
 
     url = trouble.url if trouble.url.startswith(f"{cache}/") else f"{cache}/nix-cache-info"
-    if trouble.path is not None:
-        url = f"{cache}/{StorePath.of(trouble.path).digest or trouble.path}.narinfo"
+    if trouble.digest is not None:
+        url = f"{cache}/{trouble.digest}.narinfo"
     try:
         with requests.get(url, timeout=LOOK, stream=True) as answer:
             if answer.status_code >= 400:
