@@ -162,7 +162,7 @@ def _everything(
 ) -> dict[str, str]:
     system = nix.settings()["system"]
     found: dict[str, str] = {}
-    any_broken = False
+    thrown: dict[str, str] = {}
     for output in (f"{kind}.{system}" for kind in kinds):
         prefix = "" if flake == "." else f"{flake}#"
         throws: dict[str, str] = {}
@@ -180,11 +180,11 @@ def _everything(
                 found[path] = drv_path
             else:
                 warn(f"{path} is {_kind(what)}, not a derivation, and left out of `all`")
-        for name, words in throws.items():
-            any_broken = True
-            if broken is not None:
-                broken(f"{prefix}{output}.{_quoted(name)}", words)
-    if not found and not any_broken:
+        thrown |= {f"{prefix}{output}.{_quoted(name)}": words for name, words in throws.items()}
+    for path, words in thrown.items():
+        if broken is not None:
+            broken(path, words)
+    if not found and not thrown:
         raise UsageError(f"{flake}: the flake has {' and '.join(f'no {kind}' for kind in kinds)} for {system}")
     return found
 
