@@ -63,12 +63,11 @@ def daemon(nix: Nix, environ: Mapping[str, str]) -> Diagnosis:
     socket = Path(
         environ.get("NIX_DAEMON_SOCKET_PATH", f"{environ.get('NIX_STATE_DIR', '/nix/var/nix')}/daemon-socket/socket")
     )
-    if not writable and not os.path.exists(socket):
+    listens = os.path.exists(socket)
+    if not writable and not listens:
         fix = "start it: sudo systemctl start nix-daemon (macOS: sudo launchctl kickstart system/org.nixos.nix-daemon)"
         return problem("daemon", "the store is not writable and no nix-daemon listens", fix)
-    return ok(
-        "daemon", "nix-daemon listens" if os.path.exists(socket) else "no daemon: this user writes the store itself"
-    )
+    return ok("daemon", "nix-daemon listens" if listens else "no daemon: this user writes the store itself")
 
 
 def trusted(nix: Nix) -> Diagnosis:
