@@ -10,10 +10,11 @@ import re
 
 from nix_repro.nix.log.words import own_words
 
-_EXIT = re.compile(r"(?:builder for '[^']*'|.*\s+Reason: builder) failed with exit code (\d{1,9})\b", re.DOTALL)
-_SIGNAL = re.compile(
-    r"(?:builder for '[^']*'|.*\s+Reason: builder) failed due to signal (\d{1,9})(?: \(([^)\n]*)\))?", re.DOTALL
-)
+#: How messages begin: before 2.34 with what failed, since then with what cannot be built because of it.
+_CANNOT = r"[Cc]annot build '[^']*'\.\s+Reason: "
+_BUILDER = rf"(?:builder for '[^']*'|{_CANNOT}builder) "
+_EXIT = re.compile(rf"{_BUILDER}failed with exit code (\d{{1,9}})\b")
+_SIGNAL = re.compile(rf"{_BUILDER}failed due to signal (\d{{1,9}})(?: \(([^)\n]*)\))?")
 _OUTPUT = re.compile(r"builder for '[^']*' failed to produce output path for output '([^'\n]*)' at ")
 _HASH = re.compile(
     r"hash mismatch in fixed-output derivation '[^']*':\s+specified:\s+(\S{1,200})\s+got:\s+(\S{1,200})\s*"
@@ -24,9 +25,9 @@ _REQUIRED = re.compile(
     r"a '([^\n]*)' with features \{([^\n}]*)\} is required to build '[^'\n]*', but I am a '([^'\n]*)'"
 )
 _SYSTEM = re.compile(
-    r".*Reason: .*platform mismatch.*\n\s*Required system: '([^\n]*)'[^\n]*\n\s*Current system: '([^'\n]*)'", re.DOTALL
+    rf"{_CANNOT}[^\n]*platform mismatch[^\n]*\n\s*Required system: '([^\n]*)'[^\n]*\n\s*Current system: '([^'\n]*)'"
 )
-_FEATURES = re.compile(r".*Reason: .*missing system features.*\n\s*Required features: \{([^\n}]*)\}", re.DOTALL)
+_FEATURES = re.compile(rf"{_CANNOT}[^\n]*missing system features[^\n]*\n\s*Required features: \{{([^\n}}]*)\}}")
 #: The signal that a kernel short of memory sends, and what a shell makes of it.
 _KILL = 9
 _SHELL = 128
