@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from command import COMMAND, write_flake
+from command import COMMAND, take_home, write_flake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,13 +77,10 @@ SMALL = 'mount -t tmpfs -o size=3m,mode=1777 small $TMPDIR; exec "$@"'
 def test_a_full_tmpdir_costs_neither_the_store_nor_the_verdict(sandbox_nix: NixBox, trusted: bool) -> None:
     """What cannot be set aside is not deleted, and is checked in another way."""
     sandbox_nix.conf(trusted_users="*" if trusted else "root")
-    made = write_flake(
-        sandbox_nix,
-        'large = mk "large" "head -c 8000000 /dev/urandom > $out" {}; chance = mk "chance" "cat ${uuid} > $out" {};',
+    packages = (
+        'large = mk "large" "head -c 8000000 /dev/urandom > $out" {}; chance = mk "chance" "cat ${uuid} > $out" {};'
     )
-    flake = sandbox_nix.user_home / "flake"
-    sandbox_nix.run(["cp", "-r", str(made), str(flake)])
-    sandbox_nix.run(["chown", "-R", str(sandbox_nix.user_home.stat().st_uid), str(flake)])
+    flake = take_home(sandbox_nix, write_flake(sandbox_nix, packages))
     with sandbox_nix.daemon():
         drvs = [
             sandbox_nix.nix("eval", "--raw", f"path:{flake}#{name}.drvPath", user=True).stdout

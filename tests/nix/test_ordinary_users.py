@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from command import nix_repro, write_flake
+from command import nix_repro, take_home, write_flake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,10 +69,7 @@ def flake(sandbox_nix: NixBox, request: pytest.FixtureRequest) -> Path:
     (flake / "text").write_text("source\n")
     if request.param == "trusted":
         sandbox_nix.conf(trusted_users="*")
-    home = sandbox_nix.user_home
-    sandbox_nix.run(["cp", "-r", str(flake), str(home / "flake")])
-    sandbox_nix.run(["chown", "-R", f"{home.stat().st_uid}", str(home / "flake")])
-    return home / "flake"
+    return take_home(sandbox_nix, flake)
 
 
 def check(box: NixBox, flake: Path, rebuilder: str, *args: str, env: dict[str, str] | None = None) -> Said:

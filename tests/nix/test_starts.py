@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from command import nix_repro, write_flake
+from command import nix_repro, take_home, write_flake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,10 +130,3 @@ def test_what_is_in_use_is_not_replaced(sandbox_nix: NixBox, flake: Path) -> Non
     assert any("in use" in warning for warning in said.report["warnings"])
     assert "nix --check" in said.derivation("chance")["outputs"]["out"]["hashes"][1]["origin"]
     assert "in the store" in said.derivation("pair")["outputs"]["out"]["hashes"][1]["origin"]
-
-
-def take_home(box: NixBox, flake: Path) -> Path:
-    """A copy of the flake that belongs to the ordinary user."""
-    box.run(["cp", "-r", str(flake), str(box.user_home / "flake")])
-    box.run(["chown", "-R", f"{box.user_home.stat().st_uid}", str(box.user_home / "flake")])
-    return box.user_home / "flake"

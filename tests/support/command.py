@@ -81,6 +81,13 @@ def write_flake(box: NixBox, packages: str, where: str = "flake") -> Path:
     return directory
 
 
+def take_home(box: NixBox, flake: Path) -> Path:
+    """A copy of the flake that belongs to the ordinary user."""
+    box.run(["cp", "-r", str(flake), str(box.user_home / "flake")])
+    box.run(["chown", "-R", f"{box.user_home.stat().st_uid}", str(box.user_home / "flake")])
+    return box.user_home / "flake"
+
+
 def _limit(recursion: int | None) -> str:
     return f"import sys; sys.setrecursionlimit({recursion}); " if recursion is not None else ""
 
