@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
@@ -142,3 +143,10 @@ def chunks(blob: Blob) -> Iterator[bytes]:
     while data := blob.read(offset, CHUNK):
         offset += len(data)
         yield data
+
+
+def crc32(blob: Blob) -> int:
+    checksum = 0
+    for data in chunks(blob):
+        checksum = zlib.crc32(data, checksum)
+    return checksum

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.compare.blob import CHUNK, Blob, SliceBlob, StreamBlob
+from nix_repro.explain.compare.blob import CHUNK, Blob, SliceBlob, StreamBlob, crc32
 from nix_repro.explain.compare.containers.model import REST, Container, Extent, Field, Member, NotThis, rest
 
 INSIDE = "in the decompressed content"
@@ -199,10 +199,7 @@ def open_lzip(blob: Blob, budget: Budget) -> Container:
             out.whole = False
             break
         content = SliceBlob(out.content, before, out.content.size)
-        checksum, position = 0, 0
-        while piece := content.read(position, CHUNK):
-            checksum, position = zlib.crc32(piece, checksum), position + len(piece)
-        trailer = struct.pack("<IQQ", checksum, content.size, end + LZIP_TRAILER - offset)
+        trailer = struct.pack("<IQQ", crc32(content), content.size, end + LZIP_TRAILER - offset)
         if blob.read(end, LZIP_TRAILER) != trailer:
             raise NotThis
         out.extents.append(Extent(offset, end + LZIP_TRAILER))

@@ -7,7 +7,7 @@ import zlib
 
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.compare.blob import CHUNK, Blob, SliceBlob
+from nix_repro.explain.compare.blob import Blob, SliceBlob, crc32
 from nix_repro.explain.compare.containers.model import Container, Extent, Field, Member, NotThis, rest
 
 UIMAGE = b"\x27\x05\x19\x56"
@@ -32,9 +32,7 @@ def open_uimage(blob: Blob, _budget: Budget) -> Container:
         raise NotThis
     header_sum, when, size, load, entry, content_sum = struct.unpack(">IIIIII", head[4:28])
     right = zlib.crc32(head[:4] + bytes(4) + head[8:]) == header_sum
-    checksum, offset = 0, 64
-    while piece := blob.read(offset, max(0, min(CHUNK, 64 + size - offset))):
-        checksum, offset = zlib.crc32(piece, checksum), offset + len(piece)
+    content = SliceBlob(blob, 64, size)
     fields = (
         Field("uimage time", when, time=True),
         Field("load address", f"{load:#x}"),
@@ -42,9 +40,9 @@ def open_uimage(blob: Blob, _budget: Budget) -> Container:
         Field("system, machine, type and compression", head[28:32].hex()),
         Field("name", head[32:].rstrip(b"\0").decode("latin-1")),
         Field("header's checksum", "right" if right else "wrong"),
-        Field("content's checksum", "right" if checksum == content_sum else "wrong"),
+        Field("content's checksum", "right" if crc32(content) == content_sum else "wrong"),
     )
-    members = [Member("", SliceBlob(blob, 64, size), inside="the image")]
+    members = [Member("", content, inside="the image")]
     return Container("uimage", [*members, *rest(blob, [Extent(0, 64 + size)], "image")], fields)
 
 
