@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, SliceBlob
-from nix_repro.explain.compare.containers.model import REST, Container, Extent, Field, Member, NotThis, rest
+from nix_repro.explain.compare.containers.model import REST, Container, Extent, Field, Member, NotThis, aligned, rest
 
 NEW = b"070701"
 CHECKED = b"070702"
@@ -50,7 +50,7 @@ def open_cpio(blob: Blob, budget: Budget) -> Container:
         name = blob.read(offset + header.length, header.name_size).split(b"\0")[0]
         shown = printable.name(name)
         named = offset + header.length + header.name_size
-        start = _aligned(named, header.alignment)
+        start = aligned(named, header.alignment)
         extents.append(Extent(offset, named if name == LAST else start, shown))
         if name == LAST:
             members.append(Member(REST + shown, None, _fields(header, b""), inside="the archive's end"))
@@ -59,7 +59,7 @@ def open_cpio(blob: Blob, budget: Budget) -> Container:
         target = blob.read(start, min(header.size, LONGEST_NAME)) if content is None else b""
         members.append(Member(shown, content, _fields(header, target)))
         extents.append(Extent(start, start + (header.size if content else len(target)), shown))
-        offset = _aligned(start + header.size, header.alignment)
+        offset = aligned(start + header.size, header.alignment)
     if not members or (blob.read(0, 2) in BINARY and members[-1].name != REST + LAST.decode()):
         raise NotThis
     return Container("cpio", [*members, *rest(blob, extents)])
@@ -85,10 +85,6 @@ def _header(blob: Blob, offset: int) -> Header | None:
         others = zip(OLD_FIELDS, (w[1], w[2], w[4], w[5], w[6], w[7]), strict=True)
         return Header(w[3], w[8] << 16 | w[9], w[11] << 16 | w[12], w[10], tuple(others), 26, 2)
     return None
-
-
-def _aligned(offset: int, alignment: int) -> int:
-    return -(-offset // alignment) * alignment
 
 
 def _fields(header: Header, target: bytes) -> tuple[Field, ...]:

@@ -8,7 +8,7 @@ import zlib
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, SliceBlob, crc32
-from nix_repro.explain.compare.containers.model import Container, Extent, Field, Member, NotThis, rest
+from nix_repro.explain.compare.containers.model import Container, Extent, Field, Member, NotThis, aligned, rest
 
 UIMAGE = b"\x27\x05\x19\x56"
 ANDROID = b"ANDROID!"
@@ -78,7 +78,7 @@ def open_android(blob: Blob, _budget: Budget) -> Container:
         if size:
             members.append(Member(name, SliceBlob(blob, offset, size)))
             extents.append(Extent(offset, offset + size, name))
-            offset += -(-size // page) * page
+            offset += aligned(size, page)
     return Container("android", [*members, *rest(blob, extents, "image")], tuple(fields))
 
 
@@ -99,7 +99,7 @@ def open_device_tree(blob: Blob, budget: Budget) -> Container:
         if kind == BEGIN:
             name = blob.read(offset, 256).split(b"\0")[0]
             path.append(printable.name(name))
-            offset += (len(name) + 4) & ~3
+            offset += aligned(len(name) + 1, 4)
         elif kind == PROPERTY:
             size, name_at = struct.unpack(">II", blob.read(offset, 8))
             name = names[name_at : name_at + 256].split(b"\0")[0]
@@ -112,7 +112,7 @@ def open_device_tree(blob: Blob, budget: Budget) -> Container:
                     (Field("image's time", when, time=True),) if when is not None else (),
                 )
             )
-            offset += 8 + ((size + 3) & ~3)
+            offset += 8 + aligned(size, 4)
         elif kind == END and path:
             path.pop()
         elif kind != NOTHING:

@@ -66,6 +66,11 @@ class Extent(NamedTuple):
     name: str = ""
 
 
+def aligned(offset: int, alignment: int) -> int:
+    """The first place from the offset on that is a multiple of `alignment`."""
+    return -(-offset // alignment) * alignment
+
+
 def rest(blob: Blob, extents: Iterable[Extent], what: str = "archive") -> list[Member]:
     """What no extent covers, as members to compare and to look into: before, between and after the others. Zeros
     before it are padding, whose length follows from what is padded."""

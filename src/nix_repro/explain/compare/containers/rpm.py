@@ -6,7 +6,7 @@ import struct
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, SliceBlob
-from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis
+from nix_repro.explain.compare.containers.model import Container, Field, Member, NotThis, aligned
 
 MAGIC = b"\xed\xab\xee\xdb"
 LEAD = 96
@@ -21,8 +21,7 @@ DERIVED = (62, 63, 1009, 1028, 1035, 1146, 5092, 5097, 5112, 5113, 5114, 5115, 5
 
 def open_rpm(blob: Blob, _budget: Budget) -> Container:
     _, signed_end = _tags(blob, LEAD)
-    start = -(-signed_end // 8) * 8
-    tags, end = _tags(blob, start)
+    tags, end = _tags(blob, aligned(signed_end, 8))
     built = tuple(
         Field("build time", int.from_bytes(blob.read(at, 4), "big"), time=True)
         for tag, at, _ in tags
