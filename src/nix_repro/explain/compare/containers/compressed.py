@@ -125,6 +125,17 @@ def unpack(blob: Blob, budget: Budget, magic: bytes, begin: Callable[[], Bounded
     return out
 
 
+def inflated(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
+    """What the zlib stream at the start of the data holds, and what follows it; null when it is none, not all of one,
+    or holds more than `limit` bytes."""
+    inflate = zlib.decompressobj()
+    try:
+        content = inflate.decompress(data, limit)
+    except zlib.error:
+        return None
+    return (content, inflate.unused_data) if inflate.eof else None
+
+
 def after_zeros(blob: Blob, offset: int) -> int:
     while (piece := blob.read(offset, FED_MOST)) and not piece.strip(b"\0"):
         offset += len(piece)

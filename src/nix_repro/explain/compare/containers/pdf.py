@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob, StreamBlob
+from nix_repro.explain.compare.containers.compressed import inflated
 from nix_repro.explain.compare.containers.model import Container, Member, NotThis
 
 #: Bytes of a document that are read, streams in it, and bytes of one.
@@ -46,11 +46,7 @@ def open_pdf(blob: Blob, budget: Budget) -> Container:
 
 def _content(blob: Blob, data: bytes, start: int, end: int, words: bytes, budget: Budget) -> Blob:
     if b"/FlateDecode" in words and b"/Predictor" not in words:
-        inflate = zlib.decompressobj()
-        try:
-            content = inflate.decompress(data[start:end], LARGEST)
-        except zlib.error:
-            content = b""
-        if inflate.eof and not inflate.unused_data.strip() and budget.unpack(len(content)):
-            return MemoryBlob(content)
+        found = inflated(data[start:end], LARGEST)
+        if found is not None and not found[1].strip() and budget.unpack(len(found[0])):
+            return MemoryBlob(found[0])
     return SliceBlob(blob, start, end - start)
