@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nix_repro.explain.budget import Budget
-from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob, StreamBlob
+from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob
 from nix_repro.explain.compare.containers.compressed import inflated
 from nix_repro.explain.compare.containers.model import Container, Member, NotThis
 
@@ -24,7 +24,7 @@ def open_pdf(blob: Blob, budget: Budget) -> Container:
         raise NotThis
     data = blob.read(0, MOST)
     members: list[Member] = []
-    between = StreamBlob()
+    between: list[bytes] = []
     position = 0
     while len(members) < MANY_STREAMS and (at := data.find(b"stream", position)) >= 0 and not budget.expired():
         start = at + len(b"stream") + (2 if data[at + 6 : at + 8] == b"\r\n" else 1)
@@ -38,7 +38,7 @@ def open_pdf(blob: Blob, budget: Budget) -> Container:
         between.append(b"endstream")
         position = end + len(b"endstream")
     between.append(data[position:])
-    text = PLACES.sub(b"*", between.read(0, between.size))
+    text = PLACES.sub(b"*", b"".join(between))
     # A line before it, or it would be taken for a document again.
     document = Member("", MemoryBlob(b"\n" + text), inside="the document's objects")
     return Container("pdf", [document, *members])
