@@ -40,6 +40,13 @@ class Budget:
         self.differences -= 1
         return True
 
+    def full(self, members: int) -> bool:
+        """Is an archive of which so many members are read already to be read no further?"""
+        if members < self.entries and not self.expired():
+            return False
+        self.say("an archive has more members than are compared")
+        return True
+
     def unpack(self, size: int) -> bool:
         if size > self.unpacked:
             self.say("archives hold more than is unpacked for a comparison")

@@ -22,8 +22,7 @@ def open_ar(blob: Blob, budget: Budget) -> Container:
     while len(header := blob.read(offset, HEADER)) == HEADER:
         if header[58:] != b"`\n":
             raise NotThis
-        if len(members) >= budget.entries or budget.expired():
-            budget.say("an archive has more members than are compared")
+        if budget.full(len(members)):
             extents.append(Extent(offset, blob.size))
             break
         raw, size, start = header[:16].rstrip(), int(header[48:58]), offset + HEADER

@@ -23,8 +23,7 @@ def open_tar(blob: Blob, budget: Budget) -> Container:
     with tarfile.open(fileobj=as_file(blob), mode="r:", errors="surrogateescape") as archive:
         for info in archive:
             name = printable.name(info.name.encode("utf-8", "surrogateescape"))
-            if len(members) >= budget.entries or budget.expired():
-                budget.say("an archive has more members than are compared")
+            if budget.full(len(members)):
                 extents.append(Extent(info.offset, blob.size))
                 break
             # Types that are not known and sparse files have content too, as it is stored.

@@ -84,8 +84,7 @@ def open_zip(blob: Blob, budget: Budget) -> Container:
     extents = list(directory.extents)
     offset, packed = directory.start, False
     while (entry := read_entry(blob, offset)) is not None:
-        if len(members) >= budget.entries or budget.expired():
-            budget.say("an archive has more members than are compared")
+        if budget.full(len(members)):
             extents.append(Extent(0, blob.size))
             break
         extents.append(Extent(offset, entry.end, "the directory"))
