@@ -103,15 +103,12 @@ def open_device_tree(blob: Blob, budget: Budget) -> Container:
         elif kind == PROPERTY:
             size, name_at = struct.unpack(">II", blob.read(offset, 8))
             name = names[name_at : name_at + 256].split(b"\0")[0]
-            content = SliceBlob(blob, offset + 8, size)
-            when = int.from_bytes(content.read(0, 4), "big") if name == b"timestamp" and size == 4 else None
-            members.append(
-                Member(
-                    "/".join([*path[1:], printable.name(name)]),
-                    content if when is None else None,
-                    (Field("image's time", when, time=True),) if when is not None else (),
-                )
-            )
+            here, content = "/".join([*path[1:], printable.name(name)]), SliceBlob(blob, offset + 8, size)
+            if name == b"timestamp" and size == 4:
+                when = int.from_bytes(content.read(0, 4), "big")
+                members.append(Member(here, None, (Field("image's time", when, time=True),)))
+            else:
+                members.append(Member(here, content))
             offset += 8 + aligned(size, 4)
         elif kind == END and path:
             path.pop()

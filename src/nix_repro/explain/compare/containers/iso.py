@@ -41,14 +41,15 @@ def open_iso(blob: Blob, budget: Budget) -> Container:
                 budget.say("an archive has more members than are compared")
                 return Container("iso", members, _volume_fields(volume))
             start, length = struct.unpack("<I4xI", record[2:14])
-            here = f"{path}/{printable.name(name)}".lstrip("/") if name not in (b"\0", b"\1") else f"{path}/{name[0]}"
+            own = name in (b"\0", b"\1")
+            here = f"{path}/{name[0]}" if own else f"{path}/{printable.name(name)}".lstrip("/")
             content = None
             if not record[25] & 2:
                 content = SliceBlob(blob, start * SECTOR, length)
                 extents.append(Extent(start * SECTOR, start * SECTOR + length, here))
-            elif name not in (b"\0", b"\1"):
+            elif not own:
                 waiting.append((here, start, length))
-            inside = "" if name not in (b"\0", b"\1") else "a directory's own record"
+            inside = "a directory's own record" if own else ""
             members.append(Member(here, content, _fields(record), inside=inside))
     if not members:
         raise NotThis
