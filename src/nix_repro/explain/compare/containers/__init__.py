@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable
 from lzma import LZMAError
@@ -58,7 +57,7 @@ Opener = Callable[[Blob, Budget], Container]
 
 #: Bytes at the start in which most formats show.
 HEAD = 512
-#: (offset, magic, opener): the first that matches on both sides is used.
+#: (offset, magic, opener): the first that matches is used.
 MAGIC: tuple[tuple[int, bytes, Opener], ...] = (
     (0, b"\x1f\x8b\x08", open_gzip),
     (0, b"\xfd7zXZ\x00", open_xz),
@@ -93,7 +92,6 @@ COMPRESSORS = (open_gzip, open_xz, open_bzip2, open_zstd, open_lzip, open_lzma)
 BROKEN = (
     NotThis,
     tarfile.TarError,
-    zipfile.BadZipFile,
     zlib.error,
     struct.error,
     LZMAError,

@@ -15,7 +15,6 @@ from nix_repro.explain.compare.containers.model import Container, Extent, Field,
 #: The type of sections that hold nothing, and the flag of compressed ones (elf.h).
 NOBITS = 8
 COMPRESSED = 0x800
-BUILD_ID = ".note.gnu.build-id"
 #: Sections whose bytes are offsets and counts about other sections.
 DERIVED = (".symtab", ".dynsym", ".gnu.hash", ".hash", ".shstrtab")
 
