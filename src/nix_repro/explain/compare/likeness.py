@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from nix_repro.explain.compare.blob import open_file
 from nix_repro.explain.compare.spans import common_prefix, common_suffix
@@ -32,8 +33,8 @@ def sketch(path: bytes, depth: int = DEPTH) -> Sketch:
         state = os.lstat(path)
         if stat.S_ISDIR(state.st_mode):
             with os.scandir(path) as entries:
-                names = sorted(entry.name for _, entry in zip(range(ENDS), entries, strict=False))
-            inner = sketch(os.path.join(path, names[0]), depth - 1) if names and depth else Sketch()
+                names = [entry.name for entry in islice(entries, ENDS)]
+            inner = sketch(os.path.join(path, min(names)), depth - 1) if names and depth else Sketch()
             return Sketch(len(names) << 32 | inner.kind | stat.S_IFDIR, inner.size, inner.head, inner.tail)
         if stat.S_ISREG(state.st_mode):
             with open_file(path) as blob:

@@ -18,16 +18,17 @@ BASE64 = re.compile(rb"[0-9A-Za-z_+-]{20,}=*\Z")
 #: Entries of one shape that are compared with each other.
 MANY = 64
 
-#: Pairs as many names of either side, where the order of names says nothing.
-Pairing = Callable[[Sequence[bytes], Sequence[bytes]], Sequence[tuple[bytes, bytes]]]
-
 #: What says by which program a file is compressed.
 COMPRESSED = re.compile(rb"\.(?:gz|xz|zst|bz2|lzma|lz)$")
+
+#: Pairs as many names of either side, where the order of names says nothing.
+Pairing = Callable[[Sequence[bytes], Sequence[bytes]], Sequence[tuple[bytes, bytes]]]
 
 
 def recompressed(a: bytes, b: bytes) -> bool:
     """Do the names differ in nothing but the compressor?"""
-    return a != b and b"." in COMPRESSED.sub(b".", a)[-1:] and COMPRESSED.sub(b".", a) == COMPRESSED.sub(b".", b)
+    stem = COMPRESSED.sub(b".", a)
+    return a != b and stem.endswith(b".") and stem == COMPRESSED.sub(b".", b)
 
 
 def renames(
@@ -42,9 +43,12 @@ def renames(
             shapes.setdefault(shape, ([], []))[side].append(name)
     pairs: list[tuple[bytes, bytes]] = []
     for old, new in shapes.values():
-        if len(old) == len(new):
-            free = pairing is not None and 1 < len(old) <= MANY and all(map(UNORDERED.search, [*old, *new]))
-            pairs.extend(pairing(old, new) if free and pairing is not None else zip(old, new, strict=True))
+        if len(old) != len(new):
+            continue
+        if pairing is not None and 1 < len(old) <= MANY and all(map(UNORDERED.search, [*old, *new])):
+            pairs.extend(pairing(old, new))
+        else:
+            pairs.extend(zip(old, new, strict=True))
     if not pairs and len(missing) == len(extra) == 1:
         one, other = missing[0], extra[0]
         if one.rpartition(b".")[2] == other.rpartition(b".")[2] or (BASE64.match(one) and BASE64.match(other)):
