@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.model import Pair
@@ -60,12 +60,10 @@ def _compare_members(
     own = Member("", None, a.fields), Member("", None, b.fields)
     yield from _fields(path, [("", *own)], inside, a.format)
     of_a, of_b = dict(zip(a.keys, a.members, strict=True)), dict(zip(b.keys, b.members, strict=True))
-    named = [key for key in a.keys if key[:1] != REST]
-    common = [key for key in named if key in of_b]
     missing, extra = [key for key in a.keys if key not in of_b], [key for key in b.keys if key not in of_a]
     renamed = {
         old.decode(): new.decode()
-        for old, new in renames(*([key.encode() for key in side if key[:1] != REST] for side in (missing, extra)))
+        for old, new in renames(*([key.encode() for key in _named(side)] for side in (missing, extra)))
     }
     yield from _renamed(path, of_a, renamed, inside)
     for key in missing:
@@ -73,11 +71,11 @@ def _compare_members(
             yield Difference(_join(path, of_a[key], key), "missing", inside=_where(inside, of_a[key]), format=a.format)
     for key in sorted(set(extra) - set(renamed.values())):
         yield Difference(_join(path, of_b[key], key), "extra", inside=_where(inside, of_b[key]), format=a.format)
-    order = [key for key in b.keys if key in of_a and key[:1] != REST]
-    if common != order:
-        yield Difference(
-            path, "order", "\n".join(common).encode(), "\n".join(order).encode(), inside=inside, format=a.format
-        )
+    order, other = (
+        "\n".join(key for key in _named(side.keys) if key in of_a and key in of_b).encode() for side in (a, b)
+    )
+    if order != other:
+        yield Difference(path, "order", order, other, inside=inside, format=a.format)
     of_b |= {old: of_b[new] for old, new in renamed.items()}
     common = [key for key in a.keys if key in of_b]
     yield from _fields(path, [(key, of_a[key], of_b[key]) for key in common], inside, a.format)
@@ -94,6 +92,11 @@ def _compare_members(
             for difference in compare_contents(_join(path, of_a[key], key), *blobs, budget, where, depth + 1):
                 differs = True
                 yield difference
+
+
+def _named(keys: Iterable[str]) -> list[str]:
+    """The keys of members, without those of what is between them."""
+    return [key for key in keys if key[:1] != REST]
 
 
 def _contents(a: Member, b: Member) -> tuple[Blob, Blob] | None:
