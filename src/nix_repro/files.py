@@ -160,17 +160,13 @@ def _open(path: Path, inside: Path | None) -> int:
     if not whole.is_relative_to(top) or whole == top:
         raise UsageError(f"{path}: is not inside {inside}")
     *folders, name = whole.relative_to(top).parts
-    here = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    # The directory itself may be reached through links.
+    with Descent(Path(os.path.realpath(top, strict=True))) as here:
         for folder in folders:
-            _refuse_link(path, os.stat(folder, dir_fd=here, follow_symlinks=False))
-            there = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = there
-        _expect_regular(path, os.stat(name, dir_fd=here, follow_symlinks=False))
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=here)
-    finally:
-        os.close(here)
+            _refuse_link(path, os.stat(folder, dir_fd=here.fd, follow_symlinks=False))
+            here.down(folder)
+        _expect_regular(path, os.stat(name, dir_fd=here.fd, follow_symlinks=False))
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=here.fd)
 
 
 def _expect_regular(path: Path, found: os.stat_result) -> None:
