@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from loopback import listening
 from nix_repro.nix.caches import lookup as upstream
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.caches.lookup import BinaryCaches
@@ -55,16 +56,8 @@ def server(answer: Callable[[str], int], get: Callable[[str], int] = lambda _: 4
         def log_message(self, *_: object) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}", asked
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
+    with listening(Handler) as url:
+        yield url, asked
 
 
 @pytest.fixture
