@@ -10,21 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from command import nix_repro, write_flake
-from nixes import provide
-from store import open_box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from store import NixBox
-
-
-@pytest.fixture
-def sandbox_nix() -> Iterator[NixBox]:
-    """One series is enough: test_experiments.py has each experiment on every series."""
-    with open_box(provide("2.34")) as box:
-        yield box
-
 
 #: What shows traces: of the fake clock its variable and its files, of the zone its file, of another kernel the
 #: personality, of memory the kind of file system. The size of the environment shows any variable.
@@ -45,6 +33,8 @@ OTHERS = """
 """
 
 
+# One series is enough: test_experiments.py has each experiment on others too.
+@pytest.mark.series("2.34")
 def test_traces_of_the_means_are_no_proof(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, TRACES)
     said = nix_repro(sandbox_nix, "explain", ".#all", cwd=flake, timeout=600)
@@ -62,6 +52,7 @@ def test_traces_of_the_means_are_no_proof(sandbox_nix: NixBox) -> None:
     assert said.code == 0
 
 
+@pytest.mark.series("2.34")
 def test_what_fails_with_the_clock_ahead_is_said_and_a_second_cause_is_no_timestamp(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, OTHERS.replace("EXPIRES", str(int(time.time()) + 100 * 86400)))
     said = nix_repro(sandbox_nix, "explain", ".#beside", ".#bomb", cwd=flake, timeout=300)
@@ -72,16 +63,14 @@ def test_what_fails_with_the_clock_ahead_is_said_and_a_second_cause_is_no_timest
     assert found == [("timestamp", "high"), ("randomness", "low")]
 
 
-def test_where_nix_builds_in_memory_a_disk_is_the_other_kind_of_place() -> None:
+@pytest.mark.series("2.26")
+def test_where_nix_builds_in_memory_a_disk_is_the_other_kind_of_place(sandbox_nix: NixBox) -> None:
     """As with /tmp in memory, and a Nix that builds there."""
-    with (
-        open_box(provide("2.26")) as box,
-        tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
-    ):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         Path(memory).chmod(0o1777)
         flake = write_flake(
-            box, 'order = mk "order" "mkdir d; for i in $(seq 20); do echo > d/$i; done; ls -U d > $out" {};'
+            sandbox_nix, 'order = mk "order" "mkdir d; for i in $(seq 20); do echo > d/$i; done; ls -U d > $out" {};'
         )
-        said = nix_repro(box, "explain", ".#order", cwd=flake, env={"TMPDIR": memory}, timeout=300)
+        said = nix_repro(sandbox_nix, "explain", ".#order", cwd=flake, env={"TMPDIR": memory}, timeout=300)
     (finding,) = said.derivation("order")["findings"]
     assert (finding["cause"], finding["confidence"]) == ("ordering", "proved"), said.err
