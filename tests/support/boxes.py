@@ -44,16 +44,15 @@ def zipped(data: bytes, method: int = zipfile.ZIP_DEFLATED, extra: bytes = b"", 
     return local + entry + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(entry), len(local), 0)
 
 
+def cpio_member(name: bytes, data: bytes, inode: int = 7, at: int = 0, mode: int = 0o100644) -> bytes:
+    """With a hexadecimal header."""
+    numbers = (inode, mode, 0, 0, 1, at, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name + b"\0"
+    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+
+
 def cpio(*files: tuple[bytes, bytes], at: int = 0) -> bytes:
-    """With hexadecimal headers."""
-    out = b""
-    for name, data in (*files, (b"TRAILER!!!", b"")):
-        mode = 0 if name == b"TRAILER!!!" else 0o100644
-        numbers = (7, mode, 0, 0, 1, at if mode else 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
-        out += b"070701" + b"".join(b"%08X" % number for number in numbers) + name + b"\0"
-        out += bytes(-len(out) % 4) + data
-        out += bytes(-len(out) % 4)
-    return out
+    return b"".join(cpio_member(*file, at=at) for file in files) + cpio_member(b"TRAILER!!!", b"", mode=0)
 
 
 def cpio_octal(*files: tuple[bytes, bytes], at: int = 0) -> bytes:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import lzma
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
-import zstandard
 
+from boxes import KINDS
 from sides import STARTED, explain
 
 T1, T2 = STARTED + 1, STARTED + 1201
 Compress = Callable[[bytes], bytes]
-PACKERS: dict[str, Compress] = {
-    "gzip": partial(gzip.compress, mtime=0),
-    "bzip2": bz2.compress,
-    "xz": lzma.compress,
-    "zstd": zstandard.ZstdCompressor().compress,
-}
+PACKERS: dict[str, Compress] = {name: KINDS[name] for name in ("gzip", "bzip2", "xz", "zstd")}
 
 
 @pytest.fixture(params=PACKERS)
