@@ -81,11 +81,12 @@ class NixCheck:
             return refused
         spoilt = self._spoilt(request)
         good = _without(request, spoilt)
+        before = recorder.failures()
         doubtful = self._check(good, recorder)
         if self._sandbox and any(_NO_SANDBOX in words for words in recorder.said.errors):
             # Then the first build was without one, too: it was this Nix, here.
             self._sandbox, self._alone = False, self._nix.with_options(ISOLATION)
-            recorder.forget_failures()
+            recorder.forget_failures(before)
             doubtful = self._check(good, recorder)
         found = self._take(good, recorder, keep_directory(request))
         system, sandbox = self._nix.settings()["system"], self._in_sandbox()

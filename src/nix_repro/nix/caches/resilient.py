@@ -199,6 +199,7 @@ class Realiser:
         whether Nix says that it succeeded."""
         wanted = list(paths)
         configured = {normal(url): url for url in self.configured()}
+        before = recorder.failures()
         while True:
             left = {url: raw for url, raw in configured.items() if url not in self.dropped}
             watch = _Watch(recorder, list(left), self.clock, self._complaints, self._witness)
@@ -215,7 +216,7 @@ class Realiser:
             }
             self._retried |= keep
             self.dropped |= dict.fromkeys(bad - keep, self.clock())
-            recorder.forget_failures()
+            recorder.forget_failures(before)
 
     def _once(self, args: Sequence[str], paths: Sequence[str], watch: _Watch, substituters: list[str]) -> bool:
         options = [("substituters", " ".join(substituters))] if self.dropped else []

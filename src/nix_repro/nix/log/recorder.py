@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import getsizeof
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log import events, words
@@ -44,6 +44,13 @@ class Watcher(Protocol):
 
     def started(self, kind: str, name: str, at: float) -> None: ...
     def stopped(self, kind: str, name: str, at: float) -> None: ...
+
+
+class Failures(NamedTuple):
+    """What commands have failed at, see `Recorder.said` and `Recorder.full_disk`."""
+
+    said: Statements
+    full_disk: frozenset[str]
 
 
 def _nowhere() -> bool:
@@ -108,11 +115,15 @@ class Recorder:
         if code < 0:
             self.said.crashed(-code)
 
-    def forget_failures(self) -> None:
-        """The command will run once more: what it failed at is open again. What was built and fetched stays
-        recorded."""
-        self.said.forget()
-        self.full_disk.clear()
+    def failures(self) -> Failures:
+        """What commands have failed at so far."""
+        return Failures(self.said.copied(), frozenset(self.full_disk))
+
+    def forget_failures(self, before: Failures) -> None:
+        """The command will run once more: what it failed at is open again, but not what others did `before`. What was
+        built and fetched stays recorded."""
+        self.said.forget(before.said)
+        self.full_disk = {*before.full_disk}
 
     def log(self, drv_path: str) -> str | None:
         """The end of what the builder printed, or None when it printed nothing."""
@@ -188,7 +199,7 @@ class Recorder:
         if (own := self.said.mismatches.get(drv_path)) is not None or drv_path not in self.said.failed:
             return own or ()
         claims = self.said.claimed(map(_base, (drv_path, *outputs)))
-        return claims.differences if claims is not None and claims.statuses == {"mismatch"} else ()
+        return [*claims.differences] if claims is not None and claims.statuses == {"mismatch"} else ()
 
     def _lasted(self, drv_path: str, limit: int | None) -> bool:
         if limit is None:

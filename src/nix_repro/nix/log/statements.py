@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 
 from nix_repro.nix.log import words
 from nix_repro.nix.log.events import Message
@@ -24,15 +25,28 @@ MESSAGE_WIDTH = 4000
 CLAIMS = 10_000
 #: Characters of a claim's words.
 CLAIM_WIDTH = 500
+#: What `Statements` holds of why commands failed.
+_OF_A_COMMAND = (
+    "failures",
+    "reasons",
+    "errors",
+    "unexplained",
+    "failed",
+    "claims",
+    "full_disk",
+    "_own_limit",
+    "_claimed_limit",
+    "_flood",
+)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Claims:
     """What is said, by whoever, of one derivation or output: the statuses, the outputs that differ, and the last words,
     which are `contested` when something else was said as well."""
 
-    statuses: set[str] = field(default_factory=set)
-    differences: list[words.Mismatch] = field(default_factory=list)
+    statuses: frozenset[str] = frozenset()
+    differences: tuple[words.Mismatch, ...] = ()
     text: str = ""
     contested: bool = False
 
@@ -63,11 +77,14 @@ class Statements:
     _flood: int = 0
     _plain: str = ""
 
-    def forget(self) -> None:
-        """The command will run once more: what was said of it is open again."""
-        for gone in (self.failures, self.reasons, self.errors, self.unexplained, self.failed, self.claims):
-            gone.clear()
-        self.full_disk, self._own_limit, self._claimed_limit, self._flood = False, None, None, 0
+    def copied(self) -> Statements:
+        """The same, which what is said from now on leaves alone."""
+        return Statements(**{part.name: copy(getattr(self, part.name)) for part in fields(self)})
+
+    def forget(self, before: Statements) -> None:
+        """The command will run once more: what was said of it is open again, and what was said `before` it is not."""
+        for name in _OF_A_COMMAND:
+            setattr(self, name, copy(getattr(before, name)))
 
     def take(self, message: Message, real: Callable[[str], str]) -> None:
         """Take in a message. `real` is given a .drv path, with or without its directory, and says which derivation that
@@ -98,8 +115,8 @@ class Statements:
             return None
         every = [self.claims[name] for name in names if name in self.claims]
         return Claims(
-            {status for one in every for status in one.statuses},
-            [difference for one in every for difference in one.differences],
+            frozenset(status for one in every for status in one.statuses),
+            tuple(difference for one in every for difference in one.differences),
             next((one.text for one in every), ""),
             contested=len(every) > 1 or any(one.contested for one in every),
         )
@@ -137,14 +154,16 @@ class Statements:
         elif (name := words.subject(text)) is not None:
             self._flood += 1
             if self._flood <= CLAIMS:
-                self._keep(self.claims.setdefault(real(name).rpartition("/")[2], Claims()), text)
+                about = real(name).rpartition("/")[2]
+                self.claims[about] = _with(self.claims.get(about, Claims()), text)
 
-    def _keep(self, claims: Claims, text: str) -> None:
-        claims.contested = claims.contested or claims.text not in ("", text[:CLAIM_WIDTH])
-        claims.text = text[:CLAIM_WIDTH]
-        if found := words.mismatch(text):
-            claims.statuses.add("mismatch")
-            claims.differences += found[1]
-        else:
-            failed = words.failure(text)
-            claims.statuses.add(failed[0] if failed else "rejected")
+
+def _with(claims: Claims, text: str) -> Claims:
+    """The claims and one more."""
+    if found := words.mismatch(text):
+        status, differences = "mismatch", found[1]
+    else:
+        failed = words.failure(text)
+        status, differences = failed[0] if failed else "rejected", ()
+    contested = claims.contested or claims.text not in ("", text[:CLAIM_WIDTH])
+    return Claims(claims.statuses | {status}, claims.differences + differences, text[:CLAIM_WIDTH], contested=contested)

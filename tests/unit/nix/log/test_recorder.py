@@ -373,3 +373,16 @@ def shown(series: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = json.loads((RECORDED / series / "derivations.json").read_text())
     nested: dict[str, dict[str, str]] = found.get("derivations", found)  # type: ignore[assignment]
     return nested
+
+
+def test_a_command_that_runs_once_more_forgets_its_own_failures_only() -> None:
+    """Of what was asked for before it, nothing is said again."""
+    recorder = heard(own(FAILED.format(A)), claim(DEPENDENCY.format(TOP)))
+    before = recorder.failures()
+    recorder.feed(own(FAILED.format(B)))
+    recorder.feed(claim(FAILED.format(TOP)))
+    recorder.forget_failures(before)
+    recorder.forget_failures(before)
+    assert (recorder.failure_of(A), recorder.failure_of(B)) == ("failed", None)
+    recorder.feed(own(f"error: build of '{TOP}' failed"))
+    assert recorder.failure_of(TOP) == "dependency-failed", "what the first try said of it is gone"
