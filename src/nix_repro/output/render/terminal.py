@@ -132,7 +132,9 @@ def _print_failure(console: Console, derivation: DerivationReport, meaning: Mean
         console.print(
             Text(f"\n{visible(derivation.name)}: {derivation.verdict}{because}", style="bold red"), soft_wrap=True
         )
-        for line in (log or "the builder printed nothing").splitlines()[-LOG:]:
+        # What does not evaluate has no builder.
+        told = log or ("the builder printed nothing" if derivation.builds else "")
+        for line in told.splitlines()[-LOG:]:
             console.print(Text(f"  {visible(line)}"), soft_wrap=True)
     elif derivation.verdict == "divergent":
         style = _MILDER.get(meaning, _STYLE[derivation.verdict])

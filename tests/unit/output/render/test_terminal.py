@@ -16,7 +16,7 @@ from nix_repro.output.render import progress as progress_module
 from nix_repro.output.render.phrases import headline, short_hash
 from nix_repro.output.render.progress import Progress
 from nix_repro.output.render.terminal import FINDINGS, ROWS, print_report
-from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped
+from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped, not_evaluated
 
 REPORTS = Path(__file__).parents[4] / "fixtures/reports"
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\n\u202egnp.exe\x9b31m[bold red]x[/] \ud800"
@@ -119,6 +119,12 @@ def test_the_end_of_a_failed_build_s_log() -> None:
     assert "build-failed: the builder was killed by signal 9\n  the builder printed nothing" in shown(
         reports.bare(silent)
     )
+
+
+def test_where_there_was_no_builder_nothing_is_said_of_one() -> None:
+    text = shown(reports.bare(not_evaluated("packages.x.throws", "throws", "evaluation failed: no such thing")))
+    assert "build-failed: evaluation failed: no such thing" in text
+    assert "printed nothing" not in text
 
 
 def test_what_was_left_out_is_said() -> None:
