@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nix_repro.explain.causes.model import Match, Pair, paired, spans
-from nix_repro.explain.causes.times import DAY, TEXT
+from nix_repro.explain.causes.times import CLOCKS, DAY
+from nix_repro.explain.causes.timestamp import readings
 from nix_repro.explain.context import Context, Side
 from nix_repro.report import Cause, Confidence
 
@@ -86,6 +87,12 @@ def _occurrences(value: bytes, data: bytes) -> list[tuple[int, int]]:
     return [match.span() for match in pattern.finditer(data)]
 
 
+#: A zone's name, or how far it is from UTC.
+ZONE = re.compile(
+    rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"
+)
+
+
 class MachineShape(NamedTuple):
     cause: Cause
     what: str
@@ -126,15 +133,7 @@ SHAPES = (
         "low",
         "host",
     ),
-    MachineShape(
-        "locale",
-        "a time zone",
-        re.compile(
-            rb"(?<![A-Za-z0-9])(?:UTC|GMT|CES?T|E[SD]T|P[SD]T|JST|BST|IST|MS?K|[+-](?:0\d|1[0-4]):?[0-5]\d)(?![A-Za-z0-9])"
-        ),
-        "low",
-        "zone",
-    ),
+    MachineShape("locale", "a time zone", ZONE, "low", "zone"),
     MachineShape(
         "locale",
         "a locale",
@@ -160,15 +159,14 @@ def zones(pair: Pair, context: Context) -> Match | None:
     zones can."""
     if not pair.text:
         return None
-    for form in TEXT:
-        for left, right in paired(form.pattern, pair):
-            a, b = form.decode(left), form.decode(right)
-            if a is None or b is None or a.resolution > 60 or not (a.local and b.local):
+    for _, times in readings(CLOCKS, pair):
+        for left, right, a, b in times:
+            if a.resolution > 60 or not (a.local and b.local):
                 continue
             apart = abs(a.seconds - b.seconds)
             if 0 < apart <= 26 * 3600 and apart % 900 == 0 and (not a.period or apart < DAY):
                 both = None not in (context.a.zone, context.b.zone)
-                told = (both and context.a.zone != context.b.zone) or bool(paired(SHAPES[4].pattern, pair))
+                told = (both and context.a.zone != context.b.zone) or bool(paired(ZONE, pair))
                 sure: Confidence = "high" if told and a.resolution == 1 else "low"
                 words = (
                     f"{left[0].decode('latin-1')} and {right[0].decode('latin-1')} are {apart / 3600:g} hours apart "

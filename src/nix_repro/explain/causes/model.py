@@ -86,7 +86,9 @@ def left_over(data: bytes, places: Sequence[Bounds]) -> list[bytes]:
 def paired(pattern: re.Pattern[bytes], pair: Pair) -> list[tuple[re.Match[bytes], re.Match[bytes]]]:
     """The pattern's tokens on either side that differ, paired in order; when their numbers differ, those in the changed
     region only."""
-    a, b = list(pattern.finditer(pair.a)), list(pattern.finditer(pair.b))
+    # Most patterns are nowhere in most pairs, and this is asked of every pattern for every pair.
+    if not (a := list(pattern.finditer(pair.a))) or not (b := list(pattern.finditer(pair.b))):
+        return []
     if len(a) != len(b):
         (start_a, end_a), (start_b, end_b) = pair.changed()
         a = [token for token in a if token.end() > start_a and token.start() < end_a]

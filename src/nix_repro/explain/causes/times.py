@@ -253,3 +253,5 @@ TEXT: tuple[TimeFormat, ...] = (
     _count("days since the epoch", rb"(?<![\d.])(?P<n>[12]\d{4})(?![\d.])", _days),
     _format("year", r"{Y}", before=r"(?<![0-9A-Za-z.])", after=r"(?![0-9A-Za-z])(?!\.\d)"),
 )
+#: Those that may tell the minute, in a zone that need not be known.
+CLOCKS = tuple(form for form in TEXT if "M" in form.pattern.groupindex)

@@ -8,11 +8,11 @@ import math
 import re
 import time
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nix_repro.explain.causes.binary_times import binary_candidates
-from nix_repro.explain.causes.model import Bounds, Match, Pair, paired
-from nix_repro.explain.causes.times import DAY, TEXT, YEAR, Instant
+from nix_repro.explain.causes.model import Bounds, Match, Pair, paired, spans
+from nix_repro.explain.causes.times import DAY, TEXT, YEAR, Instant, TimeFormat
 from nix_repro.explain.compare.spans import differing_spans
 from nix_repro.explain.context import Context
 from nix_repro.report import Confidence
@@ -104,37 +104,35 @@ def because(form: str, a: str, b: str, confidence: Confidence, context: Context,
     return f"{words}, and other things are written so too" if confidence == "low" else words
 
 
-def text_timestamp(pair: Pair, context: Context) -> Match | None:
+class Reading(NamedTuple):
+    """A time as text on either side, and which time it is."""
+
+    left: re.Match[bytes]
+    right: re.Match[bytes]
+    a: Instant
+    b: Instant
+
+
+def readings(forms: Iterable[TimeFormat], pair: Pair) -> Iterator[tuple[TimeFormat, list[Reading]]]:
+    """What differs in the pair and is a time on both sides, by the form that it has."""
     if DIGITS.search(pair.b) is None:
-        return None
-    for form in TEXT:
-        found: list[tuple[re.Match[bytes], re.Match[bytes]]] = []
-        confidence: Confidence = "high"
-        for left, right in paired(form.pattern, pair):
-            a, b = form.decode(left), form.decode(right)
-            if a is None or b is None:
-                continue
-            answer = verdict([(a, b)], context)
-            if answer is not None:
-                found.append((left, right))
-                confidence = "low" if answer == "low" else confidence
+        return
+    for form in forms:
+        told = ((left, right, form.decode(left), form.decode(right)) for left, right in paired(form.pattern, pair))
+        found = [Reading(left, right, a, b) for left, right, a, b in told if a is not None and b is not None]
         if found:
-            first = found[0]
-            words = because(
-                form.name,
-                first[0][0].decode("latin-1").strip(),
-                first[1][0].decode("latin-1").strip(),
-                confidence,
-                context,
-                len(found),
-            )
-            return Match(
-                "timestamp",
-                confidence,
-                words,
-                [(left.span(), right.span()) for left, right in found],
-                form="text",
-            )
+            yield form, found
+
+
+def text_timestamp(pair: Pair, context: Context) -> Match | None:
+    for form, times in readings(TEXT, pair):
+        answers = [(one, verdict([(one.a, one.b)], context)) for one in times]
+        found = [(one.left, one.right) for one, answer in answers if answer is not None]
+        if found:
+            confidence: Confidence = "low" if any(answer == "low" for _, answer in answers) else "high"
+            a, b = (token[0].decode("latin-1").strip() for token in found[0])
+            words = because(form.name, a, b, confidence, context, len(found))
+            return Match("timestamp", confidence, words, spans(found), form="text")
     return None
 
 
