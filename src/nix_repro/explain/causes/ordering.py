@@ -103,7 +103,8 @@ def _moved_words(a: Sequence[bytes], b: Sequence[bytes], places: Sequence[tuple[
     if len(changed) < FEW and len(telling) < 2:
         return None
     order = permutation([unit for unit in a if unit in telling], [unit for unit in b if unit in telling])
-    if order is None and not any(Counter(a)[unit] == 1 for unit in changed):
+    counts = Counter(a)
+    if order is None and not any(counts[unit] == 1 for unit in changed):
         return None  # Each of several places has one of a few values: that is a draw, not an order.
     return Match("ordering", _sure(order), _because("words", len(a)), places, form="text")
 

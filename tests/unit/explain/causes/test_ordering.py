@@ -15,6 +15,7 @@ from sides import STARTED, UNKNOWN, causes, explain, sure
 WORDS = b"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
 SHUFFLED = random.Random(3).sample(WORDS, len(WORDS))  # noqa: S311
 NOISE = random.Random(1).randbytes(1 << 19)  # noqa: S311
+TWICE = (*range(40_000), *range(40_000))
 STEPS = [b"step %d" % n for n in range(6)]
 
 
@@ -256,8 +257,9 @@ def test_a_few_names_among_numbers(tmp_path: Path, seed: int) -> None:
         (b"\0\xff" + b"abcd\0" * (1 << 17), b"\0\xff" + b"dcba\0" * (1 << 17)),
         (b"\0\xff" + NOISE * 2, b"\0\xff" + NOISE[::-1] * 2),
         (b"".join(b"w%d " % n for n in range(90_000)), b"".join(b"w%d " % n for n in reversed(range(90_000)))),
+        (b"".join(b"w%d " % n for n in TWICE), b"".join(b"w%d " % n for n in reversed(TWICE))),
     ],
-    ids=["words", "lines", "columns", "strings", "noise", "names"],
+    ids=["words", "lines", "columns", "strings", "noise", "names", "names that are there twice"],
 )
 def test_very_many_units_have_an_answer(tmp_path: Path, a: bytes, b: bytes) -> None:
     tracemalloc.start()
