@@ -242,13 +242,14 @@ def _strings(pair: Pair, whole: tuple[Bounds, Bounds] | None) -> Match | None:
     texts = STRING.findall(pair.a), STRING.findall(pair.b)
     if max(map(len, texts)) > UNITS:
         return None
-    order = permutation(*texts)
+    once = once_each(*texts)
+    common = set(once[0])
+    if len(common) < MOST * max(len(set(side)) for side in texts):
+        return None  # Two things that have little in common need not have that in one order.
+    order = permutation(*once)
     sure = _sure(order, fewest=2 if Counter(texts[0]) == Counter(texts[1]) else 3)
     if order is None or (sure == "low" and order.blocks < FEWEST):
         return None
-    common = set(once_each(*texts)[0])
-    if len(common) < MOST * max(len(set(side)) for side in texts):
-        return None  # Two things that have little in common need not have that in one order.
     left, right = (
         [(match[0], match.span()) for match in STRING.finditer(side) if match[0] in common] for side in (pair.a, pair.b)
     )
