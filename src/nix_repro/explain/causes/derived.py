@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 import zlib
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -54,40 +55,39 @@ class Sources:
     def __init__(self, budget: Budget, open_files: ExitStack) -> None:
         self.budget = budget
         self.open_files = open_files
-        self.sources: list[Digested] = []
+        self.files = self.ids = 0
         self.left = READ
         self.left_out = False
         self.by_digits: dict[str, list[tuple[Digested, str, str, str]]] = {}
         self.by_size: dict[tuple[int, int], Digested] = {}
-        self.ids: list[Digested] = []
-        self.indexed: set[int] = set()
+        self.waiting: deque[Digested] = deque()
 
     def take(self, difference: Difference, path: str, *, of_input: bool = False) -> None:
         """Remembers what differs, unless it is a section of a binary, which nobody takes a digest of; of a build-id,
         the id itself, which names and links repeat."""
         if difference.blobs is None:
             return
-        if difference.inside.endswith(BUILD_ID) and len(self.ids) < MOST:
-            ids = [blob.read(16, 64).hex() for blob in difference.blobs]
-            self.ids.append(
-                Digested(path, (0, 0), found=((ids[0],), (ids[1],)), of_input=of_input, kinds=("build-id",))
-            )
+        if difference.inside.endswith(BUILD_ID) and self.ids < MOST:
+            self.ids += 1
+            a, b = (blob.read(16, 64).hex() for blob in difference.blobs)
+            self.waiting.append(Digested(path, (0, 0), found=((a,), (b,)), of_input=of_input, kinds=("build-id",)))
         elif "section " not in difference.inside:
             self.add(path, *difference.blobs, of_input=of_input)
 
     def add(self, path: str, a: Blob, b: Blob, *, of_input: bool = False) -> None:
         sizes = a.size, b.size
-        if len(self.sources) >= MOST or sum(sizes) > self.left or self.budget.expired():
+        if self.files >= MOST or sum(sizes) > self.left or self.budget.expired():
             self.left_out = True
             return
+        self.files += 1
         self.left -= sum(sizes)
         if isinstance(a, FileBlob) and isinstance(b, FileBlob):
             files = a.duplicate(), b.duplicate()
             for file in files:
                 self.open_files.callback(file.close)
-            self.sources.append(Digested(path, sizes, files=files, of_input=of_input))
+            self.waiting.append(Digested(path, sizes, files=files, of_input=of_input))
         else:
-            self.sources.append(Digested(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
+            self.waiting.append(Digested(path, sizes, found=(digests(a), digests(b)), of_input=of_input))
 
     def find(self, a: bytes, b: bytes, path: str, *, own: bool = False) -> tuple[Digested, str] | None:
         """What both tokens are a digest or the size of, and which it is. Nothing holds its own digest, but a name can
@@ -112,12 +112,8 @@ class Sources:
 
     def _index(self) -> None:
         """Makes what was added since the last time findable: by the first digits on side a, and by both sizes."""
-        for source in (*self.sources, *self.ids):
-            if id(source) in self.indexed:
-                continue
-            if self.budget.expired():
-                break
-            self.indexed.add(id(source))
+        while self.waiting and not self.budget.expired():
+            source = self.waiting.popleft()
             if source.sizes[0] != source.sizes[1]:
                 self.by_size.setdefault(source.sizes, source)
             for kind, left, right in zip(source.kinds, *source.digests(), strict=False):
