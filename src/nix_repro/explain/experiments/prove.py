@@ -25,7 +25,7 @@ from nix_repro.explain.experiments.inquiry import (
 from nix_repro.explain.experiments.laboratory import Laboratory
 from nix_repro.explain.roots import explain_roots
 from nix_repro.observations import Attempt, Observations, Tree
-from nix_repro.report import Cause, Finding
+from nix_repro.report import Cause, Confidence, Finding
 from nix_repro.text import plural, some
 
 #: Causes that describe what the bytes look like. Where these come from is another question, which an experiment may
@@ -194,24 +194,24 @@ def _likely(finding: Finding, proof: Proof) -> Finding:
     because = f"{finding.because}; {proof.because}"
     if finding.confidence == "high" or finding.cause == proof.experiment.cause:
         return msgspec.structs.replace(finding, because=because)
-    fix = fix_for(proof.experiment.cause, "")
-    return msgspec.structs.replace(
-        finding, cause=proof.experiment.cause, confidence="low", because=because, fix=fix.advice, snippet=fix.snippet
-    )
+    return _recast(finding, proof.experiment.cause, "low", because)
 
 
 def _proved(finding: Finding, proof: Proof) -> Finding:
     cause, because = proof.experiment.cause, f"proved: {proof.because}"
-    if finding.cause == cause:
-        return msgspec.structs.replace(finding, confidence="proved", because=f"{finding.because}; {because}")
-    if finding.cause in _SHAPES:
+    if finding.cause in (cause, *_SHAPES):
         # The fix of the rule remains valid: it makes this place the same wherever its content comes from.
         return msgspec.structs.replace(
             finding, cause=cause, confidence="proved", because=f"{finding.because}; {because}"
         )
+    return _recast(finding, cause, "proved", because)
+
+
+def _recast(finding: Finding, cause: Cause, confidence: Confidence, because: str) -> Finding:
+    """The finding with another cause, and the advice for that."""
     fix = fix_for(cause, "")
     return msgspec.structs.replace(
-        finding, cause=cause, confidence="proved", because=because, fix=fix.advice, snippet=fix.snippet
+        finding, cause=cause, confidence=confidence, because=because, fix=fix.advice, snippet=fix.snippet
     )
 
 
