@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from nix_repro.explain.causes.derived import DIGEST_LENGTHS, Digested, Sources
 from nix_repro.explain.causes.evidence import Evidence
+from nix_repro.explain.causes.gather import PARTS
+from nix_repro.explain.compare.names import VARIABLE
 from nix_repro.report import Cause, Confidence
 
 RANK: dict[Confidence, int] = {"proved": 0, "high": 1, "low": 2}
@@ -51,7 +53,21 @@ def collect(drafts: dict[Key, Draft], path: str, evidence: Evidence) -> None:
     known.opaque += draft.opaque
 
 
-def tie(drafts: Sequence[Draft], sources: Sources) -> list[Draft]:
+def settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
+    """Ties derived drafts to what they derive from. None is dropped: what is not tied to another one is a cause of its
+    own, however unsure, beside however sure a one."""
+    kept = _tie(drafts, sources)
+    roots = [draft.path for draft in kept if draft.source is None and not draft.best.derived and not draft.best.named]
+    for draft in kept:
+        if draft.best.derived and draft.source is None:
+            inside = (path for path in roots if path == draft.path or path.startswith(f"{draft.path}!"))
+            if (source := next(inside, None)) is not None:
+                draft.source, draft.words = source, draft.best.because
+    parts = {_shape(draft) for draft in kept if draft.best.form == PARTS}
+    return _joined([_inherited(_part(draft, parts), kept) for draft in kept])
+
+
+def _tie(drafts: Sequence[Draft], sources: Sources) -> list[Draft]:
     """The drafts with those that are digests or sizes of what differs elsewhere tied to that. A draft of which only a
     part is, becomes two."""
     tied = _merged(piece for draft in drafts for piece in _tied(draft, sources))
@@ -129,7 +145,20 @@ def _derived(draft: Draft, hits: Sequence[tuple[Evidence, Digested, str]]) -> It
         yield Draft(draft.path, evidence, places, source.path, words, checked=True, limit="low" if small else "proved")
 
 
-def inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:
+def _shape(draft: Draft) -> bytes:
+    """The path without what may change in it."""
+    return VARIABLE.sub(b"*", draft.path.encode())
+
+
+def _part(draft: Draft, shapes: Container[bytes]) -> Draft:
+    """Parts of something that was cut into as many as there were cores, of these `shapes`, differ in content too."""
+    if draft.best.cause != "unknown" or _shape(draft) not in shapes:
+        return draft
+    words = "it is one of the parts of which there are as many as the build had cores"
+    return replace(draft, best=replace(draft.best, cause="parallelism", because=words, form=PARTS))
+
+
+def _inherited(draft: Draft, drafts: Sequence[Draft]) -> Draft:
     """A derived draft takes the cause of the best draft of its source, or of what that in turn derives from."""
     if draft.source is None or not (roots := _roots(draft, drafts)):
         return draft
@@ -161,7 +190,7 @@ def _roots(draft: Draft, drafts: Sequence[Draft]) -> list[Draft]:
     return []
 
 
-def joined(drafts: Sequence[Draft]) -> list[Draft]:
+def _joined(drafts: Sequence[Draft]) -> list[Draft]:
     """Drafts that say the same of one path, as one."""
     by_key: dict[tuple[str, Cause, Confidence, str | None, bool], Draft] = {}
     for draft in drafts:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from nix_repro.explain import printable
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.causes.derived import Sources
 from nix_repro.explain.causes.fixes import DERIVED, fix_for
-from nix_repro.explain.causes.gather import PARTS, gather
+from nix_repro.explain.causes.gather import gather
 from nix_repro.explain.causes.propagated import propagated, read_inputs
 from nix_repro.explain.causes.rules import RULES
-from nix_repro.explain.compare.names import VARIABLE
 from nix_repro.explain.compare.trees import compare_trees
 from nix_repro.explain.context import Context
-from nix_repro.explain.drafts import Draft, Key, collect, inherited, joined, order, tie
+from nix_repro.explain.drafts import Draft, Key, collect, order, settle
 from nix_repro.report import Finding
 
 #: Findings listed of one output.
@@ -48,37 +45,13 @@ def explain_output(
                 break
             for evidence in gather(difference, context, rules, budget):
                 collect(drafts, difference.path, evidence)
-        settled = _settle(list(drafts.values()), sources)
+        settled = settle(list(drafts.values()), sources)
     findings = [_finding(output, draft) for draft in sorted(settled, key=order)]
     if len(findings) > MOST:
         budget.say(f"{len(findings) - MOST} more findings are not listed")
     if budget.cut:
         findings = [*findings[:MOST], _cut(output, budget)]
     return tuple(findings)
-
-
-def _settle(drafts: list[Draft], sources: Sources) -> list[Draft]:
-    """Ties derived drafts to what they derive from. None is dropped: what is not tied to another one is a cause of its
-    own, however unsure, beside however sure a one."""
-    kept = tie(drafts, sources)
-    roots = [draft.path for draft in kept if draft.source is None and not draft.best.derived and not draft.best.named]
-    for draft in kept:
-        if draft.best.derived and draft.source is None:
-            inside = (path for path in roots if path == draft.path or path.startswith(f"{draft.path}!"))
-            if (source := next(inside, None)) is not None:
-                draft.source, draft.words = source, draft.best.because
-    return joined([inherited(_part(draft, kept), kept) for draft in kept])
-
-
-def _part(draft: Draft, drafts: Sequence[Draft]) -> Draft:
-    """Parts of something that was cut into as many as there were cores differ in content too."""
-    shape = VARIABLE.sub(b"*", draft.path.encode())
-    if draft.best.cause != "unknown" or not any(
-        other.best.form == PARTS and VARIABLE.sub(b"*", other.path.encode()) == shape for other in drafts
-    ):
-        return draft
-    words = "it is one of the parts of which there are as many as the build had cores"
-    return replace(draft, best=replace(draft.best, cause="parallelism", because=words, form=PARTS))
 
 
 def _finding(output: str, draft: Draft) -> Finding:
