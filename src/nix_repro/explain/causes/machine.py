@@ -28,6 +28,17 @@ class Known(NamedTuple):
 PATHS = ("PWD", "OLDPWD", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "NIX_BUILD_TOP")
 
 
+def _of_machine(context: Context) -> tuple[tuple[Cause, str, str | None, str | None, str], ...]:
+    """What a machine and its Nix give to every build: cause, what it is, its value on either side, and form."""
+    a, b = context.a, context.b
+    return (
+        ("build-path", "the build directory", a.build_dir, b.build_dir, ""),
+        ("host", "the kernel's release", a.kernel, b.kernel, "kernel"),
+        ("host", "the host's name", a.host, b.host, "host"),
+        ("cpu", "the processor's model", a.cpu, b.cpu, ""),
+    )
+
+
 def known(context: Context) -> Iterator[Known]:
     a, b = context.a, context.b
 
@@ -35,12 +46,12 @@ def known(context: Context) -> Iterator[Known]:
         if left and right and left != right and min(len(left), len(right)) >= 3:
             yield Known(cause, what, left, right, form)
 
-    yield from both("build-path", "the build directory", a.build_dir, b.build_dir)
+    build_dir, *others = _of_machine(context)
+    yield from both(*build_dir)
     for name in PATHS:
         yield from both("build-path", f"${name}", a.environment.get(name), b.environment.get(name))
-    yield from both("host", "the kernel's release", a.kernel, b.kernel, "kernel")
-    yield from both("host", "the host's name", a.host, b.host, "host")
-    yield from both("cpu", "the processor's model", a.cpu, b.cpu)
+    for other in others:
+        yield from both(*other)
     yield from both("locale", "the time zone", a.zone, b.zone, "zone")
     for name in sorted(a.environment.keys() & b.environment.keys() - {"NIX_BUILD_CORES", *PATHS}):
         yield from both("environment", f"${name}", a.environment[name], b.environment[name])
@@ -59,17 +70,10 @@ def machine_values(pair: Pair, context: Context) -> Match | None:
 
 def _rebuilds_value(pair: Pair, context: Context) -> Match | None:
     """When nobody saw the first build: the rebuild has a value of its own where the other has some other word."""
-    a, b = context.a, context.b
-    (start, end_a), (_, end_b) = pair.changed()
-    kinds: tuple[tuple[Cause, str, str | None, str | None, str], ...] = (
-        ("build-path", "the build directory", a.build_dir, b.build_dir, ""),
-        ("host", "the kernel's release", a.kernel, b.kernel, "kernel"),
-        ("host", "the host's name", a.host, b.host, "host"),
-        ("cpu", "the processor's model", a.cpu, b.cpu, ""),
-    )
-    for cause, what, unseen, own, form in kinds:
+    for cause, what, unseen, own, form in _of_machine(context):
         for first, last in _occurrences(own.encode(), pair.b) if unseen is None and own and len(own) >= 3 else ():
             # The rest of the line is the same, so the other side's word is what stands in its place.
+            (start, end_a), (_, end_b) = pair.changed()
             place = first, len(pair.a) - (len(pair.b) - last)
             word = pair.a[slice(*place)]
             if first <= start and end_b <= last and end_a <= place[1] and len(word) >= 3 and WORD.fullmatch(word):
