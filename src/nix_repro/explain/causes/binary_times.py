@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from nix_repro.explain.causes.times import DAY, YEAR_1, YEAR_1601, YEAR_1904, Instant
+from nix_repro.explain.causes.times import DAY, YEAR_1, YEAR_1601, YEAR_1904, Instant, since_1582
 
 #: Seconds from the epoch to 2001, from which Apple counts,
 _2001 = 978_307_200
@@ -25,12 +25,15 @@ class Binary(NamedTuple):
     decode: Callable[[bytes], Instant | None]
 
 
+def _instant(seconds: float) -> Instant | None:
+    return Instant(seconds, 1) if 0 < seconds < 1 << 34 else None
+
+
 def _packed(code: str, unit: float, zero: float = 0) -> Callable[[bytes], Instant | None]:
     unpack = struct.Struct(code).unpack
 
     def decode(data: bytes) -> Instant | None:
-        seconds = unpack(data)[0] * unit + zero
-        return Instant(seconds, 1) if 0 < seconds < 1 << 34 else None
+        return _instant(unpack(data)[0] * unit + zero)
 
     return decode
 
@@ -94,8 +97,7 @@ def _digits(data: bytes) -> Instant | None:
 
 def _ticks(data: bytes) -> Instant | None:
     """.NET's, with the kind of the zone in the two highest bits."""
-    seconds = (struct.unpack("<Q", data)[0] & (1 << 62) - 1) / 1e7 + YEAR_1
-    return Instant(seconds, 1) if 0 < seconds < 1 << 34 else None
+    return _instant((struct.unpack("<Q", data)[0] & (1 << 62) - 1) / 1e7 + YEAR_1)
 
 
 def _uuid1(mark: str) -> Callable[[bytes], Instant | None]:
@@ -106,7 +108,7 @@ def _uuid1(mark: str) -> Callable[[bytes], Instant | None]:
         low, middle, high = unpack(data)
         if high >> 12 != 1 or data[8] >> 6 != 2:
             return None
-        return Instant(((high & 0xFFF) << 48 | middle << 32 | low) / 1e7 - 12_219_292_800, 1)
+        return since_1582((high & 0xFFF) << 48 | middle << 32 | low)
 
     return decode
 

@@ -120,9 +120,14 @@ def _days(match: re.Match[bytes]) -> Instant:
     return Instant(int(match["n"]) * DAY, DAY, common=True)
 
 
+def since_1582(count: int) -> Instant:
+    """What a UUID counts: tenths of microseconds since the calendar was reformed."""
+    return Instant((count - 0x01B21DD213814000) / 1e7, 1)
+
+
 def _uuid1(match: re.Match[bytes]) -> Instant:
     low, middle, high = match[0][:8], match[0][9:13], match[0][15:18]
-    return Instant((int(high + middle + low, 16) - 0x01B21DD213814000) / 1e7, 1)
+    return since_1582(int(high + middle + low, 16))
 
 
 def _pattern(template: str) -> re.Pattern[bytes]:

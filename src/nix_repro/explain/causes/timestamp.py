@@ -140,7 +140,7 @@ def binary_timestamp(pair: Pair, context: Context) -> Match | None:
     """Only with a known window of the rebuild: some reading of any eight bytes is a plausible year."""
     if pair.text or len(pair.a) != len(pair.b) or len(pair.a) > 4096 or context.b.window is None:
         return None
-    return _coverage_stamp(pair, context) or next(_binary_times(pair, context, context.b.window), None)
+    return _coverage_stamp(pair, context) or _binary_time(pair, context, context.b.window)
 
 
 def _coverage_stamp(pair: Pair, context: Context) -> Match | None:
@@ -158,7 +158,7 @@ def _coverage_stamp(pair: Pair, context: Context) -> Match | None:
     return Match("timestamp", answer, words, [(left.span("n"), right.span("n"))], form="coverage")
 
 
-def _binary_times(pair: Pair, context: Context, window: tuple[float, float]) -> Iterator[Match]:
+def _binary_time(pair: Pair, context: Context, window: tuple[float, float]) -> Match | None:
     begin, end = window[0] - ZONES - SLACK, window[1] + ZONES + SLACK
     for span in differing_spans(pair.a, pair.b, 64):
         for form, position in binary_candidates(pair.a, *span):
@@ -174,7 +174,8 @@ def _binary_times(pair: Pair, context: Context, window: tuple[float, float]) -> 
                 answer = "low" if chance > CHANCE else answer
             place: Bounds = position, position + form.size
             words = because(form.name, utc(a.seconds), utc(b.seconds), answer, context)
-            yield Match("timestamp", answer, words, [(place, place)], form="binary")
+            return Match("timestamp", answer, words, [(place, place)], form="binary")
+    return None
 
 
 def utc(seconds: float) -> str:
