@@ -18,7 +18,7 @@ from nix_repro.explain.causes.randomness import random_bytes
 from nix_repro.explain.causes.rules import Explained, complete, erased, explain_pair, settled
 from nix_repro.explain.causes.timestamp import binary_timestamp, text_timestamp
 from nix_repro.explain.compare.blob import Blob, MemoryBlob, SliceBlob
-from nix_repro.explain.compare.content import Region, align, region, stretches
+from nix_repro.explain.compare.content import align, region, stretches
 from nix_repro.explain.compare.difference import Difference
 from nix_repro.explain.context import Context
 
@@ -54,23 +54,21 @@ def from_content(difference: Difference, context: Context, rules: Sequence[Rule]
     if difference.inside.endswith(DIGESTS):
         yield _build_id(difference, context)
         return
-    part = region(a, b, difference.first, budget)
-    whole = Pair(part.a, part.b, part.offset, part.text)
+    whole = region(a, b, difference.first, budget)
     if (used := _instructions(difference)) is not None:
         words = f"only one side's code uses {used} instructions, as when it is built for the processor at hand"
         yield Evidence("cpu", "low", words, text=False)
         return
-    told = account(difference, part, context, rules, budget)
+    told = account(difference, whole, context, rules, budget)
     yield from map(evidence_of, told.found)
     if told.left or told.more:
         yield _unexplained((told.left or [whole])[0], len(told.left) + told.more)
 
 
-def account(difference: Difference, part: Region, context: Context, rules: Sequence[Rule], budget: Budget) -> Account:
-    """All that differs in a content, of which `part` is the region from the first difference on."""
+def account(difference: Difference, whole: Pair, context: Context, rules: Sequence[Rule], budget: Budget) -> Account:
+    """All that differs in a content, of which `whole` is the region from the first difference on."""
     assert difference.blobs is not None
     a, b = difference.blobs
-    whole = Pair(part.a, part.b, part.offset, part.text)
     if (at_once := _at_once(whole, context, rules, alike=a.size == b.size)) is not None:
         return Account(at_once)
     shuffled, rest = _shuffled(_tellable(whole), context)
@@ -80,8 +78,8 @@ def account(difference: Difference, part: Region, context: Context, rules: Seque
     if not shuffled:
         rest = whole
     told, filled = Account(shuffled), bool(shuffled)
-    if part.text or a.size != b.size:
-        _by_lines(told, part._replace(a=rest.a, b=rest.b), context, rules, budget, filled=filled)
+    if rest.text or a.size != b.size:
+        _by_lines(told, rest, context, rules, budget, filled=filled)
         return told
     if filled:
         a, b = MemoryBlob(rest.a), MemoryBlob(rest.b)
@@ -103,20 +101,19 @@ def _later(pair: Pair, by: int) -> Pair:
 
 
 def _by_lines(
-    told: Account, part: Region, context: Context, rules: Sequence[Rule], budget: Budget, *, filled: bool
+    told: Account, part: Pair, context: Context, rules: Sequence[Rule], budget: Budget, *, filled: bool
 ) -> None:
     """By lines or, in binary data of another length, by strings; and whether what is between them is equal. `filled`:
     a part of it is explained, and filled with what says so."""
     lines = align(part, budget)
-    whole = Pair(part.a, part.b, part.offset, part.text)
     found: list[Explained] = []
-    places = moved(*lines.common)
-    if part.text and places and len(lines.common[0]) >= len(lines.pairs) + lines.alone:
+    places = moved(*lines.common) if part.text else []
+    if places and len(lines.common[0]) >= len(lines.pairs) + lines.alone:
         left, right = ([line for line, _ in side] for side in lines.common)
         if (match := judge(left, right, places, context)) is not None:
             if 3 * (len(lines.pairs) + lines.alone) > len(left):
                 match = replace(match, confidence="low")  # Most of it may be something else altogether.
-            found.append(Explained(match, whole))
+            found.append(Explained(match, part))
     if not part.text:
         head = Pair(part.a[:128], part.b[:128], part.offset, text=False)
         if (match := binary_timestamp(head, context)) is not None:

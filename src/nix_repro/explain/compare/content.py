@@ -36,16 +36,8 @@ PRINTABLE = re.compile(rb"[\t\x20-\x7e]*\Z")
 VARIABLE = re.compile(rb"[0-9A-Fa-f]+")
 
 
-class Region(NamedTuple):
-    """The same part of both sides, from a little before the first difference on; `offset` is where it starts."""
-
-    a: bytes
-    b: bytes
-    offset: int
-    text: bool
-
-
-def region(a: Blob, b: Blob, first: int, budget: Budget) -> Region:
+def region(a: Blob, b: Blob, first: int, budget: Budget) -> Pair:
+    """The same part of both sides, from a little before the first difference on."""
     start = max(0, first - KEPT)
     left, right = a.read(start, REGION), b.read(start, REGION)
     if max(a.size, b.size) - start > REGION:
@@ -57,7 +49,7 @@ def region(a: Blob, b: Blob, first: int, budget: Budget) -> Region:
         skip = max(0, len(shared) - AROUND)
     left, right = left[skip:], right[skip:]
     keep = _common_end(left, right, text)
-    return Region(left[: len(left) - keep], right[: len(right) - keep], start + skip, text)
+    return Pair(left[: len(left) - keep], right[: len(right) - keep], start + skip, text)
 
 
 def _common_end(left: bytes, right: bytes, text: bool) -> int:
@@ -100,7 +92,7 @@ class Aligned(NamedTuple):
     places: tuple[list[Bounds], list[Bounds]]
 
 
-def align(part: Region, budget: Budget) -> Aligned:
+def align(part: Pair, budget: Budget) -> Aligned:
     """Text by its lines; binary data of unequal length by the strings in it."""
     pattern = re.compile(rb"[^\n]+") if part.text else STRING
     lines = [[(match.start(), match[0]) for match in pattern.finditer(data)] for data in (part.a, part.b)]
