@@ -60,6 +60,11 @@ INPUT_CHANGED = Reason("an input is no longer what it was in the first build")
 STORE_CHANGED = Reason("the store no longer holds the first build")
 OTHER_INPUT = Reason("the other store has an input of another content")
 ALREADY_THERE = Reason("already in the other store, and not to be deleted there")
+IN_USE = Reason(
+    "Nix itself runs from it, so that no shadow can take its place",
+    question=True,
+    hint="a store URL, such as --rebuilder 'local?root=DIR', rebuilds it elsewhere.",
+)
 FIRST_OUTPUT_ONLY = Reason("only first output seen", question=True)
 NOT_KEPT = Reason("differs, but the other side was not kept")
 CONTENT_ADDRESSED = Reason("content-addressed: nix --check compares nothing")

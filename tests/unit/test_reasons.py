@@ -11,6 +11,7 @@ from nix_repro.reasons import (
     FIRST_OUTPUT_ONLY,
     FIXED_OUTPUT,
     IMPURE,
+    IN_USE,
     NOT_NAMED,
     PATH_REWRITING,
     UNCHANGED,
@@ -48,6 +49,7 @@ def test_few_reasons_are_questions_and_no_failure_of_the_check() -> None:
         DEPENDENCY_FAILED,
         CANCELLED,
         UNSUPPORTED,
+        IN_USE,
         FIRST_OUTPUT_ONLY,
     }
 

@@ -8,16 +8,18 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, refused_answer
+from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_directory, not_built, refused_answer
 from nix_repro.build.rebuild.inputs import by_groups
 from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Answer, Request
 from nix_repro.build.rebuild.realisations import found_inputs, said_in
+from nix_repro.build.rebuild.staying import Staying, staying
 from nix_repro.build.variations import PLACEBOS, TABLE, Condition
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
@@ -28,6 +30,7 @@ from nix_repro.nix.private_settings import written
 from nix_repro.nix.processes import CannotStart
 from nix_repro.nix.store_path import outputs_of
 from nix_repro.observations import Tree
+from nix_repro.reasons import IN_USE
 
 #: The settings that a daemon takes from whoever is not trusted; the others it ignores, and so the rebuild must.
 ANYBODYS = frozenset({"cores", "max-jobs", "max-silent-time", "timeout"})
@@ -61,14 +64,21 @@ class Shadow:
     def rebuild(self, request: Request, recorder: Recorder) -> Answer:
         if (refused := refused_answer(self, request)) is not None:
             return refused
-        return by_groups(self._nix, request, recorder, lambda part, closure: self._rebuild(part, closure, recorder))
+        stays = staying(self._nix, COMMAND[0], request.condition.options)
+        in_use = [drv for drv in request.targets if stays.holds(drv)]
+        free = replace(request, targets=tuple(drv for drv in request.targets if drv not in in_use))
+        answer = by_groups(
+            self._nix, free, recorder, lambda part, closure: self._rebuild(part, closure, stays, recorder)
+        )
+        refusals = not_built(in_use, request.round, IN_USE, isolated=request.isolated)
+        return replace(answer, attempts=(*answer.attempts, *refusals))
 
-    def _rebuild(self, request: Request, closure: list[str], recorder: Recorder) -> Answer:
+    def _rebuild(self, request: Request, closure: list[str], stays: Staying, recorder: Recorder) -> Answer:
         nix = self._nix
         keep_directory(request).mkdir(parents=True, exist_ok=True)
         inputs = found_inputs(nix, request.targets)
         told = said_in(nix, inputs, request.keep / f"realisations-{next(self._numbers)}")
-        question = self._question(request, closure) | {
+        question = self._question(request, closure, stays) | {
             "realised": [outputs_of(drv_path, outputs) for drv_path, outputs in inputs.items()],
             "realisations": told.url if told else "",
         }
@@ -104,13 +114,15 @@ class Shadow:
         except UsageError as error:
             raise NixError(str(error)) from None
 
-    def _question(self, request: Request, closure: list[str]) -> dict[str, Any]:
+    def _question(self, request: Request, closure: list[str], stays: Staying) -> dict[str, Any]:
         """What the helper reads: all that it needs to build the targets again on these inputs."""
         nix, condition = self._nix, request.condition
-        paths = list(dict.fromkeys([*nix.requisites(drv.drv_path for drv in request.targets), *closure]))
+        built_on = nix.requisites(drv.drv_path for drv in request.targets)
+        paths = list(dict.fromkeys([*built_on, *closure, *stays.paths]))
         beside = Path(nix.store_dir()).parent / "var"
         return {
             "nix_store": str(nix.binary.with_name("nix-store")),
+            "programs": stays.programs,
             "store_dir": nix.store_dir(),
             "state_dir": nix.env.get("NIX_STATE_DIR", str(beside / "nix")),
             "base": str(beside / "nix-repro"),

@@ -33,6 +33,8 @@ from nix_repro.nix.options import passable  # noqa: E402  # and this
 
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
 _OUTPUTS = re.compile(r"[0-9a-zA-Z+._?=,-]+")
+#: The programs that are started, some of which may lie in the store.
+_STARTED = ("nix-store", "cp", "rm", "chmod", "taskset", "setarch")
 #: The arguments for a rebuild: limits, and what they are.
 _ARGUMENT = re.compile(r"--(max-jobs|cores|timeout)|auto|[0-9]{1,9}")
 #: Bytes of a command line and its environment, as far as the system takes that many; and of these without the paths.
@@ -53,6 +55,9 @@ def main() -> int:
     store = Path(request["store_dir"])
     known = [path for paths in request["targets"].values() for path in paths]
     realised = [operand.partition("!") for operand in request.get("realised", ())]
+    for name, program in request.get("programs", {}).items():
+        if name not in _STARTED or not program.startswith(f"{store}/") or os.path.realpath(program) != program:
+            raise SystemExit(f"shadow: not a program in the store: {program!r}")
     for path in [*request["paths"], *request["targets"], *known, *(drv_path for drv_path, _, _ in realised)]:
         if os.path.dirname(path) != str(store) or not _PATH_NAME.fullmatch(os.path.basename(path)):
             raise SystemExit(f"shadow: not a store path: {path!r}")
@@ -139,17 +144,17 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
     mounts.shadow_store(room, store, request["paths"])
     _state(room, Path(request["state_dir"]))
     env = _environment(request, room)
+    nix_store = _linked(request, room, env)
     options = list(request["options"])
     if request["build_on"]:
         options.append(_build_dir(room, env, in_memory=request["build_on"] == "memory"))
     env["NIX_CONFIG"] = _private(env.get("NIX_CONFIG", ""), options, room)
-    nix_store = request["nix_store"]
     load = subprocess.run(
         [nix_store, "--load-db"], input=request["registration"].encode(), env=env, capture_output=True, check=False
     )
     if load.returncode != 0:
         raise OSError(f"nix-store --load-db: {load.stderr.decode('utf-8', 'replace').strip()}")
-    _know(request, env)
+    _know(nix_store, request, env)
     build = [nix_store, "--realise", "--keep-going", "--log-format", "internal-json", *request["args"]]
     for batch in _batches(request["targets"]):
         if not told:
@@ -177,13 +182,25 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
     return 0
 
 
-def _know(request: dict[str, Any], env: dict[str, str]) -> None:
+def _linked(request: dict[str, Any], room: Path, env: dict[str, str]) -> str:
+    """Put what lies in the store on every PATH, by names that do not lead through a profile, which is not there now.
+    Returns nix-store."""
+    programs, links = request.get("programs", {}), room / "bin"
+    links.mkdir(mode=0o755)
+    for name, program in programs.items():
+        (links / name).symlink_to(program)
+    for environ in (env, os.environ):
+        environ["PATH"] = f"{links}:{environ.get('PATH', os.defpath)}"
+    return str(links / "nix-store") if "nix-store" in programs else str(request["nix_store"])
+
+
+def _know(nix_store: str, request: dict[str, Any], env: dict[str, str]) -> None:
     """Have the new database know where the outputs of content-addressed inputs are: it has their paths, but which
     derivation made them is not in a registration. The caller has written that down as a binary cache does."""
     cache = [("substitute", "true"), ("substituters", request.get("realisations", "")), ("require-sigs", "false")]
     options = [word for name, value in cache for word in ("--option", name, value)]
     for batch in _batches(request.get("realised", ())):
-        command = [request["nix_store"], "--realise", "--max-jobs", "0", *options, "--", *batch]
+        command = [nix_store, "--realise", "--max-jobs", "0", *options, "--", *batch]
         # What it does not take it builds, and then that is seen.
         subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
