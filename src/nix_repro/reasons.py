@@ -5,7 +5,7 @@ The report has a reason's text, and who reads the report finds the reason again 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class Reason:
         whatever is not declared here, because a builder or a report from elsewhere may have worded it."""
         return not (self.settled or self.question)
 
-    @property
-    def declared(self) -> bool:
-        """Whether it is one of those in this file, and so in our own words."""
-        return _DECLARED.get(self.text) == self
+    def of(self, names: str) -> Reason:
+        """The same reason, with the names of what it is about."""
+        return replace(self, text=f"{self.text}{_OF}{names}")
 
+
+#: Between a reason and the names.
+_OF = ": "
 
 # Why a derivation is not among the targets.
 FIXED_OUTPUT = Reason("fixed-output", settled=True)
@@ -87,10 +89,21 @@ def said(words: str) -> Reason:
     not settle or open a question by saying what does so here."""
     if not words:
         return WITHOUT_A_WORD
-    return Reason(f"Nix: {words}" if words in _DECLARED else words)
+    return Reason(f"Nix: {words}" if declared(words) else words)
+
+
+def declared(text: str) -> Reason | None:
+    """The reason of this file that a report's text stands for, without the names behind it; None for anybody else's
+    words."""
+    general, _, names = text.partition(_OF)
+    return _DECLARED.get(text, DEPENDENCY_FAILED if names and general == DEPENDENCY_FAILED.text else None)
 
 
 def recall(text: str | None) -> Reason:
     """The reason with this text, as a report has it. One that is not declared here (or null) is a failure, without a
     hint."""
-    return _DECLARED.get(text or "", Reason(text or ""))
+    text = text or ""
+    found = declared(text)
+    if found is None:
+        return Reason(text)
+    return found if found.text == text else replace(found, text=text)

@@ -44,7 +44,7 @@ TRUE = {
     "both": "divergent",
     "beside": "reproducible",
     "broken": "build-failed",
-    "on-broken": "unverified: a dependency failed to build",
+    "on-broken": "unverified: a dependency failed to build: broken",
     "self": "reproducible",
     "floating": "divergent",
     "on-floating": "reproducible propagated",

@@ -33,14 +33,16 @@ def test_what_nix_rejects_has_failed_and_the_rest_is_built(sandbox_nix: NixBox, 
         "pipe": "build-failed",
         "refers": "build-failed",
         "open": "build-failed",
-        "on-open": "unverified: a dependency failed to build",
+        "on-open": "unverified: a dependency failed to build: open",
         "featured": "build-failed",
     }, said.err
     assert said.code == 4
     reasons = {name: said.derivation(name)["reason"] for name in ("cycle", "pipe", "refers", "open", "featured")}
     assert reasons["cycle"].startswith("cycle detected in build of ")
     assert reasons["pipe"].endswith("has an unsupported type")
-    assert "is not allowed to refer to" in reasons["refers"]
+    assert "is not allowed to refer to the following paths: " in reasons["refers"]
+    assert reasons["refers"].endswith("-fine"), "which path it is"
+    assert "printed nothing" not in said.out, "where Nix has said more"
     assert "suspicious ownership or permission" in reasons["open"]
     assert "the system features {rare}" in reasons["featured"]
 
@@ -158,7 +160,7 @@ def test_one_that_crashes_nix_takes_nothing_with_it(sandbox_nix: NixBox) -> None
     assert verdicts == {
         "crash": "build-failed",
         "another": "build-failed",
-        "above": "unverified: a dependency failed to build",
+        "above": "unverified: a dependency failed to build: crash",
     }
     assert said.code == 4
     if sandbox_nix.version < (2, 9):

@@ -41,7 +41,7 @@ EVERYWHERE = {
     "fixed": "unverified: fixed-output",
     "on-hidden": "reproducible",
     "broken": "build-failed",
-    "on-broken": "unverified: a dependency failed to build",
+    "on-broken": "unverified: a dependency failed to build: broken",
     "slow": "unverified: timed out",
     "self": "reproducible",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nix_repro.build.limits import Limits
-from nix_repro.build.outcome import failure_of, last_words, output_paths, rejection
+from nix_repro.build.outcome import failure_of, output_paths, rejection
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation
@@ -69,7 +69,7 @@ def _each_alone(
         out |= {drv_path} | above(derivations, [drv_path])
         if failure_of(derivations[drv_path], recorder) is not None:
             continue
-        words = last_words(recorder)
+        words = recorder.said.last_words()
         again = last is not None and recorder.blame[last] == words and recorder.said.crashes == crashes
         if again or no_builder(words):
             # Twice the same is about the store, the disk, the daemon, and all others would say it too.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
-from nix_repro.nix.graph import above
 from nix_repro.nix.log.recorder import Activity, Recorder
-from nix_repro.nix.log.words import Mismatch, disk_full, subject
+from nix_repro.nix.log.words import Mismatch, disk_full, one_line, subject
 from nix_repro.nix.store_path import StorePath
 from nix_repro.observations import Attempt, Seen
 from nix_repro.reasons import (
@@ -138,7 +137,8 @@ def rejection(drv: Derivation, recorder: Recorder) -> str | None:
     started = recorder.build_of(drv.drv_path) is not None
     own = {StorePath.of(path).digest for path in (drv.drv_path, *(_outputs(drv) if started else ()))}
     subjects = ((subject(text), text) for text in recorder.said.unexplained)
-    return next((one_line(text) for name, text in subjects if name is not None and name.partition("-")[0] in own), None)
+    mine = (text for name, text in subjects if name is not None and StorePath.of(recorder.known_as(name)).digest in own)
+    return next(map(one_line, mine), None)
 
 
 def _outputs(drv: Derivation) -> list[str]:
@@ -181,44 +181,9 @@ def why_not(drv: Derivation, recorder: Recorder, *, cancelled: bool, checking: b
         return "cancelled", CANCELLED
     if not checking and (recorder.said.failures or recorder.said.failed):
         return "dependency-failed", DEPENDENCY_FAILED
-    return "not-built", said(last_words(recorder))
+    return "not-built", said(recorder.said.last_words())
 
 
 def _reason(drv: Derivation, recorder: Recorder, otherwise: Reason) -> Reason:
     words = recorder.reason_of(drv.drv_path, _outputs(drv))
     return said(words) if words else otherwise
-
-
-def rooted(attempts: Sequence[Attempt], graph: Mapping[str, Derivation], recorder: Recorder) -> list[Attempt]:
-    """The attempts, of which none is excused by a dependency unless one below it is known not to have been built for
-    another reason, which then speaks for itself; and of which those that were not even begun are excused so, whatever
-    Nix said last."""
-    excused = above(graph, {a.drv_path for a in attempts if not a.outputs and a.because != DEPENDENCY_FAILED})
-    blocked = above(graph, {a.drv_path for a in attempts if a.status == "failed"})
-
-    def because(attempt: Attempt) -> tuple[Status, Reason] | None:
-        if attempt.because == DEPENDENCY_FAILED and attempt.drv_path not in excused:
-            return "not-built", said(last_words(recorder))
-        begun = attempt.status != "not-built" or attempt.started is not None
-        return None if begun or attempt.drv_path not in blocked else ("dependency-failed", DEPENDENCY_FAILED)
-
-    return [
-        attempt
-        if (found := because(attempt)) is None
-        else replace(attempt, status=found[0], because=found[1], missing=dict.fromkeys(attempt.missing, found[1]))
-        for attempt in attempts
-    ]
-
-
-def last_words(recorder: Recorder) -> str:
-    """Nix's last error in one line, or ""."""
-    return one_line(recorder.said.errors[-1]) if recorder.said.errors else ""
-
-
-def one_line(message: str) -> str:
-    """What an error says, in one line: of a long one with a trace the last line says most."""
-    lines = [line.strip().removeprefix("error:").strip() for line in message.splitlines()]
-    first, *others = [line for line in lines if line] or [""]
-    if not lines or lines[0]:
-        return first.rstrip(":")
-    return (others[-1] if others and first.startswith("…") else first).rstrip(":")

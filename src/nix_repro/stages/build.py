@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from nix_repro.build.blame import rooted
 from nix_repro.build.first import build
-from nix_repro.build.outcome import failure_of, look, observe_build, present_outputs, rooted
+from nix_repro.build.outcome import failure_of, look, observe_build, present_outputs
 from nix_repro.metrics.needed import Work, find_needs
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.command import NixError

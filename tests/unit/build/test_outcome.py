@@ -146,3 +146,13 @@ def test_words_without_a_name_are_about_who_is_found_out() -> None:
     assert why_not(B, recorder, cancelled=False) == ("not-built", said("a pipe in an output"))
     recorder.acquit(A.drv_path)
     assert why_not(A, recorder, cancelled=False) == ("not-built", said("a pipe in an output"))
+
+
+def test_what_is_said_of_a_derivation_with_its_inputs_filled_in_is_about_the_one_before() -> None:
+    resolved = "/nix/store/" + "9" * 32 + "-a.drv"
+    recorder = Recorder()
+    waiting = {"action": "start", "id": 1, "type": 111, "fields": [A.drv_path, resolved]}
+    text = f"error: fixed-output derivations must not reference store paths: '{resolved}' references 1 distinct paths"
+    for event in (waiting, {"action": "msg", "level": 0, "msg": text, "raw_msg": text}):
+        recorder.feed(b"@nix " + json.dumps(event).encode())
+    assert why_not(A, recorder, cancelled=False) == ("failed", Reason(text.removeprefix("error: ")))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from nix_repro.build.outcome import rooted, why_not
+from nix_repro.build.blame import rooted
+from nix_repro.build.outcome import why_not
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above

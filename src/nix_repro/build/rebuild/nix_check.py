@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nix_repro.build.outcome import failure_of, mismatch_of, rooted, why_not
+from nix_repro.build.blame import rooted
+from nix_repro.build.outcome import failure_of, mismatch_of, why_not
 from nix_repro.build.rebuild.attempts import keep_directory, not_built, refused_answer
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import on_other_inputs, realise_inputs

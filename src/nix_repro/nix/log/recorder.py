@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import NamedTuple, Protocol
 
+from nix_repro.nix.command import plain
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log import events, words
 from nix_repro.nix.log.statements import Claims, Statements
@@ -88,6 +89,7 @@ class Recorder:
             case events.BuildStarted(number, drv_path, machine, checking):
                 activity = Activity(self._real.setdefault(_base(drv_path), drv_path), machine, self.clock())
                 self._start(number, "build", self.checks if checking else self.builds, activity)
+                self._forget_log(activity.name)
                 if not checking:
                     self._last_build[activity.name] = activity
             case events.SubstituteStarted(number, path, cache):
@@ -101,7 +103,7 @@ class Recorder:
             case events.LogLine(number, text):
                 self._log(number, text)
             case events.Message() as message:
-                self.said.take(message, lambda name: self._real.get(_base(name), name))
+                self.said.take(message, self.known_as)
             case None:
                 pass
 
@@ -124,6 +126,11 @@ class Recorder:
         built and fetched stays recorded."""
         self.said.forget(before.said)
         self.full_disk = {*before.full_disk}
+
+    def known_as(self, drv_path: str) -> str:
+        """Which derivation this is to us: of one whose inputs were filled in, the one before that. With or without its
+        directory."""
+        return self._real.get(_base(drv_path), drv_path)
 
     def log(self, drv_path: str) -> str | None:
         """The end of what the builder printed, or None when it printed nothing."""
@@ -191,7 +198,10 @@ class Recorder:
         if (own := self.said.reasons.get(drv_path)) is not None:
             return own
         claims = self.said.claimed(map(_base, (drv_path, *outputs)))
-        return (why(claims.text) or "") if claims is not None and not claims.contested else ""
+        if claims is None or claims.contested:
+            return ""
+        # What nobody contradicts is Nix's own, since Nix did say something.
+        return why(claims.text) or (words.one_line(claims.text) if claims.statuses == {"rejected"} else "")
 
     def mismatch_of(self, drv_path: str, outputs: Iterable[str] = ()) -> Sequence[words.Mismatch]:
         """The outputs that a check of a derivation found different. What is only said in Nix's name counts when Nix
@@ -221,15 +231,19 @@ class Recorder:
         if self.watcher is not None:
             self.watcher.stopped(kind, activity.name, activity.stopped)
 
+    def _forget_log(self, drv_path: str) -> None:
+        """A builder that starts again tells its own story."""
+        self._logs_size -= sum(map(getsizeof, self._logs.pop(drv_path, ())))
+
     def _log(self, number: int, text: str) -> None:
         _, activity = self._running.get(number, (None, None))
         if activity is not None:
             lines = self._logs.setdefault(activity.name, deque(maxlen=LOG_LINES))
-            line = text[:LOG_WIDTH]
+            line = plain(text)[:LOG_WIDTH]
             self._logs_size += getsizeof(line) - (getsizeof(lines[0]) if len(lines) == LOG_LINES else 0)
             lines.append(line)
             while self._logs_size > LOGS_TOTAL and len(self._logs) > 1:
-                self._logs_size -= sum(map(getsizeof, self._logs.pop(next(iter(self._logs)))))
+                self._forget_log(next(iter(self._logs)))
             if words.disk_full(text) and self.disk_full():
                 self.full_disk.add(activity.name)
 

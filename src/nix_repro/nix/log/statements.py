@@ -23,8 +23,8 @@ MESSAGES = 2000
 MESSAGE_WIDTH = 4000
 #: Claims of unknown origin that are kept. More are a flood, in which the true ones may have drowned.
 CLAIMS = 10_000
-#: Characters of a claim's words.
-CLAIM_WIDTH = 500
+#: Characters of a claim's words: they may name paths.
+CLAIM_WIDTH = 1000
 #: What `Statements` holds of why commands failed.
 _OF_A_COMMAND = (
     "failures",
@@ -120,6 +120,10 @@ class Statements:
             next((one.text for one in every), ""),
             contested=len(every) > 1 or any(one.contested for one in every),
         )
+
+    def last_words(self) -> str:
+        """Nix's last error in one line, or ""."""
+        return words.one_line(self.errors[-1]) if self.errors else ""
 
     def named(self) -> int:
         """How often Nix has named a derivation that failed or differs, in its own words."""

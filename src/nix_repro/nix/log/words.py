@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from nix_repro.nix.store_path import DIGEST, NAME
+from nix_repro.text import some
 
 _DRV = r"(/[^\s'\"!^]+\.drv)(?=['!^])"
 _PLURAL = r"dependenc(?:y|ies)"
@@ -25,6 +26,7 @@ _FAILURES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("failed", rf"[Cc]annot build '{_DRV}'\.\s+Reason: builder failed"),
         ("failed", rf"builder for '{_DRV}' failed"),
         ("failed", rf"hash mismatch in fixed-output derivation '{_DRV}'"),
+        ("failed", rf"building (?:of|derivation) '{_DRV}[^'\n]*'(?: from \.drv file)? killed after writing more than "),
         # The last resort: what kept Nix from building it is in its words.
         ("not-built", rf"[Cc]annot build '{_DRV}'"),
     )
@@ -36,9 +38,12 @@ _REASON = re.compile(r"\s+Reason: ([^\n]+)")
 _MISMATCH = re.compile(r"derivation '([^'\s]+\.drv)' may not be deterministic: outputs? ")
 _DIFFERS = re.compile(r"output ['\"]([^'\"\n]+)['\"] differs(?: from ['\"]([^'\"\n]+)['\"])?")
 _BUILDERS_WORDS = re.compile(r"[Ll]ast \d+ log lines:")
-_SUMMARY = re.compile(rf"build of (?:'{_DRV}[^'\n]*'(?:, )?)+ failed\s*")
+_SUMMARY = re.compile(rf"build of (?:resolved derivation )?(?:'{_DRV}[^'\n]*'(?:, )?)+ failed\s*")
 _NAMELESS_TIMEOUT = re.compile(r"timed out after (\d{1,9}) seconds")
 _SUBJECT = re.compile(rf"/({DIGEST}-{NAME})")
+_PATH = re.compile(r"/\S+")
+#: Paths that are repeated of an error that lists any number.
+PATHS = 4
 _FULL = r"No space left on device|Disk quota exceeded|database or disk is full"
 _DISK_FULL = re.compile(rf"{_FULL}|unable to write to file.*ENOSPC")
 #: At the end of what failed, where no file's name can stand.
@@ -83,6 +88,18 @@ def reason(message: str) -> str:
     words = own_words(message)
     found = _REASON.search(words)
     return (found[1] if found else words.partition("\n")[0]).strip()
+
+
+def one_line(message: str) -> str:
+    """What an error says, in one line: of a long one with a trace the last line says most, and of one that ends with
+    the paths that it is about, some of these belong to it."""
+    lines = [line.strip().removeprefix("error:").strip() for line in message.splitlines()]
+    first, *others = [line for line in lines if line] or [""]
+    if lines and not lines[0]:
+        return (others[-1] if others and first.startswith("…") else first).rstrip(":")
+    if first.endswith(":") and others and all(map(_PATH.fullmatch, others)):
+        return f"{first} {some(others, PATHS)}"
+    return first.rstrip(":")
 
 
 def mismatch(message: str) -> tuple[str, tuple[Mismatch, ...]] | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from nix_repro import __version__
 from nix_repro.nix.store_path import NAME, is_derivation, store_name
 from nix_repro.plan.installables import attribute_name
-from nix_repro.reasons import EVALUATION_FAILED, NOT_BORNE_OUT, recall
+from nix_repro.reasons import EVALUATION_FAILED, NOT_BORNE_OUT, declared
 from nix_repro.report import (
     SEVERITY,
     Build,
@@ -146,8 +146,8 @@ def _verdict(
             return "build-failed", None
         case "rebuild-failed" if True in failed:
             return "rebuild-failed", None
-        case "unverified" if recall(output.reason).declared:
-            return "unverified", output.reason
+        case "unverified" if (reason := declared(output.reason or "")) is not None:
+            return "unverified", reason.text
     return "unverified", NOT_BORNE_OUT.text
 
 

@@ -221,6 +221,7 @@ def _style() -> str:
 @cache
 def _environment() -> Environment:
     environment = make_environment(lambda text: Markup.escape(escape.visible(text)))
+    environment.tests["silent"] = phrases.printed_nothing
     environment.filters |= {
         "icon_name": _icon_name,
         "lines": lambda text: _markup(text[:_SNIPPET]),

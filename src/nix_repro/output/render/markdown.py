@@ -101,7 +101,7 @@ def _note(derivation: DerivationReport) -> str:
     if derivation.verdict in {"build-failed", "rebuild-failed"}:
         parts.append(derivation.verdict.replace("-", " "))
     if derivation.reason:
-        parts.append(escape.text(derivation.reason, 160))
+        parts.append(escape.text(derivation.reason, 400))
     parts += sorted(
         {
             _AGAINST[o.hashes[0].source]

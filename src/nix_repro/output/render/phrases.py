@@ -29,6 +29,11 @@ def place(finding: Finding) -> str:
     return f"{finding.output}/{finding.path}" if finding.path else finding.output
 
 
+def printed_nothing(derivation: DerivationReport) -> bool:
+    """Whether that a builder printed nothing is worth a word: how it ended is all that is known."""
+    return (derivation.reason or "").startswith("the builder ") and not any(b.log for b in derivation.builds)
+
+
 def short_hash(nar_hash: str) -> str:
     """The first eight characters of a hash behind its algorithm: enough to see two apart."""
     return nar_hash.rpartition("-")[2][:8]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
-from nix_repro.output.render.phrases import failures_first, headline, short_hash, verification_cost
+from nix_repro.output.render.phrases import failures_first, headline, printed_nothing, short_hash, verification_cost
 from nix_repro.output.render.terminal_metrics import print_ci
 from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Output, Report, Verdict
 from nix_repro.text import plural
@@ -132,8 +132,7 @@ def _print_failure(console: Console, derivation: DerivationReport, meaning: Mean
         console.print(
             Text(f"\n{visible(derivation.name)}: {derivation.verdict}{because}", style="bold red"), soft_wrap=True
         )
-        # What does not evaluate has no builder.
-        told = log or ("the builder printed nothing" if derivation.builds else "")
+        told = log or ("the builder printed nothing" if printed_nothing(derivation) else "")
         for line in told.splitlines()[-LOG:]:
             console.print(Text(f"  {visible(line)}"), soft_wrap=True)
     elif derivation.verdict == "divergent":

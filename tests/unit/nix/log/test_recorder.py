@@ -286,6 +286,18 @@ def test_logs_are_bounded() -> None:
     assert {len(line) for line in lines} == {LOG_WIDTH}
 
 
+def test_the_log_is_that_of_the_last_attempt_without_colours() -> None:
+    """Nix starts again what was under way when it gave up over something else."""
+    recorder = Recorder()
+    for number in (1, 2):
+        recorder.feed(event(action="start", id=number, type=105, fields=["/nix/store/x.drv", "", 1, 1]))
+        recorder.feed(event(action="result", id=number, type=101, fields=[f"\x1b[31;1merror:\x1b[0m {number}"]))
+        recorder.feed(event(action="stop", id=number))
+    assert recorder.log("/nix/store/x.drv") == "error: 2"
+    recorder.feed(event(action="start", id=3, type=105, fields=["/nix/store/x.drv", "", 1, 1]))
+    assert recorder.log("/nix/store/x.drv") is None
+
+
 def test_messages_are_bounded() -> None:
     recorder = Recorder()
     for number in range(MESSAGES + 5):

@@ -102,6 +102,8 @@ def recorded(*messages: str, own: str = "") -> Recorder:
     return recorder
 
 
+REFERS = f"output '{OUT}' is not allowed to refer to the following paths:\n  {OUT}-b"
+LARGE = f"path '{OUT}' is too large at 10112 bytes; limit is 10 bytes"
 THREE, ANY = f"builder for '{DRV}' failed with exit code 3", f"build of '{DRV}', '{OUT}.drv' failed"
 NO_OUTPUT = f"builder for '{DRV}' failed to produce output path for output 'out' at '{OUT}'"
 
@@ -117,6 +119,11 @@ NO_OUTPUT = f"builder for '{DRV}' failed to produce output path for output 'out'
         ((NO_OUTPUT, THREE), ANY, ""),
         ((THREE, NO_OUTPUT, THREE), ANY, ""),
         ((), ANY, ""),
+        # What Nix rejects it says in its own way, and a daemon passes that on.
+        ((REFERS,), ANY, f"{REFERS.partition(':')[0]}: {OUT}-b"),
+        ((LARGE,), ANY, LARGE),
+        ((REFERS, LARGE), ANY, ""),
+        ((LARGE, THREE), ANY, ""),
     ],
 )
 def test_a_builder_words_no_reason(messages: tuple[str, ...], own: str, said: str) -> None:

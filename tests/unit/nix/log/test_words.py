@@ -55,6 +55,11 @@ OUT = "/nix/store/byfrmr06l1s7iqfcx6wb7da19y2kpnj7-full"
             "failed",
         ),
         (
+            f"error: building of '{DRV}!*' from .drv file killed after writing more than 20 bytes of log output",
+            "failed",
+        ),
+        (f"error: building derivation '{DRV}' killed after writing more than 20 bytes of log output", "failed"),
+        (
             (
                 f"error: Cannot build '{DRV}'.\n       Reason: builder failed with exit code 1.\n  Last 9 log "
                 "lines:\n  > "
@@ -85,6 +90,7 @@ def test_other_messages_say_nothing_of_one_derivation(message: str) -> None:
 def test_the_last_word_names_those_that_failed() -> None:
     other = "/nix/store/0i7c8kbrr1a8ai18hdn6sr4z6kay2j42-victim.drv"
     assert words.summary(f"error: build of '{DRV}', '{other}' failed") == [DRV, other]
+    assert words.summary(f"error: build of resolved derivation '{DRV}' failed") == [DRV]
     assert words.summary(f"error: builder for '{DRV}' failed with exit code 1") == []
 
 
@@ -198,3 +204,29 @@ def test_no_message_takes_long(text: str) -> None:
 def test_why_it_was_not_built() -> None:
     said = f"error: Cannot build '{DRV}'.\n       Reason: local builds are disabled (max-jobs = 0)\n       Hint: …"
     assert words.reason(said) == "local builds are disabled (max-jobs = 0)"
+
+
+REFERS = "error: output '/nix/store/x-a' is not allowed to refer to the following paths:"
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("error: no such thing", "no such thing"),
+        (f"{REFERS}\n         /nix/store/x-b", f"{REFERS[7:]} /nix/store/x-b"),
+        (
+            f"{REFERS}\n  /n/1\n  /n/2\n  /n/3\n  /n/4\n  /n/5\n  /n/6",
+            f"{REFERS[7:]} /n/1, /n/2, /n/3, /n/4 and 2 more",
+        ),
+        # Any other list is not what the first line speaks of.
+        (f"{REFERS}\n  nothing", REFERS[7:-1]),
+        (f"{REFERS}\n  /n/1\n  and what a builder adds", REFERS[7:-1]),
+        (REFERS, REFERS[7:-1]),
+        ("error:\n       … while evaluating\n\n       error: undefined variable 'x'", "undefined variable 'x'"),
+        ("error:\n       … while evaluating the attribute:", "… while evaluating the attribute"),
+        ("", ""),
+        ("error:", ""),
+    ],
+)
+def test_an_error_in_one_line(message: str, line: str) -> None:
+    assert words.one_line(message) == line

@@ -118,6 +118,11 @@ def test_a_reason_is_one_of_ours(reason: str, meaning: str) -> None:
     assert found.reason == (NOT_BORNE_OUT.text if meaning == "ours" else reason)
 
 
+def test_of_a_reason_with_names_only_our_words_are_passed_on() -> None:
+    (found,) = judged(derivation("unverified", reason="a dependency failed to build: [click](here)")).derivations
+    assert found.reason == "a dependency failed to build"
+
+
 def test_no_text_of_it_is_passed_on() -> None:
     """Every text of the report, wherever it stands, is replaced by one that must not come out again."""
     lie = "LIE: verified by the maintainers, merge it"

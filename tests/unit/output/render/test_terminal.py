@@ -121,6 +121,14 @@ def test_the_end_of_a_failed_build_s_log() -> None:
     )
 
 
+def test_where_nix_has_said_more_nothing_is_said_of_silence() -> None:
+    for reason in ("hash mismatch: specified sha256-a, got sha256-b", "it needs the system features {kvm}, not all of"):
+        failed = (Build(round=1, status="failed"),)
+        text = shown(reports.bare(divergent(verdict="build-failed", reason=reason, builds=failed)))
+        assert reason in text
+        assert "printed nothing" not in text
+
+
 def test_where_there_was_no_builder_nothing_is_said_of_one() -> None:
     text = shown(reports.bare(not_evaluated("packages.x.throws", "throws", "evaluation failed: no such thing")))
     assert "build-failed: evaluation failed: no such thing" in text
