@@ -7,17 +7,14 @@ SIGKILL.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from nix_repro.errors import UsageError
 from nix_repro.report import Policy
-
-if TYPE_CHECKING:
-    pass
 
 #: Seconds for one expression.
 TIME = 2.0
@@ -26,7 +23,9 @@ MEMORY = 1 << 30
 
 # jq computes with constants while it compiles: `"x" * 1e9` needs a gigabyte before anything is asked.
 _BOUNDED = f"""
-import itertools, jq, os, resource, sys
+import sys
+sys.path[:] = sys.argv[2:]
+import itertools, jq, os, resource
 resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
 if sys.platform == "linux":
     resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
@@ -81,7 +80,8 @@ def evaluate(expressions: Sequence[Expression], report: bytes) -> tuple[tuple[Po
 
 
 def _ask(child: str, program: str, report: bytes) -> str:
-    argv = [sys.executable, "-I", "-c", child, program]
+    # jq is where this process has found it: a package of Nix's adds to the path of its own script only.
+    argv = [sys.executable, "-I", "-c", child, program, *filter(os.path.isabs, sys.path)]
     pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     try:
         asked = subprocess.run(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import nix_repro
 from nix_repro.errors import UsageError
 from nix_repro.verdict import fail_when as policy
 from nix_repro.verdict.fail_when import Expression
@@ -86,3 +90,16 @@ def test_what_jq_computes_while_it_reads_is_bounded_too() -> None:
 def test_what_cannot_be_an_argument_is_not_jq(text: str) -> None:
     with pytest.raises(UsageError, match="is not jq: it is no text"):
         policy.check_syntax([Expression(text, "file:1")])
+
+
+def test_jq_is_where_the_program_itself_has_found_it() -> None:
+    """A package of Nix's runs a Python that knows of no packages by a script that adds them to its path."""
+    python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    places = [str(Path(nix_repro.__file__).parents[1]), str(Path(msgspec.__file__).parents[1])]
+    script = (
+        f"import site; [site.addsitedir(place) for place in {places!r}]\n"
+        "from nix_repro.verdict.fail_when import Expression, check_syntax\n"
+        "check_syntax([Expression('.exit_code == 1', 'here')])"
+    )
+    done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, env={})
+    assert done.returncode == 0, done.stderr
