@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import tomllib
 from pathlib import Path
@@ -47,6 +48,26 @@ def test_the_locks_cover_what_is_declared_and_agree() -> None:
 
 
 def test_what_a_wheel_takes_along_is_there() -> None:
-    for source in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]:
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for source in (*wheel["force-include"], *wheel["shared-data"]):
         assert (ROOT / source).is_dir(), source
     assert (ROOT / PROJECT["project"]["readme"]).is_file()
+
+
+def test_the_package_of_nix_is_made_of_what_is_declared_and_locked() -> None:
+    package = (ROOT / "nix/package.nix").read_text()
+    named = re.findall(r"dependencies = with python3Packages; \[(.*?)\]", package, re.DOTALL)[-1].split()
+    assert set(named) == declared(PROJECT["project"]["dependencies"])
+    (version,) = re.findall(r'version = "(.*?)";', package)
+    (digest,) = re.findall(r'hash = "sha256-(.*?)"', package)
+    assert locked("requirements.lock")["actions-toolkit"][0][0] == version
+    assert f"--hash=sha256:{base64.b64decode(digest).hex()}" in (ROOT / "requirements.lock").read_text()
+
+
+def test_the_package_of_nix_has_the_files_of_the_wheel() -> None:
+    (files,) = re.findall(r"unions \[(.*?)\]", (ROOT / "nix/package.nix").read_text())
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    wanted = {*wheel["packages"], *wheel["force-include"], *wheel["shared-data"], PROJECT["project"]["readme"]}
+    assert {"pyproject.toml", "LICENSE", *(path.removesuffix("/nix_repro") for path in wanted)} == {
+        path.removeprefix("../") for path in files.split()
+    }
