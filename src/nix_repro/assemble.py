@@ -38,13 +38,15 @@ def assemble(run: Run, signum: int | None) -> Report:
     found = measure(_facts(run, run.plan, phases)) if run.plan is not None else Measurements()
     for warning in found.warnings:
         run.warn(warning)
+    release = run.nix.release()
     conclusion, exit_code = judge(derivations, found.targets, run.config.fail_on, signum=signum, test=run.test)
     return Report(
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         system=run.nix.settings()["system"],
         commit=checkout.commit,
-        nix_version=run.nix.version(),
+        nix_implementation=release.implementation,
+        nix_version=release.version,
         environment=describe_environment(run.nix, run.environ),
         conclusion=conclusion,
         exit_code=exit_code,

@@ -282,6 +282,7 @@ class Report(Part, frozen=True, kw_only=True):
     system: str
     commit: str | None
     nix_version: str
+    nix_implementation: str = "Nix"
     environment: dict[str, str | int | bool | None]
     conclusion: Conclusion
     exit_code: int

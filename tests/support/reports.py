@@ -204,6 +204,7 @@ def hostile(base: Report, word: str) -> Report:
         system=word,
         commit=word,
         nix_version=word,
+        nix_implementation=word,
         environment={word: word},
         rebuilder=word,
         fail_on=(word,),

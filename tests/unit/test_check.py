@@ -14,6 +14,7 @@ from nix_repro.config import Config
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.processes import Processes
+from nix_repro.nix.series import release
 from nix_repro.output.render.progress import Progress
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Report
@@ -32,7 +33,7 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
     nix.processes = processes
     nix.options = ()
     nix.settings.return_value = {"system": "x86_64-linux"}
-    nix.version.return_value = "2.26.3"
+    nix.release.return_value = release("nix (Nix) 2.26.3")
     nix.store_dir.return_value = str(tmp_path / "store")
     mocker.patch.object(checks, "Nix", return_value=nix)
     for stage in ("add_roots", "choose", "run_tests", "explain_divergences"):

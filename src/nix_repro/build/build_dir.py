@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nix_repro.build.variations import Kind
-from nix_repro.nix.series import series
+from nix_repro.nix.series import Release
 
 #: File systems in memory, by the names that Linux has for them.
 IN_MEMORY = ("tmpfs", "ramfs")
@@ -18,12 +18,12 @@ OWN_PLACE = (2, 30)
 ELSE = "/tmp"  # noqa: S108 (nothing is written there by us)
 
 
-def usual(settings: Mapping[str, Any], version: str, environ: Mapping[str, str], room: Path) -> Path:
+def usual(settings: Mapping[str, Any], nix: Release, environ: Mapping[str, str], room: Path) -> Path:
     """Where a rebuild builds when nothing else is asked for. `settings` are Nix's, `room` is where a rebuilder keeps
     its store's state."""
     if chosen := settings.get("build-dir"):
         return Path(str(chosen))
-    return room if series(version) >= OWN_PLACE else Path(environ.get("TMPDIR") or ELSE)
+    return room if nix.series >= OWN_PLACE else Path(environ.get("TMPDIR") or ELSE)
 
 
 def kind(path: Path, mounts: str | None = None) -> Kind:

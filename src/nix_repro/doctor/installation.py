@@ -22,17 +22,16 @@ HARDLY_SPACE = 10**9
 
 def version(nix: Nix) -> Diagnosis:
     """Whether this is a Nix that is tested."""
-    version = nix.version()
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if len(numbers) == 2 and numbers < (2, 8):
+    release = nix.release()
+    if (0, 0) < release.series < (2, 8):
         return problem(
             "nix",
-            f"Nix {version} is older than what this is tested with (2.8)",
+            f"{release} is older than what this is tested with (2.8)",
             "install a newer one: https://nixos.org/download",
         )
-    if len(numbers) == 2 and numbers < (2, 18):
-        return note("nix", f"Nix {version} has known gaps: --fallback aborts on a bad cache", "update Nix when you can")
-    return ok("nix", f"Nix {version} at {nix.binary}")
+    if (0, 0) < release.series < (2, 18):
+        return note("nix", f"{release} has known gaps: --fallback aborts on a bad cache", "update Nix when you can")
+    return ok("nix", f"{release} at {nix.binary}")
 
 
 def features(nix: Nix, environ: Mapping[str, str]) -> list[Diagnosis]:

@@ -20,7 +20,7 @@ from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.nix.hashes import sri
 from nix_repro.nix.private_settings import PrivateSettings
 from nix_repro.nix.processes import CannotStart, Processes
-from nix_repro.nix.series import series
+from nix_repro.nix.series import Release, release
 from nix_repro.nix.store_path import is_operand
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -87,7 +87,7 @@ class Nix:
         self._settings: dict[str, Any] | None = None
         self._old_names = False
         self._trusted: bool | None = None
-        self._version: str | None = None
+        self._release: Release | None = None
 
     def with_store(self, url: str) -> Nix:
         """The same Nix on another store. Raises `NixError` for what is no store."""
@@ -207,11 +207,11 @@ class Nix:
         env = {name: value for name, value in self.env.items() if name != "NIX_CONFIG"}
         return self._again(env | {"NIX_USER_CONF_FILES": ""}, (), None).settings()
 
-    def version(self) -> str:
-        """Nix's version, such as `2.26.3`."""
-        if self._version is None:
-            self._version = self.run("nix", "--version").rsplit(" ", 1)[-1].strip()
-        return self._version
+    def release(self) -> Release:
+        """Which Nix it is, and its version."""
+        if self._release is None:
+            self._release = release(self.run("nix", "--version"))
+        return self._release
 
     def store_dir(self) -> str:
         """The directory of store paths, normally `/nix/store`."""
@@ -313,7 +313,7 @@ class Nix:
     def outputs(self, drv_path: str, names: Iterable[str]) -> str:
         """How outputs of a derivation are named to `nix` (`nix-store` takes `DRV!OUTPUT` always). Before 2.13 it takes
         all of them, by the .drv alone."""
-        return f"{drv_path}^{','.join(sorted(names))}" if series(self.version()) >= (2, 13) else drv_path
+        return f"{drv_path}^{','.join(sorted(names))}" if self.release().series >= (2, 13) else drv_path
 
     def floating_outputs(self, drv_path: str) -> list[str]:
         """The output paths of a content-addressed derivation that was built. Nothing is built or fetched to find out:

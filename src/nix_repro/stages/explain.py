@@ -77,7 +77,7 @@ def _experiment(run: Run, plan: Plan, rebuilder: Rebuilder, roots: Sequence[str]
         limits=run.limits,
         round_number=run.config.rounds + 1,
         directory=run.work / "experiments",
-        build_dir=usual(run.nix.settings(), run.nix.version(), run.nix.env, room),
+        build_dir=usual(run.nix.settings(), run.nix.release(), run.nix.env, room),
         room=room,
         deadline=time.monotonic() + run.config.explain_budget,
         watcher=run.display,

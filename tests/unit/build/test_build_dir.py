@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nix_repro.build.build_dir import kind, usual
+from nix_repro.nix.series import release
 
 ROOM = Path("/nix/var")
 
@@ -23,7 +24,7 @@ ROOM = Path("/nix/var")
     ],
 )
 def test_where_nix_builds(settings: dict[str, str], version: str, environ: dict[str, str], where: str) -> None:
-    assert usual(settings, version, environ, ROOM) == Path(where)
+    assert usual(settings, release(f"nix (Nix) {version}"), environ, ROOM) == Path(where)
 
 
 def mounted(path: Path, system: str) -> str:

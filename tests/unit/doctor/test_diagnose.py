@@ -11,6 +11,7 @@ from pytest_mock import MockerFixture
 
 from nix_repro.doctor.diagnose import cheap, diagnose, urgent
 from nix_repro.nix.command import Nix
+from nix_repro.nix.series import release
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def nix(mocker: MockerFixture, tmp_path: Path) -> Any:
     found.env = {"NIX_STATE_DIR": str(tmp_path)}
     found.processes = mocker.Mock()
     found.processes.communicate.return_value = CompletedProcess([], 0, b"experimental-features =\n", b"")
-    found.version.return_value = "2.26.3"
+    found.release.return_value = release("nix (Nix) 2.26.3")
     found.store_dir.return_value = "/nowhere/store"
     found.settings.return_value = {"max-jobs": 0, "sandbox": False, "build-dir": "/nowhere"}
     found.trusted.return_value = False

@@ -14,6 +14,7 @@ from pytest_mock import MockerFixture
 from nix_repro.doctor import installation
 from nix_repro.doctor.model import Diagnosis, State
 from nix_repro.nix.command import Nix
+from nix_repro.nix.series import release
 
 
 @pytest.fixture
@@ -34,21 +35,23 @@ def told(found: Diagnosis) -> tuple[State, str]:
 @pytest.mark.parametrize(
     ("version", "state"),
     [
-        ("2.3.16", "problem"),
-        ("2.7", "problem"),
-        ("2.8.0", "note"),
-        ("2.17.1", "note"),
-        ("2.18", "ok"),
-        ("2.34.0pre2025", "ok"),
-        ("3.0", "ok"),
+        ("nix (Nix) 2.3.16", "problem"),
+        ("nix (Nix) 2.7", "problem"),
+        ("nix (Nix) 2.8.0", "note"),
+        ("nix (Nix) 2.17.1", "note"),
+        ("nix (Nix) 2.18", "ok"),
+        ("nix (Lix, like Nix) 2.91.1", "ok"),
+        ("nix (Determinate Nix 3.6.6) 2.29.0", "ok"),
+        ("nix (Nix) 2.34.0pre2025", "ok"),
+        ("nix (Nix) 3.0", "ok"),
         ("unknown", "ok"),
     ],
 )
 def test_versions(nix: Any, version: str, state: State) -> None:
-    nix.version.return_value = version
+    nix.release.return_value = release(version)
     found = installation.version(nix)
     assert told(found)[0] == state
-    assert version in found.found
+    assert str(release(version)) in found.found
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from nix_repro.nix.caches.witness import Witness
 from nix_repro.nix.command import Nix
 from nix_repro.nix.log import events
 from nix_repro.nix.log.recorder import Recorder
-from nix_repro.nix.series import series
 from nix_repro.nix.store_path import StorePath
 
 #: Seconds to connect. Nix's own default is 15 (2.8: no limit).
@@ -250,7 +249,7 @@ class Realiser:
         return {key.partition(":")[0] for key in self.nix.settings().get("trusted-public-keys", [])}
 
     def _fallback(self) -> bool:
-        return series(self.nix.version()) >= FALLBACK
+        return self.nix.release().series >= FALLBACK
 
     def incidents(self) -> list[Incident]:
         """What went wrong with the caches so far."""

@@ -41,6 +41,7 @@ _ATTR = re.compile(r"""[A-Za-z0-9_.'"+-]{1,150}""")
 _PATH = re.compile(r"[A-Za-z0-9_./+@!=~-]{0,200}")
 _SYSTEM = re.compile(r"[a-z0-9_]{1,20}-[a-z0-9]{1,20}")
 _VERSION = re.compile(r"[0-9][0-9.]{0,15}")
+_IMPLEMENTATION = re.compile(r"(?:Nix|Lix|Determinate Nix [0-9][0-9.]{0,15})")
 _STARTED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", re.ASCII)
 _BECAUSE = "the stored report says so; nothing of it was looked at here"
 
@@ -62,6 +63,7 @@ def borne_out(stored: Report, commit: str) -> Report:
         system=_or(stored.system, _SYSTEM, "unknown"),
         commit=commit,
         nix_version=_or(stored.nix_version, _VERSION, "unknown"),
+        nix_implementation=_or(stored.nix_implementation, _IMPLEMENTATION, "Nix"),
         environment={},
         conclusion=conclusion,
         exit_code=exit_code,

@@ -227,6 +227,7 @@ def _environment() -> Environment:
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,
         "measure": _measure,
+        "nix": phrases.nix,
         "percent": _percent,
         "piece": _piece,
         "plural": wording.plural,

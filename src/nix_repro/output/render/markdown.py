@@ -165,6 +165,7 @@ def _environment() -> Environment:
         environment.filters[name] = _safe(function)
     environment.filters |= {
         "measure": _measure,
+        "nix": phrases.nix,
         "percent": phrases.percent,
         "plural": wording.plural,
         "seconds": _seconds,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nix_repro.errors import interrupted
 from nix_repro.metrics.targets import quantity
+from nix_repro.nix.series import Release
 from nix_repro.report import SEVERITY, Configuration, DerivationReport, Finding, Output, Report, Target, Verdict
 from nix_repro.text import plural, seconds, some
 from nix_repro.verdict.policy import Meaning, standing
@@ -32,6 +33,11 @@ def place(finding: Finding) -> str:
 def printed_nothing(derivation: DerivationReport) -> bool:
     """Whether that a builder printed nothing is worth a word: how it ended is all that is known."""
     return (derivation.reason or "").startswith("the builder ") and not any(b.log for b in derivation.builds)
+
+
+def nix(report: Report) -> str:
+    """Which Nix built, and its version."""
+    return str(Release(report.nix_implementation, report.nix_version, series=(0, 0)))
 
 
 def short_hash(nar_hash: str) -> str:
