@@ -17,8 +17,9 @@ from nix_repro.errors import interrupted
 from nix_repro.metrics import history
 from nix_repro.metrics.built import Asked
 from nix_repro.metrics.measure import Facts, Measurements, measure
-from nix_repro.nix.checkout import Checkout, flake_ref, on_default_branch, read_checkout, reproduce_line
+from nix_repro.nix.checkout import Checkout, flake_ref, reproduce_line
 from nix_repro.nix.machine import describe_environment, in_ci
+from nix_repro.output.github.event import on_default_branch
 from nix_repro.plan.installables import attribute_name
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import EVALUATION_FAILED, FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
@@ -31,8 +32,7 @@ from nix_repro.verdict.conclusion import judge, judge_policies
 
 def assemble(run: Run, signum: int | None) -> Report:
     """The report, with `signum` when the run was interrupted."""
-    checkout = read_checkout(run.cwd)
-    derivations = _derivations(run, checkout)
+    derivations = _derivations(run, run.checkout)
     total = round(time.time() - run.began, 3)
     phases = (*run.phases, Phase(name="total", seconds=total))
     found = measure(_facts(run, run.plan, phases)) if run.plan is not None else Measurements()
@@ -44,7 +44,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         system=run.nix.settings()["system"],
-        commit=checkout.commit,
+        commit=run.checkout.commit,
         nix_implementation=release.implementation,
         nix_version=release.version,
         environment=describe_environment(run.nix, run.environ),
@@ -96,7 +96,7 @@ def finish(
     if config.history is not None and not interrupted(report.exit_code):
         file = cwd / config.history
         runs, wrong = history.read(file)
-        this = history.entry(report, default=on_default_branch(environ, cwd))
+        this = history.entry(report, default=on_default_branch(environ, cwd, report.commit))
         report = msgspec.structs.replace(report, history=history.compare(runs, this))
         warnings += [text for text in (wrong, history.write(file, [*runs, this])) if text is not None]
     policies, errors = policy.evaluate(config.fail_when, msgspec.json.encode(report)) if config.fail_when else ((), [])

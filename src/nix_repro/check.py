@@ -15,6 +15,7 @@ from nix_repro.config import Config
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.files import private_directory
 from nix_repro.metrics.phases import NOTED, job_phases
+from nix_repro.nix.checkout import read_checkout
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.lock import locked
 from nix_repro.nix.processes import Processes
@@ -51,7 +52,7 @@ def check(
     began, before = job_phases(noted, time.time())
     with ExitStack() as held, private_directory() as directory:
         nix = Nix(processes, environ, config.options)
-        run = Run(config, nix, cwd, environ, display, began=began, phases=before, work=directory)
+        run = Run(config, nix, cwd, environ, display, read_checkout(cwd), began, phases=before, work=directory)
         signum: int | None = None
         try:
             _work(run, held)

@@ -15,6 +15,7 @@ from nix_repro.config import Config
 from nix_repro.metrics.needed import Needs
 from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.caches.resilient import Realiser
+from nix_repro.nix.checkout import Checkout
 from nix_repro.nix.command import Nix
 from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
@@ -40,7 +41,8 @@ class Run:
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
     `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
     with Nix's words. `realiser` runs every build that may use caches, and
-    `lookups` is what the upstream caches said they have.
+    `lookups` is what the upstream caches said they have. `checkout` is what git said before anything was evaluated or
+    built that could have changed it.
     """
 
     config: Config
@@ -48,6 +50,7 @@ class Run:
     cwd: Path
     environ: Mapping[str, str]
     display: Display
+    checkout: Checkout = field(default_factory=Checkout)
     began: float = field(default_factory=time.time)
     plan: Plan | None = None
     broken: dict[str, str] = field(default_factory=dict)

@@ -106,10 +106,12 @@ class Act:
         """To be put before a command: a store of its own, and the same process for the command."""
         return ["unshare", "--mount", "sh", "-euc", _ENTER, str(self.record.parent / "nix")]
 
-    def commit(self, workflow: dict[str, Any]) -> None:
+    def commit(self, workflow: dict[str, Any], **called: dict[str, Any]) -> None:
+        """Commit the workflow, and others that it calls."""
         folder = self.repository / ".github" / "workflows"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "test.yml").write_text(yaml.safe_dump(workflow))
+        for name, content in {"test": workflow, **called}.items():
+            (folder / f"{name}.yml").write_text(yaml.safe_dump(content))
         for command in (
             ["add", "-A"],
             ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "test", "--allow-empty"],
@@ -145,6 +147,14 @@ class Act:
                 },
             }
         )
+        return self.start(event, event_name, env, *self.in_a_store())
+
+    def start(
+        self, event: dict[str, Any] | None, event_name: str, env: dict[str, str] | None, *before: str
+    ) -> ActResult:
+        """Run what was committed, for an event; `before` is put before the command."""
+        for artifact in self.record.glob("nix-repro-*"):
+            shutil.rmtree(artifact)  # of an earlier run
         command = [
             str(Path(sysconfig.get_path("scripts")) / "act"),
             event_name,
@@ -173,7 +183,7 @@ class Act:
             command += ["--env", f"{name}={value}"]
         clean = {"PATH": self.path, "HOME": str(self.record), "LANG": "C.UTF-8"}
         done = subprocess.run(
-            [*self.in_a_store(), *command],
+            [*before, *command],
             cwd=self.repository,
             env=clean,
             capture_output=True,

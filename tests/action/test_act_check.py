@@ -24,7 +24,7 @@ def test_what_is_the_same_every_time_passes(act: Any) -> None:
     assert json.loads(outputs["counts"])["reproducible"] == 1
     assert "✅ No difference found in 1 derivation (1 output)" in done.summary
     assert done.commands("error") == done.commands("warning") == []
-    assert set(done.calls()) == {"cache-restore", "upload-artifact"}
+    assert set(done.calls()) == {"cache-restore", "cache-save", "upload-artifact"}
 
 
 def test_a_divergence_is_red_and_tells_its_story_first(act: Any) -> None:
@@ -39,7 +39,7 @@ def test_a_divergence_is_red_and_tells_its_story_first(act: Any) -> None:
     assert error["kvPairs"]["file"] == "flake.nix"
     source = (act.repository / "flake.nix").read_text().splitlines()
     assert source[int(error["kvPairs"]["line"]) - 1].lstrip().startswith("bad = ")
-    artifact = act.record / "nix-repro-test-0-Linux-X64"
+    artifact = act.record / "nix-repro-test-test-0-Linux-X64"
     report = json.loads((artifact / "report.json").read_text())
     assert (report["conclusion"], report["exit_code"]) == ("fail", 1)
     assert (artifact / "summary.md").read_text() == done.summary

@@ -29,7 +29,7 @@ def nix_elsewhere(tmp_path: Path) -> Path:
 
 def test_nix_that_is_there_is_left_alone(act: Any) -> None:
     done = act(LOCAL)
-    assert set(done.calls()) == {"cache-restore", "upload-artifact"}
+    assert set(done.calls()) == {"cache-restore", "cache-save", "upload-artifact"}
     assert done.code == 0
 
 
@@ -40,7 +40,7 @@ def test_nix_that_is_not_there_is_installed(act: Any, nix_elsewhere: Path, which
     act.hide_nix()
     done = act(LOCAL | {"install-nix": which}, env={"STUB_NIX": str(nix_elsewhere)})
     assert done.code == 0, done.story
-    assert set(done.calls()) == {stub, "cache-restore", "upload-artifact"}
+    assert set(done.calls()) == {stub, "cache-restore", "cache-save", "upload-artifact"}
     if which == "determinate":
         assert done.calls()[stub] == {"summarize": "false", "diagnostic_endpoint": ""}
 
@@ -65,7 +65,7 @@ def test_caches_are_those_asked_for_with_keys_of_their_own(act: Any) -> None:
     assert calls["cachix-action"] == {"name": "acme", "authToken": "a-secret-of-cachix-0123456789"}
     keys = calls["cache-nix-action"]
     prefix = keys["restore_prefixes_first_match"]
-    assert prefix == "nix-repro-test-0-Linux-X64-Linux-X64-"
+    assert prefix == "nix-repro-test-test-0-Linux-X64-Linux-X64-"
     assert keys["primary_key"].removeprefix(prefix).count("-") == 1  # run id and attempt
 
 
@@ -92,8 +92,8 @@ def test_a_pull_request_gets_status_and_comment_on_its_head(act: Any, github: An
     assert done.code == 1
     assert {status["sha"] for status in github.statuses} == {HEAD}
     assert [(s["context"], s["state"]) for s in github.statuses] == [
-        ("nix-repro (test-0-Linux-X64)", "failure"),
-        ("nix-repro (test-0-Linux-X64): packages.x86_64-linux.bad", "failure"),
+        ("nix-repro (test-test-0-Linux-X64)", "failure"),
+        ("nix-repro (test-test-0-Linux-X64): packages.x86_64-linux.bad", "failure"),
     ]
     [comment] = github.comments
     assert "bad-1.0" in comment["body"]
@@ -162,7 +162,7 @@ def test_a_builder_finds_the_token_in_no_process(act: Any, github: Any) -> None:
         env={"GITHUB_API_URL": github.url, "NIX_CONFIG": nix},
     )
     assert len(github.statuses) == 1, done.story
-    report = json.loads((act.record / "nix-repro-test-0-Linux-X64" / "report.json").read_text())
+    report = json.loads((act.record / "nix-repro-test-test-0-Linux-X64" / "report.json").read_text())
     (output,) = report["derivations"][0]["outputs"].values()
     found = act.record.parent / "nix" / output["path"].removeprefix("/nix/")
     assert found.read_text() == "nothing\n"

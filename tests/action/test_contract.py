@@ -102,7 +102,7 @@ def test_every_output_of_a_step_is_one_that_it_sets(tmp_path: Path) -> None:
     sets = {
         "start": {*start(tmp_path)[1], *start(tmp_path, INSTALL_NIX="bad")[1]},
         "installed": {line.partition("=")[0] for line in (tmp_path / "installed").read_text().splitlines()},
-        "check": {*outputs.NAMES, "report-directory", "exit-code"},
+        "check": {*outputs.NAMES, "report-directory", "default-branch", "exit-code"},
     }
     used = [*expressions(STEPS), *(entry["value"] for entry in ACTION["outputs"].values())]
     for step, name in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", " ".join(used)):

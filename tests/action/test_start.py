@@ -27,6 +27,30 @@ def test_an_id_becomes_a_name_for_an_artifact(tmp_path: Path, written: str) -> N
     assert not set(outputs["id"]) & set('":<>|*?\\/\r\n$()')
 
 
+def test_two_workflows_with_jobs_of_one_name_have_two_ids(tmp_path: Path) -> None:
+    workflows = ("ci", "nightly", "My CI: all of it", ".github/workflows/release.yaml", "")
+    ids = [start(tmp_path, GITHUB_WORKFLOW=workflow)[1]["id"] for workflow in workflows]
+    ends = ["ci-", "nightly-", "My-CI--all-of-it-", "release-", ""]
+    assert ids == [f"{end}test-0-Linux-ARM64" for end in ends]
+
+
+@pytest.mark.parametrize("written", [("a/b", "a-b"), ("a b", "a_b"), ("x" * 95, "x" * 96), ("é", "è"), ("a b", "a/b")])
+def test_ids_that_differ_stay_different(tmp_path: Path, written: tuple[str, str]) -> None:
+    first, second = (start(tmp_path, ID=one)[1]["id"] for one in written)
+    assert first != second
+    assert start(tmp_path, ID=written[0])[1]["id"] == first
+
+
+@pytest.mark.parametrize("written", ["", "api", ".."])
+def test_two_steps_of_one_job_have_two_ids(tmp_path: Path, written: str) -> None:
+    first, second, third = (start(tmp_path, ID=written, RUNNER_TEMP=str(tmp_path)) for _ in range(3))
+    base = written or "test-0-Linux-ARM64"
+    assert [one[1]["id"] for one in (first, second, third)] == [base, f"{base}-2", f"{base}-3"]
+    # Nobody has chosen a default: to tell them apart is ours.
+    assert ("::warning" in second[2]) is bool(written)
+    assert start(tmp_path, ID=written, RUNNER_TEMP="/nonexistent")[1]["id"] == base
+
+
 @pytest.mark.parametrize(
     ("written", "understood"),
     [

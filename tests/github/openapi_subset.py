@@ -18,6 +18,8 @@ OPERATIONS = {
     "/repos/{owner}/{repo}/issues/{issue_number}/comments": ("get", "post"),
     "/repos/{owner}/{repo}/issues/comments/{comment_id}": ("patch",),
     "/repos/{owner}/{repo}/pulls": ("get",),
+    "/repos/{owner}/{repo}/pulls/{pull_number}": ("get",),
+    "/repos/{owner}/{repo}/commits/{ref}/status": ("get",),
 }
 #: Prose and samples: nothing that a request is checked against.
 _PROSE = {"description", "summary", "example", "examples", "externalDocs", "x-github", "tags"}

@@ -9,14 +9,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from github_api import HEAD, MERGE, PAYLOADS, TOKEN, Answer
+from github_api import HEAD, MERGE, TOKEN, Answer
 from nix_repro.output.github.api import publish
-from nix_repro.output.github.event import Destination, destination
+from nix_repro.output.github.event import Destination, Subject, destination, proposed, read_trigger, subject
 from nix_repro.report import Report
 
 
-def to(environ: dict[str, str], run_id: str = "test-0-Linux-X64") -> Destination:
-    found = destination(environ, token=TOKEN, run_id=run_id)
+def to(
+    environ: dict[str, str], run_id: str = "test-0-Linux-X64", checked: str | None = None, token: str = TOKEN
+) -> Destination:
+    event = read_trigger(environ)
+    about = subject(event, checked) if checked is not None else proposed(event)
+    assert about is not None
+    found = destination(environ, about, token=token, run_id=run_id)
     assert found is not None
     return found
 
@@ -40,49 +45,9 @@ def test_a_push_gets_it_on_its_own_commit_and_no_comment(github: Any, environ: A
 
 
 def test_no_token_or_no_github_means_nothing_to_send(environ: Any) -> None:
-    assert destination(environ("push"), token="", run_id="x") is None
-    assert destination({}, token=TOKEN, run_id="x") is None
-
-
-def test_a_broken_event_file_falls_back_to_the_commit(environ: Any, tmp_path: Any) -> None:
-    for text in ("", "[]", "{", '{"pull_request": 3}', '{"pull_request": {"head": [], "number": "7"}}'):
-        (tmp_path / "event").write_text(text)
-        found = to(environ("push", GITHUB_EVENT_PATH=str(tmp_path / "event")))
-        assert (found.sha, found.pull_request) == (MERGE, None)
-
-
-def test_what_holds_for_the_base_is_not_said_of_the_change(
-    github: Any, environ: Any, diverged: Report, tmp_path: Path
-) -> None:
-    event = json.loads((PAYLOADS / "pull_request.json").read_text("utf-8"))
-    merged = event["pull_request"]["merge_commit_sha"] = "c" * 40
-    (tmp_path / "event").write_text(json.dumps(event), "utf-8")
-    run = environ("pull_request", GITHUB_EVENT_NAME="pull_request_target", GITHUB_EVENT_PATH=str(tmp_path / "event"))
-    for checked, sha, number in ((HEAD, HEAD, event["number"]), (merged, HEAD, event["number"]), (MERGE, MERGE, None)):
-        found = destination(run, token=TOKEN, run_id="x", checked=checked)
-        assert found is not None
-        assert (found.sha, found.pull_request) == (sha, number)
-    waited = destination(
-        environ("workflow_run_fork", GITHUB_EVENT_NAME="workflow_run"), token=TOKEN, run_id="x", checked=MERGE
-    )
-    assert waited is not None
-    assert (waited.sha, waited.head) == (MERGE, None)
-    # A pull request's own event checks out a merge commit that is made for it, whatever its name.
-    assert to(environ("pull_request")).sha == HEAD
-
-
-@pytest.mark.parametrize(
-    "event", ["merge_group", "schedule", "workflow_dispatch", "release", "delete", "issue_comment"]
-)
-def test_other_events_are_about_their_own_commit(environ: Any, tmp_path: Path, event: str) -> None:
-    payloads: dict[str, Any] = {
-        "merge_group": {"action": "checks_requested", "merge_group": {"head_sha": MERGE, "base_sha": HEAD}},
-        "issue_comment": {"issue": {"number": 7, "pull_request": {"url": "https://api.github.example/pulls/7"}}},
-        "delete": {"ref": "gone", "ref_type": "branch"},
-    }
-    (tmp_path / "event").write_text(json.dumps(payloads.get(event, {"schedule": "0 0 * * *"})), "utf-8")
-    found = to(environ(event, GITHUB_EVENT_PATH=str(tmp_path / "event")))
-    assert (found.sha, found.pull_request, found.head) == (MERGE, None, None)
+    assert destination(environ("push"), Subject(MERGE), token="", run_id="x") is None
+    assert destination({}, Subject(MERGE), token=TOKEN, run_id="x") is None
+    assert destination(environ("push"), Subject(""), token=TOKEN, run_id="x") is None
 
 
 def test_enterprise_addresses_have_a_path(github: Any, environ: Any, diverged: Report) -> None:
@@ -191,9 +156,7 @@ def test_an_unknown_commit_is_one_warning(github: Any, environ: Any, diverged: R
 
 
 def test_a_bad_token_is_one_warning_without_the_token(github: Any, environ: Any, diverged: Report) -> None:
-    bad = destination(environ("pull_request"), token="wrong-token", run_id="x")
-    assert bad is not None
-    [warning] = publish(diverged, bad, comment="always")
+    [warning] = publish(diverged, to(environ("pull_request"), token="wrong-token"), comment="always")
     assert "401 Bad credentials" in warning
     assert "wrong-token" not in warning
 
@@ -292,6 +255,88 @@ def test_a_pull_request_that_has_moved_on_gets_no_comment(github: Any, environ: 
     github.pulls = [{"number": 7, "state": "open", "head": {"label": "stranger:topic", "sha": MERGE}}]
     assert publish(diverged, to(environ("workflow_run_fork")), comment="always") == []
     assert github.comments == []
+
+
+@pytest.mark.parametrize("checked", [HEAD, MERGE])
+def test_a_comment_that_starts_a_run_gets_its_answer_where_it_was_asked(
+    github: Any, environ: Any, diverged: Report, tmp_path: Path, checked: str
+) -> None:
+    """`ref: refs/pull/7/head` or `…/merge` after a comment on a pull request."""
+    event = {"issue": {"number": 7, "pull_request": {}}, "repository": {"default_branch": "main"}}
+    (tmp_path / "event").write_text(json.dumps(event))
+    run = environ("issue_comment", GITHUB_SHA="f" * 40, GITHUB_EVENT_PATH=str(tmp_path / "event"))
+    github.pulls = [
+        {"number": 7, "state": "open", "head": {"label": "acme:topic", "sha": HEAD}, "merge_commit_sha": MERGE}
+    ]
+    assert publish(diverged, to(run, checked=checked), comment="always") == []
+    assert {status["sha"] for status in github.statuses} == {HEAD}
+    assert "POST /repos/acme/widgets/issues/7/comments" in github.requests
+    # Pushed to meanwhile: the commit that was checked has its status, and the pull request no comment.
+    github.comments.clear()
+    github.pulls[0] |= {"head": {"label": "acme:topic", "sha": "e" * 40}, "merge_commit_sha": None}
+    assert publish(diverged, to(run, checked=checked), comment="always") == []
+    assert github.statuses[-1]["sha"] == checked
+    assert github.comments == []
+
+
+def test_without_the_right_to_read_pull_requests_the_commit_has_its_status(
+    github: Any, environ: Any, diverged: Report
+) -> None:
+    refused = Answer(403, {"message": "Resource not accessible by integration"})
+    github.faults = [("GET", "pulls", refused), ("GET", "pulls", refused)]
+    [warning] = publish(diverged, to(environ("workflow_run_fork"), checked=HEAD), comment="always")
+    assert warning.startswith("pull request comment not sent: not permitted")
+    assert {status["sha"] for status in github.statuses} == {HEAD}
+
+
+def test_two_jobs_of_one_run_with_one_id_do_not_overwrite_each_other_in_silence(
+    github: Any, environ: Any, diverged: Report, clean: Report
+) -> None:
+    """A reusable workflow that is called twice, say: the runner tells both jobs the same names."""
+    run = environ("pull_request", GITHUB_RUN_ATTEMPT="1")
+    assert publish(diverged, to(run), statuses="all", comment="always") == []
+    said = github.comments[0]["body"]
+    [warning] = publish(clean, to(run), comment="always")
+    assert "status and comment under the id test-0-Linux-X64" in warning
+    assert "input `id`" in warning
+    latest = {status["context"]: status["state"] for status in github.statuses}
+    assert latest["nix-repro (test-0-Linux-X64)"] == "failure", "what failed is not hidden behind what passed"
+    assert github.comments[0]["body"] == said
+    # The other way round the failure replaces it, with the same warning.
+    github.statuses.clear()
+    github.comments.clear()
+    assert publish(clean, to(run), comment="always") == []
+    [warning] = publish(diverged, to(run), comment="always")
+    assert "status and comment" in warning
+    assert [status["state"] for status in github.statuses] == ["success", "failure"]
+    assert "1 of 15 derivations" in github.comments[0]["body"]
+
+
+@pytest.mark.parametrize("more", [{"GITHUB_RUN_ATTEMPT": "2"}, {"GITHUB_RUN_ID": "30433643"}])
+def test_a_later_run_and_a_later_attempt_replace_what_was_said(
+    github: Any, environ: Any, diverged: Report, clean: Report, more: dict[str, str]
+) -> None:
+    run = environ("pull_request", GITHUB_RUN_ATTEMPT="1")
+    assert publish(diverged, to(run), comment="always") == []
+    assert publish(clean, to(run | more), comment="always") == []
+    assert github.statuses[-1]["state"] == "success"
+    assert github.statuses[-1]["target_url"].endswith(f"/attempts/{more.get('GITHUB_RUN_ATTEMPT', '1')}")
+    assert "No difference found" in github.comments[0]["body"]
+
+
+def test_an_answer_that_was_lost_is_no_other_job_s_comment(github: Any, environ: Any, clean: Report) -> None:
+    github.faults = [("POST", "comments", Answer(502, after=True))]
+    assert publish(clean, to(environ("pull_request", GITHUB_RUN_ATTEMPT="1")), comment="always") == []
+    assert len(github.comments) == 1
+
+
+@pytest.mark.parametrize("fault", [Answer(403), Answer(500), Answer(200, body={"statuses": [3]}), Answer(200, body={})])
+def test_what_nobody_tells_of_other_statuses_is_no_obstacle(
+    github: Any, environ: Any, diverged: Report, fault: Answer
+) -> None:
+    github.faults = [("GET", "/status", fault)]
+    assert publish(diverged, to(environ("pull_request", GITHUB_RUN_ATTEMPT="1"))) == []
+    assert len(github.statuses) == 1
 
 
 def test_the_worst_report_is_accepted(github: Any, environ: Any, diverged: Report) -> None:

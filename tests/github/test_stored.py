@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from github_api import HEAD, TOKEN
+from github_api import HEAD, MERGE, TOKEN
 from nix_repro.cli.publish import COMMENTS, publish_stored, send
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_a_name_is_that_of_an_artifact(github: Any, publish: Any) -> None:
 def test_the_step_after_the_check_sends_what_the_report_says(
     github: Any, environ: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    (tmp_path / "report.json").write_text(json.dumps(DIVERGED))
+    (tmp_path / "report.json").write_text(json.dumps(DIVERGED | {"commit": MERGE}))
     inputs = {"REPORT": str(tmp_path / "report.json"), "ID": "leg", "STATUSES": "overall", "COMMENT": "failures"}
     for name, value in {**inputs, "GITHUB_TOKEN": TOKEN}.items():
         monkeypatch.setenv(f"INPUT_{name}", value)

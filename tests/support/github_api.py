@@ -110,10 +110,14 @@ class GitHub:
         self.allowance -= 1
         if "/statuses/" in path:
             return self._status(path, body)
+        if path.endswith("/status"):
+            return self._combined(path.split("/")[-2])
+        if "/pulls/" in path:
+            found = next((p for p in self.pulls if str(p["number"]) == path.rpartition("/")[2]), None)
+            return Answer(404, {"message": "Not Found"}) if found is None else Answer(200, self._whole(found))
         if path.endswith("/pulls"):
-            return self._list(
-                path, query, [p for p in self.pulls if query.get("head", [p["head"]["label"]])[0] == p["head"]["label"]]
-            )
+            asked = [p for p in self.pulls if query.get("head", [p["head"]["label"]])[0] == p["head"]["label"]]
+            return self._list(path, query, [self._whole(p) for p in asked])
         if method == "GET":
             return self._list(path, query, self.comments)
         return self._comment(method, path, body)
@@ -130,6 +134,15 @@ class GitHub:
 
     def _refused(self, message: str) -> Answer:
         return Answer(422, {"message": "Validation Failed", "errors": [{"message": message}]})
+
+    def _whole(self, pull: dict[str, Any]) -> dict[str, Any]:
+        return {"merge_commit_sha": None, "url": f"{self.url}/repos/acme/widgets/pulls/{pull['number']}", **pull}
+
+    def _combined(self, sha: str) -> Answer:
+        if "statuses" not in self.permissions:
+            return self._forbidden()
+        latest = {status["context"]: status for status in self.statuses if status["sha"] == sha}
+        return Answer(200, {"state": "pending", "sha": sha, "statuses": list(latest.values())})
 
     def _status(self, path: str, body: Any) -> Answer:
         sha = path.rpartition("/")[2]

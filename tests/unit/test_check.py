@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
         run.plan = plan
         return plan
 
-    def run(rebuild: Callable[[Processes], None] = lambda _: None, planning: Callable[[Run], Plan] = planned) -> Report:
+    def run(
+        rebuild: Callable[[Processes], object] = lambda _: None, planning: Callable[[Run], Plan] = planned
+    ) -> Report:
         mocker.patch.object(checks, "plan_run", side_effect=planning)
         mocker.patch.object(checks, "build_targets", return_value=plan)
         mocker.patch.object(checks, "rebuild_targets", side_effect=lambda *_: rebuild(processes))
@@ -51,6 +54,21 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
             return checks.check(Config(), processes, {}, tmp_path, display, lambda report, _: report)
 
     return run
+
+
+def test_the_commit_is_the_one_that_was_there_before_anything_of_it_could_run(go: Go, tmp_path: Path) -> None:
+    """A builder without a sandbox can write into the checkout: no status of another commit is its to set."""
+
+    def git(*args: str) -> str:
+        config = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        done = subprocess.run(["git", *config, *args], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "checked")
+    checked = git("rev-parse", "HEAD")
+    report = go(lambda _: git("commit", "-q", "--allow-empty", "-m", "made by a builder"))
+    assert report.commit == checked != git("rev-parse", "HEAD")
 
 
 def stop(processes: Processes) -> None:

@@ -22,12 +22,12 @@ import msgspec
 
 from nix_repro.errors import INTERNAL_ERROR, INTERRUPTED, USAGE, Interrupted, UsageError
 from nix_repro.nix.caches.kinds import CACHE_STEPS
-from nix_repro.nix.checkout import has_commit
+from nix_repro.nix.checkout import git, has_commit
 from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.output.formats import JSON, SUMMARY
 from nix_repro.output.github import outputs, runner
 from nix_repro.output.github.api import CommentMode, StatusesMode
-from nix_repro.output.github.event import proposal, pull_request_base
+from nix_repro.output.github.event import proposal, read_trigger, subject
 from nix_repro.report import Report
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ SETTINGS = (
     "since",
 )
 #: The check's other inputs, those of the step that reports to GitHub, and those of the second stage.
-OWN = ("config", "config_from", "history", "nix_options", "working_directory", "statuses", "comment")
+OWN = ("config", "config_from", "history", "id", "nix_options", "working_directory", "statuses", "comment")
 SEND = ("report", "id", "statuses", "comment", "github_token")
 PUBLISH = ("reports", "comment", "github_token")
 
@@ -145,9 +145,8 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     settings: dict[str, str | None] = {name: values[name] or None for name in SETTINGS}
     if choice("history", values["history"], ("true", "false")) == "true":
         # Where action.yml's steps restore it from the cache and save it.
-        settings["history"] = str(
-            Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), "nix-repro-history", "history.json")
-        )
+        folder = f"nix-repro-history-{values['id']}" if values["id"] else "nix-repro-history"
+        settings["history"] = str(Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), folder, "history.json"))
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = {**layer(settings, "input {}"), **options}
     named = values["config"]
@@ -155,7 +154,7 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
         raise UsageError(f"input config: there is no file {named!r}")
     origin = config_from(values["config_from"] or None, "input config-from")
     chosen = choose(directory, Path(named) if named else None, environ, origin, inputs)
-    from_event = layer({"base": _base_here(environ, directory)}, "the pull request's {}")
+    from_event = layer({"base": _base_here(environ, directory)}, "the change's {}")
     config = chosen.config([inputs], below=[from_event])
     # What a later step goes by is refused here, before anything is built.
     choice("statuses", values["statuses"], get_args(StatusesMode))
@@ -176,9 +175,10 @@ def _directory(environ: Mapping[str, str], named: str) -> Path:
 
 
 def _base_here(environ: Mapping[str, str], directory: Path) -> str | None:
-    """A pull request's base, when the checkout has it: nobody asked for the comparison, so its absence is worth a
-    notice."""
-    base = pull_request_base(environ)
+    """The base of the change that is checked out, when the clone has it: nobody asked for the comparison, so its
+    absence is worth a notice."""
+    about = subject(read_trigger(environ), git(directory, "rev-parse", "HEAD"))
+    base = about.base if about is not None else None
     if base is None or has_commit(directory, base):
         return base
     runner.notice(
@@ -217,7 +217,9 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
     summary = directory / SUMMARY.file
     values = outputs.outputs(report, report_json=directory / JSON.file, summary_file=summary)
     with _going_on("outputs"):
-        outputs.write_outputs(values | {"report-directory": str(directory)})
+        about = subject(read_trigger(environ), report.commit)
+        default = "true" if about is not None and about.default else "false"
+        outputs.write_outputs(values | {"report-directory": str(directory), "default-branch": default})
     with _going_on("report"):
         for problem in Results(directory=directory).write(report):
             runner.warn(problem)

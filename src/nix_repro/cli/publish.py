@@ -14,7 +14,7 @@ from nix_repro.output.directory import read_report
 from nix_repro.output.formats import JSON
 from nix_repro.output.github import runner
 from nix_repro.output.github.api import CommentMode, StatusesMode, publish
-from nix_repro.output.github.event import destination
+from nix_repro.output.github.event import destination, named, proposed, read_trigger, subject
 from nix_repro.output.github.stored import borne_out
 from nix_repro.report import Conclusion, Report
 
@@ -43,8 +43,16 @@ def send(environ: Mapping[str, str]) -> int:
     except UsageError as error:
         runner.warn(f"nothing was reported to GitHub: {error}")
         return 0
-    run_id = given("id") or environ.get("GITHUB_JOB", "job")
-    to = destination(environ, token=given("github_token"), run_id=run_id, checked=report.commit)
+    event = read_trigger(environ)
+    about = subject(event, report.commit)
+    if about is None:
+        runner.warn(
+            "nothing was reported to GitHub: which commit was checked is not known, because the flake is in no Git "
+            f"checkout, and {event.name} alone does not say"
+        )
+        return 0
+    run_id = named(given("id") or environ.get("GITHUB_JOB", "job"), event)
+    to = destination(environ, about, token=given("github_token"), run_id=run_id)
     for warning in publish(report, to, statuses=statuses, comment=comment) if to is not None else ():
         runner.warn(warning)
     return 0
@@ -72,10 +80,11 @@ def publish_stored(environ: Mapping[str, str]) -> int:
         runner.warn(more)
         note = f"{_NOTE} {more}."
     for directory in chosen[:COMMENTS]:
-        to = destination(environ, token=token, run_id=_id(directory))
+        about = proposed(read_trigger(environ))
+        to = destination(environ, about, token=token, run_id=_id(directory))
         if to is None:
             break
-        report = borne_out(_read_stored(directory), to.sha)
+        report = borne_out(_read_stored(directory), about.sha)
         for warning in publish(report, to, statuses=None, comment=comment, note=note, most=COMMENTS):
             runner.warn(warning)
     return 0

@@ -56,19 +56,10 @@ def read_checkout(cwd: Path) -> Checkout:
     )
 
 
-def on_default_branch(environ: Mapping[str, str], cwd: Path) -> bool:
-    """Is this a run of the default branch: on GitHub by the event, elsewhere by what `origin` calls its head, else main
-    or master?"""
-    import json
-
-    branch = environ.get("GITHUB_REF_NAME") or git(cwd, "rev-parse", "--abbrev-ref", "HEAD")
-    try:
-        event = json.loads(Path(environ.get("GITHUB_EVENT_PATH", "")).read_text(encoding="utf-8"))
-        default = event["repository"]["default_branch"]
-    except (OSError, ValueError, KeyError, TypeError):
-        head = git(cwd, "rev-parse", "--abbrev-ref", "origin/HEAD")
-        default = head.removeprefix("origin/") if head is not None else None
-    return branch == default if isinstance(default, str) else branch in ("main", "master")
+def on_default_branch(cwd: Path) -> bool:
+    """Is what is checked out the default branch: what `origin` calls its head, else main or master?"""
+    branch, head = git(cwd, "rev-parse", "--abbrev-ref", "HEAD"), git(cwd, "rev-parse", "--abbrev-ref", "origin/HEAD")
+    return branch == head.removeprefix("origin/") if head is not None else branch in ("main", "master")
 
 
 def flake_ref(checkout: Checkout, environ: Mapping[str, str]) -> str:

@@ -136,7 +136,7 @@ def look_at(cwd: Path, head: str) -> None:
     read_checkout(cwd)
     complaint(cwd)
     has_commit(cwd, head)
-    on_default_branch({}, cwd)
+    on_default_branch(cwd)
     tracked_files(cwd)
     nix_files(cwd)
     flake.lock(cwd)

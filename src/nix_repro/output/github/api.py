@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from github import GithubException
+    from github.Commit import Commit
     from github.IssueComment import IssueComment
     from github.NamedUser import NamedUser
     from github.Organization import Organization
@@ -39,6 +41,8 @@ LONGEST_PAUSE = 10.0
 
 CommentMode = Literal["off", "failures", "changes", "always"]
 StatusesMode = Literal["overall", "all"]
+#: States of a status.
+_WORST = ("failure", "error", "pending", "success")
 _INSIDERS = {"OWNER", "MEMBER", "COLLABORATOR"}
 _T = TypeVar("_T")
 
@@ -76,6 +80,11 @@ def publish(
     worker.start()
     worker.join(total_seconds)
     warnings = [f"{' and '.join(what)} not sent: {reason}" for reason, what in list(failed.items())]
+    if sender.shared:
+        warnings.append(
+            f"another job of this run has sent its {' and '.join(sender.shared)} under the id {to.run_id} too: give "
+            "each its own (input `id`). Until then the worse of two results stays"
+        )
     if worker.is_alive():
         warnings.append(f"reporting to GitHub was given up after {total_seconds:.0f} s")
     return warnings
@@ -86,6 +95,10 @@ class _Sender:
         self._to = to
         self._deadline = deadline
         self._opened: Repository | None = None
+        self._found: PullRequest | None = None
+        self._looked = False
+        #: What another job of this very run has sent under the same id.
+        self.shared: list[str] = []
 
     def _repository(self) -> Repository:
         """PyGithub takes a quarter of a second to import: only when something is really sent. Its own retrying is off,
@@ -120,10 +133,19 @@ class _Sender:
 
     def statuses(self, report: Report, *, per_installable: bool) -> None:
         repository = self._repository()
-        commit = repository.get_commit(self._to.sha)
+        sha = self._to.subject.sha
+        with suppress(Exception):  # it says why when the comment cannot be sent; the commit has its status all the same
+            found = self._candidate()
+            sha = found.head.sha if found is not None else sha
+        commit = repository.get_commit(sha)
+        taken = self._taken(commit)
         for status in commit_statuses(
             report, run_id=self._to.run_id, run_url=self._to.run_url, per_installable=per_installable
         ):
+            if status.context in taken:
+                self._note_shared("status")
+                if _WORST.index(taken[status.context]) < _WORST.index(status.state):
+                    continue
             optional = {"target_url": status.target_url} if status.target_url else {}
             self._try(
                 partial(
@@ -135,16 +157,48 @@ class _Sender:
                 )
             )
 
+    def _taken(self, commit: Commit) -> dict[str, str]:
+        """The states of the commit's statuses that this attempt of this run has set, by context: another job's, as this
+        one has set none yet. What cannot be asked for is not known."""
+        if not self._attempt_known():
+            return {}
+        try:
+            _, said = commit.requester.requestJsonAndCheck("GET", f"{commit.url}/status", parameters={"per_page": 100})
+            return {
+                str(one["context"]): str(one["state"])
+                for one in said["statuses"]
+                if one.get("target_url") == self._to.run_url and one["state"] in _WORST
+            }
+        except Exception:  # noqa: BLE001  # whatever it is, sending the status says it
+            return {}
+
+    def _attempt_known(self) -> bool:
+        return self._to.run_url is not None and "/attempts/" in self._to.run_url
+
+    def _note_shared(self, what: str) -> None:
+        if what not in self.shared:
+            self.shared.append(what)
+
     def comment(self, report: Report, mode: CommentMode, note: str, most: int | None) -> None:
-        number = self._to.pull_request if self._to.pull_request is not None else self._find_pull_request()
+        number = self._to.subject.pull_request
         if number is None:
-            return
+            found = self._candidate()
+            if found is None:
+                return
+            number = found.number
         issue = self._repository().get_issue(number)
+        begun = False
 
         def send() -> None:
             # The search is repeated with every attempt: an attempt that seemed to fail may have made the comment.
+            nonlocal begun
             made = [comment for comment in issue.get_comments() if _is_ours(comment)]
             ours = next((comment for comment in made if _marked(comment) == marker_id(self._to.run_id)), None)
+            if ours is not None and not begun and self._attempt_known() and f'"{self._to.run_url}"' in ours.body:
+                self._note_shared("comment")
+                if report.conclusion == "pass":
+                    return
+            begun = True
             if not _wanted(mode, report, ours):
                 return
             if ours is None and most is not None and len(made) >= most:
@@ -157,13 +211,21 @@ class _Sender:
 
         self._try(send)
 
-    def _find_pull_request(self) -> int | None:
-        """The open pull request of that branch, if it is still at the commit that was checked."""
-        if self._to.head is None:
-            return None
-        head = self._to.head
-        pulls: list[PullRequest] = self._try(lambda: list(self._repository().get_pulls(state="open", head=head)[:30]))
-        return next((pull.number for pull in pulls if pull.head.sha == self._to.sha), None)
+    def _candidate(self) -> PullRequest | None:
+        """The open pull request that may be meant, if what was checked is its head, or GitHub's merge commit of it."""
+        to = self._to.subject
+        if not self._looked and to.candidate is not None:
+            repository, candidate = self._repository(), to.candidate
+
+            def look() -> list[PullRequest]:
+                if isinstance(candidate, int):
+                    return [repository.get_pull(candidate)]
+                return list(repository.get_pulls(state="open", head=candidate)[:30])
+
+            pulls = self._try(lambda: [p for p in look() if to.sha in (p.head.sha, p.merge_commit_sha)])
+            self._found = next(iter(pulls), None)
+        self._looked = True
+        return self._found
 
 
 class _Enough(Exception):
