@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from nix_repro.cli.options import configuration, with_results, with_settings
-from nix_repro.errors import PASS, USAGE
+from nix_repro.errors import PASS, USAGE, interrupted
 
 if TYPE_CHECKING:
     from nix_repro.config import Config
     from nix_repro.output.directory import Results
+    from nix_repro.output.render.screen import Verbosity
     from nix_repro.report import Report
 
 
@@ -23,20 +24,26 @@ if TYPE_CHECKING:
 @click.argument("installables", nargs=-1)
 @with_settings
 @with_results
-def check(installables: tuple[str, ...], results: Results, **flags: Any) -> None:
+def check(installables: tuple[str, ...], results: Results, verbosity: Verbosity, **flags: Any) -> None:
     """Build, build again, and compare every output.
 
     INSTALLABLES are flake attributes (.#default), .drv files, or `all`: every package and check for this system.
     """
-    sys.exit(check_here(configuration(installables, flags), Path.cwd(), results))
+    sys.exit(check_here(configuration(installables, flags), Path.cwd(), results, verbosity))
 
 
-def check_here(config: Config, cwd: Path, results: Results) -> int:
+def check_here(config: Config, cwd: Path, results: Results, verbosity: Verbosity = "normal") -> int:
     """Check the flake in `cwd` and write what was asked for. Returns the verdict's exit code; where there is nothing to
     complain of but a file that could not be written, that of a usage error."""
     results.prepare()
     problems: list[str] = []
-    report = run_check(config, os.environ, cwd, results, write=lambda report: problems.extend(results.write(report)))
+
+    def write(report: Report) -> Sequence[str]:
+        problems.extend(results.write(report))
+        history = [str(config.history)] if config.history is not None and not interrupted(report.exit_code) else []
+        return [*results.written(problems), *history]
+
+    report = run_check(config, os.environ, cwd, results, write=write, verbosity=verbosity)
     tell(problems)
     return report.exit_code or (USAGE if problems else PASS)
 
@@ -56,10 +63,12 @@ def run_check(
     results: Results,
     *,
     stream: TextIO | None = None,
-    write: Callable[[Report], None] = lambda _: None,
+    write: Callable[[Report], Sequence[str]] = lambda _: (),
+    verbosity: Verbosity = "normal",
 ) -> Report:
     """One check: what it does is shown on `stream` (default: standard error), what differs is kept in `results`, and
-    the report is handed to `write` before it is printed. A signal meanwhile stops the builds, not the report."""
+    the report is handed to `write` before it is printed, which returns the names of the files that there are then. A
+    signal meanwhile stops the builds, not the report."""
     from nix_repro.check import check
     from nix_repro.nix.processes import Processes
     from nix_repro.output.render.progress import Progress
@@ -67,7 +76,7 @@ def run_check(
 
     processes = Processes()
     with processes.handling_signals():
-        with Progress(stream) as display:
+        with Progress(stream, quiet=verbosity == "quiet") as display:
             report = check(
                 config,
                 processes,
@@ -76,11 +85,12 @@ def run_check(
                 display,
                 lambda report, trees: results.keep_trees(report, trees, config.diffoscope, processes.stopped),
             )
+        written: Sequence[str] = ()
         try:
-            write(report)
+            written = write(report)
         finally:
             try:
-                print_report(report)
+                print_report(report, verbosity=verbosity, written=written)
             except SystemExit:
                 pass  # rich exits when nobody reads its output; the exit code is still the verdict's
     return report

@@ -14,20 +14,22 @@ from nix_repro.errors import DIVERGENCE
 
 if TYPE_CHECKING:
     from nix_repro.output.directory import Results
+    from nix_repro.output.render.screen import Verbosity
 
 
 @click.command()
 @with_settings
 @with_results
-def demo(results: Results, **flags: Any) -> None:
+def demo(results: Results, verbosity: Verbosity, **flags: Any) -> None:
     """Check a small flake in which one package diverges."""
     package = Path(__file__).parents[1]
     directory = next(d for d in (package / "demo", package.parents[1] / "fixtures" / "demo") if d.is_dir())
-    click.echo("nix-repro: checking a flake of several packages, one of which diverges on purpose", err=True)
+    if verbosity != "quiet":
+        click.echo("nix-repro: checking a flake of several packages, one of which diverges on purpose", err=True)
     # No cache has anything of it, so none needs to be asked.
     given = {**flags, "config_file": None, "scope": flags["scope"] or "closure"}
-    code = check_here(configuration((f"path:{directory}#all",), given, defaults=False), directory, results)
-    if code == DIVERGENCE:
+    code = check_here(configuration((f"path:{directory}#all",), given, defaults=False), directory, results, verbosity)
+    if code == DIVERGENCE and verbosity != "quiet":
         click.echo(
             "\nnix-repro: one package of the demo diverges, so the exit code is 1. "
             "Now yours: nix-repro check .#default",

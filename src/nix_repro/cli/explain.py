@@ -15,6 +15,7 @@ from nix_repro.output.formats import JSON
 
 if TYPE_CHECKING:
     from nix_repro.output.directory import Results
+    from nix_repro.output.render.screen import Verbosity
 
 #: The settings that mean something where nothing is built.
 _OFFLINE = ("config_file", "diffoscope")
@@ -24,7 +25,7 @@ _OFFLINE = ("config_file", "diffoscope")
 @click.argument("what", nargs=-1, required=True, metavar="REPORT-DIRECTORY | INSTALLABLE...")
 @with_settings
 @with_results
-def explain(what: tuple[str, ...], results: Results, **flags: Any) -> None:
+def explain(what: tuple[str, ...], results: Results, verbosity: Verbosity, **flags: Any) -> None:
     """Explain why builds differ, and prove it by experiment.
 
     A report directory from another machine, such as a downloaded artifact, is explained without Nix and without a
@@ -32,13 +33,13 @@ def explain(what: tuple[str, ...], results: Results, **flags: Any) -> None:
     order, build directory, kernel, time zone.
     """
     if len(what) == 1 and (Path(what[0]) / JSON.file).is_file():
-        _explain_directory(Path(what[0]), flags, results)
+        _explain_directory(Path(what[0]), flags, results, verbosity)
         return
     given = {**flags, "explain": flags["explain"] or "variations"}
-    sys.exit(check_here(configuration(what, given), Path.cwd(), results))
+    sys.exit(check_here(configuration(what, given), Path.cwd(), results, verbosity))
 
 
-def _explain_directory(directory: Path, flags: dict[str, Any], results: Results) -> None:
+def _explain_directory(directory: Path, flags: dict[str, Any], results: Results, verbosity: Verbosity) -> None:
     from nix_repro.cli.explain_offline import explain_directory
     from nix_repro.output.render.terminal import print_report
 
@@ -53,6 +54,6 @@ def _explain_directory(directory: Path, flags: dict[str, Any], results: Results)
     results.prepare()
     report = explain_directory(directory, lambda report, trees: results.keep_trees(report, trees, config.diffoscope))
     problems = results.write(report)
-    print_report(report)
+    print_report(report, verbosity=verbosity, written=results.written(problems))
     tell(problems)
     sys.exit(USAGE if problems else PASS)

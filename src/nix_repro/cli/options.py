@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from nix_repro.errors import UsageError
 from nix_repro.output.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ _SETTINGS = (
 )
 _DIRECTORY = _Option("--report-dir", "Write the report in every form, and what differs, to this directory", type=_PATH)
 _KEEP = _Option("--keep", "Keep both sides of what differs in DIR/NAME/OUTPUT/{a,b}", type=_PATH)
+_VERBOSITY = {
+    ("-v", "--verbose"): "Show everything: every derivation and finding, whole logs as far as they were kept",
+    ("-q", "--quiet"): "Show nothing but warnings and the verdict, in one line",
+}
 
 
 def _with(command: Any, options: list[_Option]) -> Any:
@@ -99,17 +104,23 @@ def with_settings(command: Any) -> Any:
 
 
 def with_results(command: Any) -> Any:
-    """The options that say where results go, for a command that takes them together as `results`."""
+    """The options that say where results go, and how much is shown, for a command that takes the former together as
+    `results` and the latter as `verbosity`."""
     single = {form: _Option(form.option, form.help, type=_PATH) for form in FORMATS if form.option is not None}
 
     @functools.wraps(command)
-    def collected(*, report_dir: Path | None, keep: Path | None, **others: Any) -> None:
+    def collected(*, report_dir: Path | None, keep: Path | None, verbose: bool, quiet: bool, **others: Any) -> None:
         from nix_repro.output.directory import Results
 
         given = {form: others.pop(option.name[2:].replace("-", "_")) for form, option in single.items()}
         files = {form: file for form, file in given.items() if file is not None}
-        command(results=Results(files, report_dir, keep), **others)
+        if verbose and quiet:
+            raise UsageError("--verbose and --quiet: one or the other")
+        verbosity = "verbose" if verbose else "quiet" if quiet else "normal"
+        command(results=Results(files, report_dir, keep), verbosity=verbosity, **others)
 
+    for names, said in reversed(_VERBOSITY.items()):
+        collected = click.option(*names, is_flag=True, help=said)(collected)
     return _with(collected, [*reversed(single.values()), _DIRECTORY, _KEEP])
 
 

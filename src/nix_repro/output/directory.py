@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +132,17 @@ class Results:
         if self.keep is not None and (problems := keep_trees(named, self.keep)):
             report = _warned(report, f"--keep: not kept: {some(problems, 5)}")
         return report if self.directory is None else fill_directory(report, named, self.directory, diffoscope, stopped)
+
+    def written(self, problems: Iterable[str] = ()) -> list[str]:
+        """What there is to read now, as it was named, directories with what is in them. `problems` are what `write`
+        could not write."""
+        failed = {problem.partition(":")[0] for problem in problems}
+        files = [str(file) for file in self.files.values() if not is_stream(file) and str(file) not in failed]
+        for directory in (self.directory, self.keep):
+            names = sorted(os.listdir(directory)) if directory is not None and directory.is_dir() else []
+            if names:
+                files.append(f"{directory}/ ({some(names, 6)})")
+        return files
 
     def write(self, report: Report, forms: Sequence[Format] = FORMATS) -> list[str]:
         """Write the report in every one of the forms that is wanted. Returns what could not be written, and why: the

@@ -36,20 +36,24 @@ def order(mocker: MockerFixture) -> list[str]:
 
     mocker.patch("nix_repro.check.check", check)
     mocker.patch.object(Results, "keep_trees", keep)
-    mocker.patch("nix_repro.output.render.terminal.print_report", side_effect=lambda _: done.append("printed"))
+    mocker.patch("nix_repro.output.render.terminal.print_report", side_effect=lambda *_, **__: done.append("printed"))
     return done
 
 
 def test_what_differs_is_kept_while_it_is_there_and_the_report_written_before_it_is_printed(
     order: list[str],
 ) -> None:
-    report = run_check(Config(), {}, Path(), Results(), write=lambda _: order.append("written"))
+    def write(_: Report) -> tuple[str, ...]:
+        order.append("written")
+        return ()
+
+    report = run_check(Config(), {}, Path(), Results(), write=write)
     assert report is REPORT
     assert order == ["checked", "kept", "written", "printed"]
 
 
 def test_a_report_that_cannot_be_written_is_printed_all_the_same(order: list[str]) -> None:
-    def full(_: Report) -> None:
+    def full(_: Report) -> tuple[str, ...]:
         raise UsageError("no space left")
 
     with pytest.raises(UsageError, match="no space"):

@@ -83,15 +83,7 @@ def _outputs(derivation: DerivationReport, column: str) -> str:
 
 def _note(derivation: DerivationReport) -> str:
     """What is different about this derivation, in a few phrases."""
-    parts: list[str] = []
-    if "new" in derivation.marks:
-        parts.append("<b>new</b>")
-    if "known" in derivation.marks:
-        parts.append("known")
-    if "intermittent" in derivation.marks:
-        parts.append("intermittent")
-    if "propagated" in derivation.marks:
-        parts.append("differs only because an input does")
+    parts = [f"<b>{words}</b>" if mark == "new" else words for mark, words in phrases.marks(derivation)]
     if derivation.findings:
         best = derivation.findings[0]
         more = len(derivation.findings) - 1

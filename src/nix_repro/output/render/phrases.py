@@ -9,7 +9,19 @@ from typing import NamedTuple
 from nix_repro.errors import interrupted
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.series import Release
-from nix_repro.report import SEVERITY, Configuration, DerivationReport, Finding, Output, Report, Target, Verdict
+from nix_repro.nix.store_path import store_name
+from nix_repro.report import (
+    SEVERITY,
+    BuiltBecause,
+    Configuration,
+    DerivationReport,
+    Finding,
+    Mark,
+    Output,
+    Report,
+    Target,
+    Verdict,
+)
 from nix_repro.text import plural, seconds, some
 from nix_repro.verdict.policy import Meaning, standing
 
@@ -86,6 +98,20 @@ def failures_first(derivations: Iterable[DerivationReport], fail_on: Collection[
         )
 
     return sorted(derivations, key=rank)
+
+
+#: What the marks mean, for people.
+_MARKS: dict[Mark, str] = {
+    "new": "new",
+    "known": "known",
+    "intermittent": "intermittent",
+    "propagated": "differs only because an input does",
+}
+
+
+def marks(derivation: DerivationReport) -> list[tuple[Mark, str]]:
+    """The marks on a verdict, each in words."""
+    return [(mark, words) for mark, words in _MARKS.items() if mark in derivation.marks]
 
 
 def overruns(report: Report) -> list[str]:
@@ -215,3 +241,21 @@ def headline(report: Report) -> Headline:
     sentence = "; ".join(said)
     sign = {"fail": "❌", "inconclusive": "⚠️", "pass": "🟡" if trouble else "✅"}[report.conclusion]
     return Headline(sign, sentence[:1].upper() + sentence[1:])
+
+
+class Group(NamedTuple):
+    """What was built for one and the same reason: the names of the derivations."""
+
+    why: str
+    root_change: str | None
+    change_class: str | None
+    names: list[str]
+
+
+def built_groups(built: Iterable[BuiltBecause]) -> list[Group]:
+    """Why things were built, what has one reason together, the largest group first."""
+    groups: dict[tuple[str, str | None, str | None], Group] = {}
+    for row in built:
+        key = row.why, row.root_change, row.change_class
+        groups.setdefault(key, Group(*key, [])).names.append(store_name(row.drv_path))
+    return sorted(groups.values(), key=lambda group: -len(group.names))

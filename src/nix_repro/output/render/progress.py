@@ -7,13 +7,13 @@ import threading
 import time
 from typing import Self, TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
+from nix_repro.output.render.screen import Screen
 
 #: Seconds between signs of life where nobody watches a live display.
 HEARTBEAT = 30.0
@@ -25,8 +25,9 @@ class Progress:
     """Says what the run is doing. On a terminal a live display of the running builds; elsewhere a line per phase and a
     heartbeat, so that a log shows that the job is alive."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._console = Console(file=stream or sys.stderr, highlight=False)
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._screen = Screen(stream or sys.stderr)
+        self._quiet = quiet
         self._running: dict[str, tuple[str, float]] = {}
         self._phase = ""
         self._done = 0
@@ -35,8 +36,12 @@ class Progress:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4, transient=True)
+        if self._quiet:
+            return self
+        if self._screen.live:
+            self._live = Live(
+                get_renderable=self._render, console=self._screen.console, refresh_per_second=4, transient=True
+            )
             self._live.start()
         else:
             threading.Thread(target=self._beat, daemon=True).start()
@@ -50,11 +55,11 @@ class Progress:
     def phase(self, text: str) -> None:
         with self._lock:
             self._phase, self._done = text, 0
-        if self._live is None:
-            self._console.print(f"nix-repro: {escape(text)}", soft_wrap=True)
+        if self._live is None and not self._quiet:
+            self._screen.say(f"nix-repro: {text}", "", 0, 2)
 
     def warn(self, text: str) -> None:
-        self._console.print(f"[yellow]warning:[/yellow] {escape(visible(text))}", soft_wrap=True)
+        self._screen.say(f"warning: {visible(text)}", "yellow", 0, 2)
 
     def started(self, kind: str, name: str, at: float) -> None:
         with self._lock:
@@ -85,6 +90,4 @@ class Progress:
             longest = (
                 f", longest: {store_name(running[0][0])} {time.time() - running[0][1][1]:.0f} s" if running else ""
             )
-            self._console.print(
-                escape(f"nix-repro: {self._phase}: {done} built, {len(running)} running{longest}"), soft_wrap=True
-            )
+            self._screen.say(f"nix-repro: {self._phase}: {done} built, {len(running)} running{longest}", "", 0, 2)

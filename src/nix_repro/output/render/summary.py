@@ -47,6 +47,8 @@ _EXPLAINED = 25
 _UNFOLDED = 3
 #: Logs of failed builds.
 _LOGS = 15
+#: Names of derivations that were built for one reason.
+_NAMES = 20
 #: Rows of other tables.
 _ITEMS = 60
 _FOLDED = {"others", "timeline", "caches", "built", "skipped", "environment"}
@@ -108,7 +110,8 @@ def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
     add("others", others, rows=others[:_OTHER_ROWS], count=len(others), more=len(others) - _OTHER_ROWS)
     add("timeline", drawn, drawn=drawn)
     add("caches", caches.layers or caches.hit_rate is not None)
-    add("built", caches.built or caches.change, built=caches.built[:_ITEMS], more=len(caches.built) - _ITEMS)
+    groups = phrases.built_groups(caches.built)
+    add("built", caches.built or caches.change, groups=groups[:_ITEMS], more=groups[_ITEMS:], names=_NAMES)
     add("skipped", report.skipped, limit=_ITEMS)
     add("environment", True)
     return found

@@ -6,9 +6,9 @@ import io
 
 import msgspec
 import pytest
-from rich.console import Console
 
 import reports
+from nix_repro.output.render.screen import Screen
 from nix_repro.output.render.terminal_metrics import print_ci
 from nix_repro.report import (
     BuiltBecause,
@@ -36,7 +36,7 @@ def shown(**changes: object) -> str:
     }
     it: Report = msgspec.structs.replace(reports.read("clean"), **nothing | changes)
     stream = io.StringIO()
-    print_ci(Console(file=stream, width=140, highlight=False), it)
+    print_ci(Screen(stream, {}), it, 4)
     return stream.getvalue()
 
 
@@ -83,12 +83,12 @@ def test_why_anything_was_built() -> None:
     built = [
         BuiltBecause(drv_path=f"/nix/store/{'0' * 32}-{n}.drv", why="changed", root_change="src") for n in "abcdef"
     ]
-    built.append(BuiltBecause(drv_path=f"/nix/store/{'0' * 32}-x.drv", why="unknown"))
+    built.append(BuiltBecause(drv_path=f"/nix/store/{'0' * 32}-x.drv", why="unknown", root_change="there is no base"))
     text = shown(caches=Caches(change=change, built=tuple(built), incidents=("a cache was slow",)))
     assert "against main: 2 derivations differ, class partial" in text
     assert "  flake.lock: nixpkgs" in text
     assert "  built 6, changed (src): a, b, c, d and 2 more" in text
-    assert "x" not in text.partition("built 6")[2].partition("cache:")[0]
+    assert "  built 1, unexplained (there is no base): x\n" in text
     assert "cache: a cache was slow" in text
 
 
