@@ -29,6 +29,10 @@ FLAKE = f"""
     app = mk "app" "cat $src/main $config ${{python}} ${{base}} > $out" {{ src = ./src; config = ./config.toml; }};
     default = app;
     whole = mk "whole" "echo $src > $out" {{ src = self; }};
+    copied = mk "copied" "echo $src $config > $out" {{ src = ./.; config = ./config.toml; }};
+    filtered = mk "filtered" "echo $srcs > $out" {{
+      srcs = [ ./src (builtins.filterSource (path: _: baseNameOf path != "flake.lock") ./.) ];
+    }};
   }}; }};
 }}
 """
@@ -149,12 +153,13 @@ def test_each_kind_of_commit(repository: Repository) -> None:
     for file, text in (("README", "Bye\n"), (".github__workflows__ci.yml", "on: push\n")):
         repository.write(**{file: text})
         repository.commit()
-        said = repository.check(".#app", ".#whole")
+        said = repository.check(".#app", ".#whole", ".#copied", ".#filtered")
         assert change(said)["change_class"] == "none"
         name = file.replace("__", "/")
-        assert built(said)["whole"] == ("changed", f"{name} in the source source of whole", "none")
-        (finding,) = [text for text in said.report["warnings"] if "lib.fileset" in text]
-        assert finding.startswith(f"{name} changed, which should rebuild nothing, and rebuilt whole")
+        for package in ("whole", "copied", "filtered"):
+            assert built(said)[package] == ("changed", f"{name} in the source source of {package}", "none")
+            start = f"{name} changed, which should rebuild nothing, and rebuilt {package}: it is part of the source"
+            assert len([text for text in said.report["warnings"] if text.startswith(start)]) == 1
     assert said.report["caches"]["hit_rate"] == 1.0
     assert "class none" in said.out
 

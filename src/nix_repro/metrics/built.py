@@ -105,5 +105,7 @@ def idle_findings(against: Against, classes: Mapping[Root, str], built: Sequence
     for root, kind in classes.items():
         names = [store_name(path) for path in built if against.comparison.root.get(path) == root]
         if kind == "none" and names:
-            found.append(idle_finding(against.files[root] or [], names, root.name))
+            every = (root, *against.comparison.beside.get(root, ()))
+            files = sorted({file for each in every for file in against.files[each] or ()})
+            found.append(idle_finding(files, names, root.name))
     return found

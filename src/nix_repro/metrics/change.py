@@ -95,7 +95,14 @@ def classify_all(against: Against, own: Collection[str]) -> Classified:
     base, comparison = against.base, against.comparison
     lock = lock_changes(base.old_lock, base.new_lock) if base.files is not None else []
     context = ChangeContext(base.files, lock, own)
-    roots = {root: classify(root, files, context) for root, files in against.files.items()}
+    each = {root: classify(root, files, context) for root, files in against.files.items()}
+    # A derivation is built for all that differs of it.
+    more = {other for others in comparison.beside.values() for other in others}
+    roots = {
+        root: worst([found, *(each[other] for other in comparison.beside.get(root, ()))], new=False)
+        for root, found in each.items()
+        if root not in more
+    }
     whole = worst(roots.values(), new=None in comparison.pairs.values())
     return Classified(roots, whole, with_blast(lock, comparison, roots))
 

@@ -19,8 +19,8 @@ class Against:
     """A plan compared with a base.
 
     `compared` are the derivations of the plan that have a place in the comparison: what lies below installables that
-    the base was asked for. `files` are, for each root change, the files that differ between both sources; None where
-    it is no source, or nobody can tell.
+    the base was asked for. `files` are, for each root change and what is beside it, the files that differ between both
+    sources; None where it is no source, or nobody can tell.
     """
 
     base: Base
@@ -43,7 +43,6 @@ def against(nix: Nix, plan: Plan, base: Base) -> Against:
         comparison = compare(roots, base.derivations, nix.derivations, nix.derivations)
     else:
         comparison = compare_names(base.derivations, own(plan) & compared)
-    files = {
-        root: differing_files(root.old, root.new) if root.kind == "source" else None for root in comparison.blast()
-    }
+    roots_and_more = [each for root in comparison.blast() for each in (root, *comparison.beside.get(root, ()))]
+    files = {root: differing_files(root.old, root.new) if root.kind == "source" else None for root in roots_and_more}
     return Against(base, comparison, compared, files)

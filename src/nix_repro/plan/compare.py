@@ -7,24 +7,22 @@ Python's stack; every derivation is looked at once.
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import in_order
 from nix_repro.nix.hashes import BASE32
-from nix_repro.nix.store_path import DIGEST, DIGEST_LENGTH, NAME, store_name
+from nix_repro.nix.store_path import store_name
+from nix_repro.plan.sources import STORE_PATH, environment, known_path, pair_sources, source_name
 
 #: Derivations by .drv path.
 ShowOnly = Callable[[Iterable[str]], Mapping[str, Derivation]]
 #: Derivations read of one graph at most; what lies below is not looked at.
 MOST = 50_000
 
-_STORE = "/nix/store/"
-_STORE_PATH = re.compile(rf"{_STORE}{DIGEST}-{NAME}")
 #: What stands for an output whose path is not known before building: a slash and a SHA-256.
 _PLACEHOLDER = re.compile(rf"/[{BASE32}]{{52}}(?![0-9A-Za-z])")
 _VERSION = re.compile(r"-\d.*$")
@@ -64,12 +62,14 @@ class Root:
 @dataclass(frozen=True)
 class Comparison:
     """`pairs` maps every derivation of the new graph that is not in the old one to its counterpart there, None for new
-    ones. `root` says of the changed ones where it began, `others` how many more beginnings there are. `same` are those
-    whose outputs are the old one's all the same: nothing differs but how a fixed output below them is fetched."""
+    ones. `root` says of the changed ones where it began, `others` how many more beginnings there are, and `beside` what
+    else differs of the derivation in which a beginning is. `same` are those whose outputs are the old one's all the
+    same: nothing differs but how a fixed output below them is fetched."""
 
     pairs: Mapping[str, str | None] = field(default_factory=dict)
     root: Mapping[str, Root] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[Root, tuple[Root, ...]] = field(default_factory=dict)
     same: frozenset[str] = frozenset()
 
     def blast(self) -> Counter[Root]:
@@ -154,6 +154,7 @@ def _roots(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: 
     first: dict[str, Root] = {}
     masks: dict[str, int] = {}
     numbers: dict[Root, int] = {}
+    beside: dict[Root, tuple[Root, ...]] = {}
     same = {b for b, a in pairs.items() if a is not None and a in old and _same_outputs(old[a], new[b])}
     for path in in_order(new):
         counterpart = pairs[path]
@@ -166,23 +167,25 @@ def _roots(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: 
         for i in below:
             mask |= masks[i]
         own = (
-            _difference(old[counterpart], new[path], pairs, tokens)
+            _differences(old[counterpart], new[path], pairs, tokens)
             if counterpart is not None and counterpart in old
-            else None
+            else []
         )
-        if own is not None:
-            mask |= 1 << numbers.setdefault(own, len(numbers))
+        for difference in own:
+            mask |= 1 << numbers.setdefault(difference, len(numbers))
+        if len(own) > 1:
+            beside[own[0]] = tuple(own[1:])
         if counterpart is None:
             # Its own beginning: whatever needs it has it as an added input.
             masks[path] = 0
             continue
         masks[path] = mask
         # The deepest change is the one with the lowest number: derivations come after their inputs.
-        candidates = [first[i] for i in below if i in first] + ([own] if own is not None else [])
+        candidates = [first[i] for i in below if i in first] + own[:1]
         if candidates:
             first[path] = min(candidates, key=lambda root: numbers[root])
     others = {path: max(masks[path].bit_count() - 1, 0) for path in first}
-    return Comparison({b: a for b, a in pairs.items() if b not in same}, first, others, frozenset(same))
+    return Comparison({b: a for b, a in pairs.items() if b not in same}, first, others, beside, frozenset(same))
 
 
 def _same_outputs(old: Derivation, new: Derivation) -> bool:
@@ -207,31 +210,43 @@ def _tokens(
     return found
 
 
+def _differences(
+    old: Derivation, new: Derivation, pairs: Mapping[str, str | None], tokens: dict[str, str]
+) -> list[Root]:
+    """What differs of the derivation itself: its sources, and besides them the first other difference, the most telling
+    sort first. Empty when only its inputs differ."""
+    sources = pair_sources(old, new)
+    found = [Root(new.drv_path, new.name, "source", source_name(b or a or ""), a, b) for a, b in sources]
+    if any(None in pair for pair in sources):
+        # Whatever speaks of the one that is added or gone differs, too.
+        return found
+    same = {path: f"⟨source {b}⟩" for a, b in sources for path in (a, b) if path is not None}
+    other = _difference(old, new, pairs, ChainMap(same, tokens))
+    return found if other is None else [*found, other]
+
+
 def _difference(
     old: Derivation, new: Derivation, pairs: Mapping[str, str | None], tokens: Mapping[str, str]
 ) -> Root | None:
-    """The first difference that is the derivation's own, the most telling sort first; None when only its inputs
-    differ."""
+    """The first difference that is the derivation's own, the most telling sort first, apart from its sources."""
 
     def plain(text: str) -> str:
-        return _PLACEHOLDER.sub("⟨placeholder⟩", _STORE_PATH.sub(lambda found: _replaced(found.group(), tokens), text))
+        return _PLACEHOLDER.sub("⟨placeholder⟩", STORE_PATH.sub(lambda found: _replaced(found.group(), tokens), text))
 
     def root(kind: str, name: str, a: str | None, b: str | None) -> Root:
         return Root(new.drv_path, new.name, kind, name, a, b)
 
-    for a, b in _pair_sources(old.input_srcs, new.input_srcs):
-        return root("source", store_name(b or a or ""), a, b)
     if plain(old.builder) != plain(new.builder):
         return root("builder", "", old.builder, new.builder)
     if old.system != new.system:
         return root("system", "", old.system, new.system)
-    env_old, env_new = _environment(old), _environment(new)
+    env_old, env_new = environment(old), environment(new)
     added = _added_inputs(old, new, pairs)
     for name in sorted({*env_old, *env_new}, key=lambda n: (n not in ("version", "src", "outputHash"), n)):
         a, b = env_old.get(name), env_new.get(name)
         if (None if a is None else plain(a)) != (None if b is None else plain(b)):
             # A list of inputs differs because an input is gone or there: that says more.
-            if added is not None and a is not None and b is not None and _STORE_PATH.search(a + b):
+            if added is not None and a is not None and b is not None and STORE_PATH.search(a + b):
                 return root("input", added[0], *added[1:])
             return root("environment", name, a, b)
     if tuple(map(plain, old.args)) != tuple(map(plain, new.args)):
@@ -258,49 +273,13 @@ def _added_inputs(
     return None
 
 
-def _pair_sources(old: Sequence[str], new: Sequence[str]) -> list[tuple[str | None, str | None]]:
-    """The sources that only one side has, paired by name and then in order."""
-    gone = [path for path in old if path not in new]
-    found: list[tuple[str | None, str | None]] = []
-    for path in new:
-        if path in old:
-            continue
-        same = next((other for other in gone if store_name(other) == store_name(path)), None)
-        if same is not None:
-            gone.remove(same)
-        found.append((same, path))
-    return found + [(path, None) for path in gone]
-
-
 def _replaced(text: str, tokens: Mapping[str, str]) -> str:
-    """The longest known path that a match begins with: a name may be followed by characters that a name could have."""
-    if text in tokens:
-        return tokens[text]
-    stop = len(text)
-    while (stop := max(text.rfind(mark, 0, stop) for mark in "._?=+-")) > len(_STORE) + DIGEST_LENGTH + 1:
-        if text[:stop] in tokens:
-            return tokens[text[:stop]] + text[stop:]
-    return text
-
-
-def _environment(drv: Derivation) -> dict[str, str]:
-    """The environment without the outputs' own paths, structured attributes one by one."""
-    env = {name: value for name, value in drv.env.items() if name not in drv.outputs}
-    if "__json" in env:
-        try:
-            attrs = json.loads(env.pop("__json"))
-        except (ValueError, RecursionError):
-            return env
-        env |= (
-            {str(k): v if isinstance(v, str) else json.dumps(v, sort_keys=True) for k, v in attrs.items()}
-            if isinstance(attrs, dict)
-            else {}
-        )
-    return env
+    path = known_path(text, tokens)
+    return text if path is None else tokens[path] + text[len(path) :]
 
 
 def _short(value: str | None) -> str:
     if value is None:
         return "not there"
-    text = _STORE_PATH.sub(lambda found: store_name(found.group()), value).replace("\n", " ")
+    text = STORE_PATH.sub(lambda found: source_name(found.group()), value).replace("\n", " ")
     return text if len(text) <= _VALUE else text[:_VALUE] + "…"
