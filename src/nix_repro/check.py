@@ -93,10 +93,12 @@ def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
     missing = [
         o.path for drv in derivations for o in drv.outputs.values() if o.path is not None and o.path not in present
     ]
-    caches = run.lookups.others(run.nix.settings().get("substituters", []))
+    caches = run.lookups.others(run.realiser.trusted_to_answer())
     where = caches.where(missing)
     for url, why in caches.unreachable.items():
         run.warn(f"cache {url}: {why}")
+    for incident in run.realiser.incidents():
+        run.warn(incident.line())
     return plan, present, where
 
 

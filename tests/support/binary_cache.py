@@ -27,6 +27,7 @@ class BinaryCache:
     fault: Fault = lambda _path: None
     delay: Callable[[str], float] = lambda _path: 0.0
     truncate: Callable[[str], bool] = lambda _path: False
+    drip: Callable[[str], bool] = lambda _path: False
     requests: list[str] = field(default_factory=list)
 
     def fetched(self) -> set[str]:
@@ -57,6 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
         if found is not None:
             self._send(found[0], found[1], b"told to fail", body=body)
             return
+        if body and cache.drip(self.path):
+            self._drip()
+            return
         file = (cache.directory / self.path.lstrip("/").partition("?")[0]).resolve()
         if not file.is_relative_to(cache.directory.resolve()) or not file.is_file():
             self._send(404, {}, b"", body=body)
@@ -68,6 +72,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, {"Content-Length": str(len(content))}, content[: len(content) // 2], body=True)
             return
         self._send(200, {}, content, body=body)
+
+    def _drip(self) -> None:
+        """Promise an answer and give a byte of it a second."""
+        self.close_connection = True
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n")
+            for _ in range(60):
+                self.wfile.write(b"x")
+                time.sleep(0.9)
+        except OSError:
+            pass
 
     def _send(self, status: int, headers: dict[str, str], content: bytes, *, body: bool) -> None:
         try:

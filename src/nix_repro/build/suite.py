@@ -40,7 +40,7 @@ def run_checks(
     """
     broken: dict[str, str] = {}
     try:
-        checks = flake_checks(nix, cwd, broken.__setitem__)
+        checks = flake_checks(realiser, cwd, broken.__setitem__)
     except UsageError as error:
         return SuiteRun(command="checks", status="not-run" if absent(error) else "failed", log=str(error))
     drvs = nix.derivations(dict.fromkeys(checks.values()))

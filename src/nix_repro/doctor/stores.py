@@ -12,6 +12,7 @@ from nix_repro.doctor.model import Diagnosis, note, ok, problem
 from nix_repro.errors import UsageError
 from nix_repro.nix import gc_roots
 from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal, recognise
+from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import store_name
 from nix_repro.plan.installables import evaluate
@@ -103,7 +104,7 @@ def closures(nix: Nix, cwd: Path, installables: Sequence[str]) -> Iterable[Diagn
     if not (cwd / "flake.nix").is_file() and all(name.startswith((".", "#")) for name in installables):
         return [note("installables", "there is no flake.nix here", "run it where the flake is")]
     try:
-        named = evaluate(nix, installables, cwd)
+        named = evaluate(Realiser(nix), installables, cwd)
         drvs = nix.derivations(dict.fromkeys(named.values()))
         outputs = [o.path for drv in drvs.values() for o in drv.outputs.values() if o.path is not None]
         invalid = nix.invalid(outputs)

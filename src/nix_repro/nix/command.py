@@ -19,7 +19,7 @@ from nix_repro.nix import derivation as drv
 from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.nix.hashes import sri
 from nix_repro.nix.private_settings import PrivateSettings
-from nix_repro.nix.processes import CannotStart, Processes
+from nix_repro.nix.processes import SHORT_GRACE, CannotStart, Processes
 from nix_repro.nix.series import Release, release
 from nix_repro.nix.store_path import is_operand
 
@@ -145,14 +145,18 @@ class Nix:
         """The same for output that need not be text."""
         return b"".join(self._output(argv) for argv in self._argvs(command, args, paths))
 
-    def evaluate(self, installable: str, *args: str, cwd: Path) -> str:
-        """What `nix eval --json` prints of an installable, as one names it in `cwd`. Raises `NixError`."""
-        argv = self.argv("nix", "eval", "--json", "--no-write-lock-file", *args, operands=[installable])
-        return self._output(argv, cwd=cwd).decode("utf-8", "replace")
-
-    def _output(self, argv: Sequence[str], cwd: Path | None = None) -> bytes:
+    def evaluate(
+        self, on_line: Callable[[bytes], None], idle: Callable[[], None], installable: str, *args: str, cwd: Path
+    ) -> CompletedProcess[bytes]:
+        """`nix eval --json` as one names it in `cwd`, like `stream`; `idle` is called when nothing comes."""
+        words = ("eval", "--json", "--no-write-lock-file", *args, "--log-format", "internal-json")
+        argv = self.argv("nix", *words, operands=[installable])
         with self._naming_nix():
-            done = self.processes.communicate(argv, env=self._environ, cwd=cwd)
+            return self.processes.lines(argv, on_line, env=self._environ, cwd=cwd, idle=idle, grace=SHORT_GRACE)
+
+    def _output(self, argv: Sequence[str]) -> bytes:
+        with self._naming_nix():
+            done = self.processes.communicate(argv, env=self._environ)
         if done.returncode != 0:
             raise _error(done.stderr, f"{Path(argv[0]).name} ended with {done.returncode}")
         return done.stdout
@@ -209,8 +213,7 @@ class Nix:
 
     def release(self) -> Release:
         """Which Nix it is, and its version."""
-        if self._release is None:
-            self._release = release(self.run("nix", "--version"))
+        self._release = self._release or release(self.run("nix", "--version"))
         return self._release
 
     def store_dir(self) -> str:
@@ -258,8 +261,8 @@ class Nix:
         return drv.parse_path_info(self.run("nix", "path-info", "--json", "--all"))
 
     def trusted(self) -> bool:
-        """Whether this user may change the settings of the store, import unsigned paths and disable hooks: as the store
-        says, or before Nix 2.15, where it does not, as our configuration does."""
+        """Whether this user may change settings, import unsigned paths and disable hooks: as the store says, or before
+        Nix 2.15 our configuration."""
         if self._trusted is None:
             try:
                 said = trust.told(self._either(("store", "info"), ("store", "ping"), "--json"))
@@ -311,8 +314,7 @@ class Nix:
         self.run("nix-store", "--delete", paths=wanted)
 
     def outputs(self, drv_path: str, names: Iterable[str]) -> str:
-        """How outputs of a derivation are named to `nix` (`nix-store` takes `DRV!OUTPUT` always). Before 2.13 it takes
-        all of them, by the .drv alone."""
+        """How outputs of a derivation are named to `nix` (`nix-store` takes `DRV!OUTPUT`). Before 2.13 it takes all."""
         return f"{drv_path}^{','.join(sorted(names))}" if self.release().series >= (2, 13) else drv_path
 
     def floating_outputs(self, drv_path: str) -> list[str]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import queue
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -25,6 +26,10 @@ GRACE = 20.0
 SHORT_GRACE = 3.0
 #: Seconds after which a wait looks whether a signal has arrived: a sleep goes on after it.
 SLICE = 0.1
+#: Seconds without a line after which a program is idle.
+PAUSE = 0.25
+#: Lines that are read before they are wanted.
+AHEAD = 1000
 
 
 class CannotStart(OSError):
@@ -154,17 +159,19 @@ class Processes:
         on_line: Callable[[bytes], None],
         *,
         env: Mapping[str, str],
+        cwd: Path | None = None,
         stdin: bytes | None = None,
         terminal: bool = False,
+        idle: Callable[[], None] | None = None,
+        grace: float = GRACE,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program to its end. Each line of standard error goes to `on_line` as it arrives, and standard output is
-        captured.
+        captured. `idle` is called again and again while no line comes.
 
         Standard input stays open after `stdin` was written, because the child may take its end for a request to stop.
         """
-        with self.child(
-            argv, env=env, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, terminal=terminal
-        ) as child:
+        pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+        with self.child(argv, env=env, cwd=cwd, stdin=pipe, terminal=terminal, grace=grace) as child:
             assert child.stdout is not None
             assert child.stderr is not None
             chunks: list[bytes] = []
@@ -177,7 +184,8 @@ class Processes:
                     child.stdin.flush()
                 except BrokenPipeError:
                     pass  # the child is gone: its exit code says the rest
-            for line in bounded_lines(child.stderr):
+            lines = bounded_lines(child.stderr)
+            for line in lines if idle is None else _with_pauses(lines, idle):
                 on_line(line)
             reader.join()
         return subprocess.CompletedProcess(list(argv), child.returncode, b"".join(chunks), b"")
@@ -190,6 +198,40 @@ def bounded_lines(stream: IO[bytes], limit: int = 1 << 20) -> Iterator[bytes]:
             while (rest := stream.readline(limit)) and not rest.endswith(b"\n"):
                 pass
         yield line.rstrip(b"\r\n")
+
+
+def _with_pauses(lines: Iterator[bytes], idle: Callable[[], None]) -> Iterator[bytes]:
+    """The lines as they come; `idle` is called whenever there has been none for a moment."""
+    # Not more than some, or a program that prints faster than we read would fill the memory.
+    arrived: queue.Queue[bytes | None] = queue.Queue(AHEAD)
+    over = threading.Event()
+
+    def put(line: bytes | None) -> None:
+        while not over.is_set():
+            with suppress(queue.Full):
+                arrived.put(line, timeout=PAUSE)
+                return
+
+    def read() -> None:
+        # The pipe is closed when nobody wants to read on.
+        with suppress(OSError, ValueError):
+            for line in lines:
+                put(line)
+        put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        while True:
+            try:
+                line = arrived.get(timeout=PAUSE)
+            except queue.Empty:
+                idle()
+                continue
+            if line is None:
+                return
+            yield line
+    finally:
+        over.set()
 
 
 def _start(argv: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
+from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.checkout import git
 from nix_repro.nix.command import Nix
 from nix_repro.nix.store_path import is_derivation
@@ -23,6 +24,7 @@ from nix_repro.text import last_error
 _UNQUOTED = re.compile(r'"[^"]*"')
 #: Bytes of a flake.lock.
 LOCK_BYTES = 16 << 20
+NO_REPOSITORY = "there is no Git repository here; nothing"
 FETCH_DEPTH = "fetch it (in a workflow: actions/checkout with `fetch-depth: 0`)"
 
 
@@ -41,7 +43,12 @@ class Base:
 
 
 def at_revision(
-    nix: Nix, revision: str, installables: Sequence[str], named: Collection[str], cwd: Path, warn: Callable[[str], None]
+    realiser: Realiser,
+    revision: str,
+    installables: Sequence[str],
+    named: Collection[str],
+    cwd: Path,
+    warn: Callable[[str], None],
 ) -> Base | None:
     """The base at a Git revision, or None with a warning that says why there is none. `named` are the names that this
     run has for the `installables`.
@@ -50,11 +57,9 @@ def at_revision(
     """
     top = git(cwd, "rev-parse", "--show-toplevel")
     sha = git(cwd, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if not top:
-        warn(f"base {revision}: there is no Git repository here; nothing is compared with it")
-        return None
-    if not sha:
-        warn(f"base {revision}: that revision is not in this clone; {FETCH_DEPTH}. Nothing is compared with it")
+    if not (top and sha):
+        missing = f"that revision is not in this clone; {FETCH_DEPTH}. Nothing" if top else NO_REPOSITORY
+        warn(f"base {revision}: {missing} is compared with it")
         return None
     root = Path(top)
     flake = flake_url(root, sha, cwd, shallow=(root / ".git" / "shallow").exists())
@@ -66,13 +71,13 @@ def at_revision(
             warn(f"base {revision}: {installable} is not compared with it: it is not named as this repository's")
             continue
         try:
-            there = _named(flake, evaluate(nix, [f"{flake}#{attr}"], cwd))
+            there = _named(flake, evaluate(realiser, [f"{flake}#{attr}"], cwd))
         except UsageError as error:
+            there = {}
             if not absent(error):
                 said = last_error(str(error))
                 warn(f"base {revision}: {installable} cannot be evaluated there, and is not compared: {said}")
                 continue
-            there = {}
         found |= {name: there.get(name) for name in counterparts(attr, named)}
         others |= there
     if not found:
@@ -80,13 +85,13 @@ def at_revision(
     if None in found.values():
         # What is new, or has a new name, may be made of what the base's other packages are made of.
         with suppress(UsageError):
-            others |= _named(flake, evaluate(nix, [f"{flake}#all"], cwd))
-    prefix = cwd.resolve().relative_to(root.resolve()).as_posix()
+            others |= _named(flake, evaluate(realiser, [f"{flake}#all"], cwd))
+    prefix = _below(root, cwd)
     lock = "flake.lock" if prefix == "." else f"{prefix}/flake.lock"
     return Base(
         name=f"{revision} ({sha[:7]})",
         installables=found,
-        derivations=_closure(nix, others.values()),
+        derivations=_closure(realiser.nix, others.values()),
         files=changed_files(root, sha, prefix),
         old_lock=git(root, "show", f"{sha}:{lock}"),
         new_lock=_text(root / lock, root),
@@ -116,9 +121,13 @@ def absent(error: UsageError) -> bool:
 
 def flake_url(root: Path, sha: str, cwd: Path, *, shallow: bool) -> str:
     """The flake of `cwd` as it was at a commit of the repository at `root`."""
-    inside = cwd.resolve().relative_to(root.resolve()).as_posix()
+    inside = _below(root, cwd)
     url = f"git+file://{quote(str(root))}?rev={sha}" + ("&shallow=1" if shallow else "")
     return url if inside == "." else f"{url}&dir={quote(inside)}"
+
+
+def _below(root: Path, cwd: Path) -> str:
+    return cwd.resolve().relative_to(root.resolve()).as_posix()
 
 
 def _named(flake: str, evaluated: Mapping[str, str]) -> dict[str, str]:

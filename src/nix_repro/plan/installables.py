@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nix_repro.errors import UsageError
+from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.checkout import complaint
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import containing, is_derivation
@@ -52,7 +53,7 @@ def _nobody(_text: str) -> None:
 
 
 def evaluate(
-    nix: Nix,
+    realiser: Realiser,
     installables: Sequence[str],
     cwd: Path,
     warn: Callable[[str], None] = _nobody,
@@ -68,14 +69,15 @@ def evaluate(
     for installable in installables:
         if installable == "all" or installable.endswith("#all"):
             flake = installable.removesuffix("all").removesuffix("#") or "."
-            found |= _everything(nix, flake, cwd, warn=warn, broken=broken)
+            found |= _everything(realiser, flake, cwd, warn=warn, broken=broken)
         else:
-            name, drv_path = _one(nix, installable, cwd)
+            name, drv_path = _one(realiser, installable, cwd)
             found[name] = drv_path
     return found
 
 
-def _one(nix: Nix, installable: str, cwd: Path) -> tuple[str, str]:
+def _one(realiser: Realiser, installable: str, cwd: Path) -> tuple[str, str]:
+    nix = realiser.nix
     # All outputs are looked at, whichever were named.
     plain = installable.partition("^")[0]
     plain = plain.partition("!")[0] if ".drv!" in plain else plain
@@ -90,7 +92,7 @@ def _one(nix: Nix, installable: str, cwd: Path) -> tuple[str, str]:
     last = f"{installable}: "
     for candidate in _candidates(attr, nix):
         try:
-            what = _eval(nix, f"{flake or '.'}#{candidate}", _WHAT, cwd)
+            what = _eval(realiser, f"{flake or '.'}#{candidate}", _WHAT, cwd)
         except NixError as error:
             if "does not provide attribute" not in str(error):
                 raise _failed(installable, error, cwd) from None
@@ -146,20 +148,21 @@ def _candidates(attr: str, nix: Nix) -> list[str]:
     return [f"packages.{system}.{attr}", *legacy, f"legacyPackages.{system}.{attr}", attr]
 
 
-def flake_checks(nix: Nix, cwd: Path, broken: Callable[[str, str], None]) -> dict[str, str]:
+def flake_checks(realiser: Realiser, cwd: Path, broken: Callable[[str, str], None]) -> dict[str, str]:
     """The .drv paths of the checks of this system in the flake of `cwd`; `broken` hears which do not evaluate. Raises
     `UsageError` when it has none."""
-    return _everything(nix, ".", cwd, ("checks",), broken=broken)
+    return _everything(realiser, ".", cwd, ("checks",), broken=broken)
 
 
 def _everything(
-    nix: Nix,
+    realiser: Realiser,
     flake: str,
     cwd: Path,
     kinds: Sequence[str] = ("packages", "checks"),
     warn: Callable[[str], None] = _nobody,
     broken: Callable[[str, str], None] | None = None,
 ) -> dict[str, str]:
+    nix = realiser.nix
     system = nix.settings()["system"]
     found: dict[str, str] = {}
     thrown: dict[str, str] = {}
@@ -167,13 +170,13 @@ def _everything(
         prefix = "" if flake == "." else f"{flake}#"
         throws: dict[str, str] = {}
         try:
-            attributes = _eval(nix, f"{flake}#{output}", _WHAT_EACH, cwd)
+            attributes = _eval(realiser, f"{flake}#{output}", _WHAT_EACH, cwd)
         except NixError as error:
             if "does not provide attribute" in str(error):
                 continue
             if broken is None:
                 raise _failed(f"{flake}#{output}", error, cwd) from None
-            attributes, throws = _apart(nix, f"{flake}#{output}", error, cwd)
+            attributes, throws = _apart(realiser, f"{flake}#{output}", error, cwd)
         for name, what in attributes.items():
             path = f"{prefix}{output}.{_quoted(name)}"
             if (drv_path := _drv_path(nix, path, what)) is not None:
@@ -189,12 +192,12 @@ def _everything(
     return found
 
 
-def _apart(nix: Nix, output: str, error: NixError, cwd: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def _apart(realiser: Realiser, output: str, error: NixError, cwd: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """What each attribute of a flake's output is, and Nix's words on those that do not evaluate. What `throw` and
     `assert` end is found at once, what anything else ends by halving. Raises `UsageError` when it is the output itself.
     """
     try:
-        names = _eval(nix, output, "builtins.attrNames", cwd)
+        names = _eval(realiser, output, "builtins.attrNames", cwd)
     except NixError:
         raise _failed(output, error, cwd) from None
     whats: dict[str, Any] = {}
@@ -203,7 +206,7 @@ def _apart(nix: Nix, output: str, error: NixError, cwd: Path) -> tuple[dict[str,
     while left:
         first, count = left.pop()
         try:
-            some = _eval(nix, output, _WHAT_SOME.replace("FIRST", str(first)).replace("COUNT", str(count)), cwd)
+            some = _eval(realiser, output, _WHAT_SOME.replace("FIRST", str(first)).replace("COUNT", str(count)), cwd)
         except NixError as why:
             if count == 1:
                 throws[names[first]] = last_error(str(why))
@@ -212,21 +215,21 @@ def _apart(nix: Nix, output: str, error: NixError, cwd: Path) -> tuple[dict[str,
             continue
         whats |= {name: what for name, what in some.items() if what is not None}
         for name in (name for name, what in some.items() if what is None):
-            throws[name] = _why(nix, f"{output}.{_quoted(name)}", cwd)
+            throws[name] = _why(realiser, f"{output}.{_quoted(name)}", cwd)
     return whats, throws
 
 
-def _why(nix: Nix, attribute: str, cwd: Path) -> str:
+def _why(realiser: Realiser, attribute: str, cwd: Path) -> str:
     """Nix's last word on an attribute that throws."""
     try:
-        _eval(nix, attribute, _WHAT, cwd)
+        _eval(realiser, attribute, _WHAT, cwd)
     except NixError as error:
         return last_error(str(error))
     return "it threw, and the next time it did not"
 
 
-def _eval(nix: Nix, installable: str, apply: str, cwd: Path) -> Any:
-    return json.loads(nix.evaluate(installable, "--apply", apply, cwd=cwd))
+def _eval(realiser: Realiser, installable: str, apply: str, cwd: Path) -> Any:
+    return json.loads(realiser.evaluate(installable, "--apply", apply, cwd=cwd))
 
 
 def _failed(installable: str, error: NixError, cwd: Path) -> UsageError:

@@ -21,8 +21,9 @@ def plan_run(run: Run) -> Plan:
         for note in run.config.notes:
             run.warn(note)
     with run.phase("evaluate", "evaluating"):
-        installables = evaluate(run.nix, run.config.installables, run.cwd, run.warn, run.broken.__setitem__)
         urls = _upstream_urls(run)
+        run.realiser.expect(urls, {})
+        installables = evaluate(run.realiser, run.config.installables, run.cwd, run.warn, run.broken.__setitem__)
         caches = run.lookups = BinaryCaches(run.nix, urls)
         plan = run.plan = make_plan(
             installables,
@@ -57,7 +58,7 @@ def _compare(run: Run, plan: Plan) -> Plan:
 
         base = from_report(run.nix, read_report(config.base_report), plan.installables)
     elif (revision := config.since or config.base) is not None:
-        base = at_revision(run.nix, revision, config.installables, plan.installables, run.cwd, run.warn)
+        base = at_revision(run.realiser, revision, config.installables, plan.installables, run.cwd, run.warn)
     if base is None:
         return plan
     run.against = against(run.nix, plan, base)

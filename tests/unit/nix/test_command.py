@@ -235,7 +235,7 @@ def test_a_nix_that_cannot_be_run_is_an_error_of_nix(program: Callable[..., Nix]
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])
 def test_what_cannot_be_an_argument_is_an_error_of_nix(program: Callable[..., Nix], tmp_path: Path, word: str) -> None:
     with pytest.raises(NixError, match="Nix cannot be run"):
-        program().evaluate(word, cwd=tmp_path)
+        program().evaluate(lambda _: None, lambda: None, word, cwd=tmp_path)
 
 
 def test_a_program_that_is_called_nix_and_is_another(program: Callable[..., Nix]) -> None:

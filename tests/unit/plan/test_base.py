@@ -81,6 +81,7 @@ def repository(tmp_path: Path) -> Path:
 def nix(mocker: MockerFixture) -> Any:
     found = mocker.create_autospec(Nix, instance=True)
     found.requisites.side_effect = lambda paths: [*paths, "/s/below.drv", "/s/src"]
+    found.nix = found
     return found
 
 

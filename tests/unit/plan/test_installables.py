@@ -35,7 +35,7 @@ def flake() -> Flake:
 
 @pytest.fixture
 def nix(mocker: MockerFixture, flake: Flake, tmp_path: Path) -> Any:
-    """A Nix that knows one flake under every name."""
+    """A Nix that knows one flake under every name, and that asks no cache: its own realiser."""
 
     def answer(installable: str, *_args: str, **_where: Path) -> str:
         attr = installable.partition("#")[2]
@@ -49,6 +49,7 @@ def nix(mocker: MockerFixture, flake: Flake, tmp_path: Path) -> Any:
     found.settings.return_value = {"system": "x86_64-linux"}
     found.store_dir.return_value = "/nix/store"
     found.evaluate.side_effect = answer
+    found.nix = found
     return found
 
 

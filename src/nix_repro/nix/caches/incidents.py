@@ -6,7 +6,7 @@ The patterns are the words of Nix 2.8, 2.26 and 2.34, seen on caches that were m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,7 +123,7 @@ _REMEDY: dict[TroubleKind, str] = {
 @dataclass(frozen=True)
 class Incident:
     """All troubles of one kind with one cache: how often, what it cost in seconds, and whether the cache was left
-    out."""
+    out: of the rest of the run (`dropped`), or of evaluation only (`tired`)."""
 
     cache: str
     kind: TroubleKind
@@ -131,6 +131,7 @@ class Incident:
     count: int
     seconds: float
     dropped: bool = False
+    tired: bool = False
 
     def line(self) -> str:
         """The incident as people read it."""
@@ -139,7 +140,8 @@ class Incident:
             cost = f"{self.count} {'path was' if self.count == 1 else 'paths were'} not taken from it"
         else:
             cost = f"cost {self.seconds:.1f} s" if self.seconds >= 0.05 else "cost next to nothing"
-        dropped = "; it was left out of the rest of this run" if self.dropped else ""
+        dropped = "; it was left out of evaluation" if self.tired else ""
+        dropped = "; it was left out of the rest of this run" if self.dropped else dropped
         said = self.said if self.kind == "untrusted" else self.said + times
         return f"{self.cache}: {said}; {cost}{dropped}. To do: {_REMEDY[self.kind]}"
 
@@ -161,17 +163,29 @@ class Complaint:
     waited: float = 0.0
 
 
-def gather(complaints: Sequence[Complaint], dropped: dict[str, float], ended: float) -> list[Incident]:
-    """The incidents, one for each cache and kind. `dropped` maps caches that were left out to when that was; waiting
-    that had not ended by then, or by the end of the command (`ended`), does not count."""
+def gather(
+    complaints: Sequence[Complaint], dropped: Mapping[str, float], tired: Mapping[str, float], ended: float
+) -> list[Incident]:
+    """The incidents, one for each cache and kind. `dropped` and `tired` map caches that were left out, of the rest of
+    the run or of evaluation, to when that was; waiting that had not ended by then, or by the end of the command
+    (`ended`), does not count."""
     groups: dict[tuple[str, TroubleKind], list[Complaint]] = {}
     for complaint in complaints:
         groups.setdefault((complaint.cache, complaint.trouble.kind), []).append(complaint)
     found: list[Incident] = []
     for (cache, kind), rows in groups.items():
-        stop = min(dropped.get(cache, ended), ended)
-        waits = [(row.at - row.waited, max(min(row.at + (row.trouble.delay or 0.0), stop), row.at)) for row in rows]
+        outs = [when[cache] for when in (dropped, tired) if cache in when] + [ended]
+        waits = [
+            (row.at - row.waited, _over(row, min(at for at in outs if at >= row.at or at == ended))) for row in rows
+        ]
         paths = {row.trouble.path for row in rows if row.trouble.path is not None}
         count = len(paths) if kind == "untrusted" else len(rows)
-        found.append(Incident(cache, kind, rows[0].trouble.said, count, covered(waits), cache in dropped))
+        found.append(
+            Incident(cache, kind, rows[0].trouble.said, count, covered(waits), cache in dropped, cache in tired)
+        )
     return found
+
+
+def _over(complaint: Complaint, stop: float) -> float:
+    """When the waiting ended that a complaint announces."""
+    return max(min(complaint.at + (complaint.trouble.delay or 0.0), stop), complaint.at)

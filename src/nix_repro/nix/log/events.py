@@ -21,6 +21,7 @@ from nix_repro.nix.store_path import StorePath, is_derivation
 _PREFIX = b"@nix "
 # Types of activities, of results, and levels of messages, as Nix numbers them (libutil/logging.hh).
 _COPY_PATH = 100
+_FILE_TRANSFER = 101
 _BUILD = 105
 _SUBSTITUTE = 108
 _QUERY_PATH_INFO = 109
@@ -68,6 +69,13 @@ class QueryStarted(msgspec.Struct, frozen=True):
     cache: str
 
 
+class TransferStarted(msgspec.Struct, frozen=True):
+    """A URL is being fetched; a builder can say so, too."""
+
+    id: int
+    url: str
+
+
 class CopyStarted(msgspec.Struct, frozen=True):
     """A path is being copied between stores."""
 
@@ -106,7 +114,17 @@ class Message(msgspec.Struct, frozen=True):
     own: bool = False
 
 
-Event = BuildStarted | SubstituteStarted | QueryStarted | CopyStarted | Resolved | Stopped | LogLine | Message
+Event = (
+    BuildStarted
+    | SubstituteStarted
+    | QueryStarted
+    | TransferStarted
+    | CopyStarted
+    | Resolved
+    | Stopped
+    | LogLine
+    | Message
+)
 
 
 def decode(line: bytes) -> Event | None:
@@ -145,6 +163,8 @@ def _start(raw: _Raw) -> Event | None:
             return SubstituteStarted(raw.id, path, cache)
         case (t, [str(path), str(cache), *_]) if t == _QUERY_PATH_INFO:
             return QueryStarted(path, cache)
+        case (t, [str(url), *_]) if t == _FILE_TRANSFER:
+            return TransferStarted(raw.id, url)
         case (t, [str(path), str(source), *_]) if t == _COPY_PATH:
             return CopyStarted(raw.id, path, source)
         case (t, [str(drv_path), str(resolved)]) if t == _BUILD_WAITING and _same_name(drv_path, resolved):

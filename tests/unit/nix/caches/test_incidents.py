@@ -82,12 +82,14 @@ def test_other_messages_are_no_trouble(message: str) -> None:
 def test_an_incident_is_one_line_with_cost_and_remedy() -> None:
     waits = [incidents.read(f"unable to download '{CACHE}/{i}': HTTP error 500; retrying in 1000 ms") for i in range(3)]
     rows = [Complaint(CACHE, trouble, 100.0 + i / 2) for i, trouble in enumerate(waits) if trouble is not None]
-    (found,) = incidents.gather(rows, {CACHE: 101.5}, 200.0)
+    (found,) = incidents.gather(rows, {CACHE: 101.5}, {}, 200.0)
     assert found.line().startswith(
         f"{CACHE}: answered 500 3 times; cost 1.5 s; it was left out of the rest of this run. To do: "
     )
     assert "\n" not in found.line()
+    (found,) = incidents.gather(rows, {}, {CACHE: 101.5}, 200.0)
+    assert "answered 500 3 times; cost 1.5 s; it was left out of evaluation. To do: " in found.line()
     slow = incidents.read(f"unable to download '{CACHE}/x': Timeout was reached (28); retrying in 250 ms")
     assert slow is not None
-    (found,) = incidents.gather([Complaint(CACHE, slow, 100.0, waited=8.0)], {CACHE: 100.0}, 200.0)
+    (found,) = incidents.gather([Complaint(CACHE, slow, 100.0, waited=8.0)], {CACHE: 100.0}, {}, 200.0)
     assert found.seconds == 8.0

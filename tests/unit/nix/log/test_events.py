@@ -37,7 +37,9 @@ def test_remote_build() -> None:
 
 def test_the_same_number_is_an_activity_in_one_place_and_a_result_in_another() -> None:
     """101 is a file transfer that starts, and a line that a builder printed."""
-    assert events.decode(line(action="start", id=7, type=101, text="downloading", fields=["https://x"])) is None
+    assert events.decode(line(action="start", id=7, type=101, text="downloading", fields=["https://x"])) == (
+        events.TransferStarted(7, "https://x")
+    )
     assert events.decode(line(action="result", id=7, type=101, fields=["a line"])) == events.LogLine(7, "a line")
     assert events.decode(line(action="result", id=7, type=105, fields=[1, 2, 0, 0])) is None
 
@@ -127,7 +129,7 @@ OTHER = DRV.replace("4pz", "0i7")
     [
         (111, "resolved derivation: '…' -> '…'", [DRV, OTHER], events.Resolved(DRV, OTHER)),
         # What a builder can start, and what Nix starts with other fields.
-        (101, "resolved derivation: '…' -> '…'", [DRV, OTHER], None),
+        (101, "resolved derivation: '…' -> '…'", [DRV, OTHER], events.TransferStarted(7, DRV)),
         (0, "resolved derivation: '…' -> '…'", [DRV, OTHER], None),
         (111, "waiting", [DRV], None),
         (111, "resolved derivation", [DRV, OTHER.replace("full", "other")], None),
