@@ -172,13 +172,15 @@ class Scenario(Part, frozen=True, kw_only=True):
 
 class Target(Part, frozen=True, kw_only=True):
     """A limit and what was measured. Seconds for phases, a ratio from 0 to 1 for the hit rate. `ok` is null when the
-    value could not be measured."""
+    value could not be measured. `advisory` says that nobody has set this limit: outside CI it is advice, and fails
+    nothing."""
 
     name: str
     limit: float
     actual: float | None
     ok: bool | None
     advice: str | None = None
+    advisory: bool = False
 
 
 class Layer(Part, frozen=True, kw_only=True):

@@ -74,7 +74,9 @@ def measure(facts: Facts) -> Measurements:
         chosen=facts.chosen,
     )
     values = targets.measured(facts.phases, rate.rate)
-    judged = targets.judge_targets(_limits(facts, row.name), values, _circumstances(facts, served, rate))
+    judged = targets.judge_targets(
+        _limits(facts, row.name), values, _circumstances(facts, served, rate), _advisory(facts, row.name)
+    )
     caches = Caches(
         hit_rate=None if rate.rate is None else round(rate.rate, 4),
         layers=served,
@@ -91,6 +93,12 @@ def _limits(facts: Facts, row: ScenarioName) -> dict[str, float]:
     found = targets.limits(row, facts.limits)
     # A default for a phase that the run does not have would only ever be "not measured".
     return {name: limit for name, limit in found.items() if name in asked or name != "test" or facts.tested}
+
+
+def _advisory(facts: Facts, row: ScenarioName) -> set[str]:
+    """Outside CI a machine may be any: what nobody has set there is advice."""
+    set_here = {limit.name for limit in facts.limits if limit.scenario in (None, row)}
+    return set() if facts.ci else set(targets.NAMES) - set_here
 
 
 def _served(facts: Facts, own: set[str]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -103,15 +103,18 @@ def measured(phases: Iterable[Phase], hit_rate: float | None) -> dict[str, float
 
 
 def judge_targets(
-    limits: Mapping[str, float], values: Mapping[str, float | None], circumstances: Circumstances
+    limits: Mapping[str, float],
+    values: Mapping[str, float | None],
+    circumstances: Circumstances,
+    advisory: Collection[str] = (),
 ) -> tuple[Target, ...]:
-    """Every limit held against its value."""
+    """Every limit held against its value. Those that are `advisory` fail nothing."""
     targets: list[Target] = []
     for name, limit in limits.items():
         actual = values.get(name)
         ok = None if actual is None else quantity(name).met(actual, limit)
         advice = None if ok is not False else _advice(name, limit, values, circumstances)
-        targets.append(Target(name=name, limit=limit, actual=actual, ok=ok, advice=advice))
+        targets.append(Target(name=name, limit=limit, actual=actual, ok=ok, advice=advice, advisory=name in advisory))
     return tuple(targets)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from graphs import Graph, drv, out
 from nix_repro.metrics.built import Asked
 from nix_repro.metrics.measure import Facts, Measurements, measure
@@ -16,8 +18,10 @@ from nix_repro.plan.compare import Comparison, Root
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import UPSTREAM
 from nix_repro.report import Phase
+from nix_repro.verdict.policy import DEFAULT_FAIL_ON, overrun_fails
 
 CACHIX = CacheLayer("project", "Cachix mine", "https://mine.cachix.org")
+LATE = (Phase(name="build", seconds=500.0), Phase(name="total", seconds=510.0))
 PHASES = (Phase(name="build", seconds=100.0), Phase(name="total", seconds=110.0))
 
 
@@ -64,6 +68,28 @@ def test_a_run_that_came_to_nothing_measures_nothing() -> None:
     assert (found.scenario.name, found.caches.hit_rate, found.caches.layers) == ("first-time", None, ())
     assert [target.ok for target in found.targets] == [None], "the total was not measured"
     assert Measurements().targets == ()
+
+
+@pytest.mark.parametrize(
+    ("ci", "asked", "advisory"),
+    [
+        (False, [], True),
+        (False, [Limit("build", 30.0)], False),
+        (False, [Limit("build", 30.0, "first-time")], False),
+        (False, [Limit("build", 30.0, "cold")], True),
+        (False, [Limit("total", 60.0)], True),
+        (True, [], False),
+        (True, [Limit("build", 30.0)], False),
+    ],
+)
+def test_outside_ci_what_nobody_has_set_is_advice(ci: bool, asked: list[Limit], advisory: bool) -> None:
+    """A laptop that builds for 32 s is healthy."""
+    row = "cold" if ci else "first-time" if asked and asked[0].scenario == "first-time" else "cached"
+    found = measure(facts(ci=ci, limits=[*asked, Limit("hit rate", None)], chosen=row, phases=LATE))
+    [build] = [target for target in found.targets if target.name == "build"]
+    assert (build.ok, build.advisory) == (False, advisory)
+    fails = any(overrun_fails(target, DEFAULT_FAIL_ON) for target in found.targets)
+    assert fails == (not advisory or Limit("total", 60.0) in asked)
 
 
 def test_without_a_base_the_repository_s_own_is_an_open_question() -> None:

@@ -165,3 +165,4 @@ def test_only_a_target_that_was_exceeded_is_an_overrun(ok: bool | None) -> None:
         levels = [annotation.level for annotation in runner.annotate(report, lambda _: None)]
         assert levels == ([] if ok is not False else ["error"] if fails else ["warning"])
         assert (judge([reports.derivation("fine")], [target], fail_on) == ("fail", 3)) == fails
+        assert not overrun_fails(msgspec.structs.replace(target, advisory=True), fail_on)

@@ -223,6 +223,7 @@ def _environment() -> Environment:
     environment = make_environment(lambda text: Markup.escape(escape.visible(text)))
     environment.tests["silent"] = phrases.printed_nothing
     environment.filters |= {
+        "advice": phrases.advice,
         "icon_name": _icon_name,
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,

@@ -156,6 +156,7 @@ def _environment() -> Environment:
     for name, function in functions.items():
         environment.filters[name] = _safe(function)
     environment.filters |= {
+        "advice": phrases.advice,
         "measure": _measure,
         "nix": phrases.nix,
         "percent": phrases.percent,

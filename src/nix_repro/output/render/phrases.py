@@ -115,8 +115,17 @@ def marks(derivation: DerivationReport) -> list[tuple[Mark, str]]:
 
 
 def overruns(report: Report) -> list[str]:
-    """Names of the targets that were exceeded."""
-    return [target.name for target in report.targets if target.ok is False]
+    """Names of the targets that were exceeded, without those that only advise."""
+    return [target.name for target in report.targets if target.ok is False and not target.advisory]
+
+
+def advice(target: Target) -> str:
+    """What to look at where a target was exceeded, and whether that is advice only; empty when it was not."""
+    if target.ok is not False:
+        return ""
+    option = f"--target {target.name.replace(' ', '-')}=LIMIT"
+    how = f"only advice: a default, which fails nothing here ({option} sets your own)"
+    return "; ".join(said for said in (how if target.advisory else "", target.advice) if said)
 
 
 def verification_cost(report: Report) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nix_repro.metrics.change import lock_line
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.lines import Cell, TableRow
-from nix_repro.output.render.phrases import built_groups, margin, measure, percent
+from nix_repro.output.render.phrases import advice, built_groups, margin, measure, percent
 from nix_repro.output.render.screen import Screen
 from nix_repro.report import Report
 from nix_repro.text import plural, seconds, size, some
@@ -38,14 +38,16 @@ def _print_targets(out: Screen, report: Report) -> None:
     rows = []
     for target in report.targets:
         sign, style = ("✓", "green") if target.ok else ("–", "dim") if target.ok is None else ("✗", "bold red")
+        if target.ok is False and target.advisory:
+            sign, style = "!", "yellow"
         name = "total (without verification)" if target.name == "total" else visible(target.name)
         actual = "not measured" if target.actual is None else measure(target.actual, target.name)
         limit: Cell = (measure(target.limit, target.name), "")
         rows.append(TableRow(((sign, style), (name, ""), limit, (actual, style), (margin(target), ""))))
     out.table(("", "target", "limit", "actual", "margin"), rows, ("limit", "actual", "margin"))
     for target in report.targets:
-        if target.advice:
-            out.say(f"{target.name}: {visible(target.advice)}", "", 2, 4)
+        if said := advice(target):
+            out.say(f"{target.name}: {visible(said)}", "", 2, 4)
 
 
 def _print_layers(out: Screen, report: Report) -> None:

@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 import reports
+from nix_repro.output.render.html import render_html
+from nix_repro.output.render.phrases import headline
 from nix_repro.output.render.screen import Screen
+from nix_repro.output.render.summary import render_summary
 from nix_repro.output.render.terminal_metrics import print_ci
 from nix_repro.report import (
     BuiltBecause,
@@ -47,6 +50,26 @@ def rows(text: str) -> list[list[str]]:
 def test_nothing_is_said_of_nothing() -> None:
     assert shown() == ""
     assert shown(scenario=Scenario(name="warm", because="x")) == ""
+
+
+def test_a_default_that_only_advises_says_so_everywhere() -> None:
+    late = Target(name="hit rate", limit=0.95, actual=0.5, ok=False, advice="look at it", advisory=True)
+    targets = (late, Target(name="build", limit=30.0, actual=32.0, ok=False, advisory=True))
+    made = {"scenario": Scenario(name="cached", because="x"), "targets": targets}
+    text = shown(**made)
+    assert "  hit rate: only advice: a default, which fails nothing here" in text
+    assert "(--target hit-rate=LIMIT sets your own); look at it" in text
+    assert "  build: only advice" in text
+    assert [row[0] for row in rows(text) if row and row[-1] in ("over", "pp")] == ["!", "!"]
+    report = msgspec.structs.replace(reports.read("clean"), **made)
+    assert headline(report).symbol == headline(reports.read("clean")).symbol
+    summary = render_summary(report)
+    assert "⚠️ | build" in summary
+    assert "only advice" in summary
+    assert "❌" not in summary
+    page = render_html(report)
+    assert "missed, advice only" in page
+    assert "<strong>missed" not in page
 
 
 def test_targets_with_their_margins_and_what_to_look_at() -> None:
