@@ -92,15 +92,16 @@ def finish(
 ) -> Report:
     """The report with what needs the report itself: how this run compares with earlier ones, and the user's own
     policies."""
-    warnings: list[str] = []
-    if config.history is not None and not interrupted(report.exit_code):
-        file = cwd / config.history
-        runs, wrong = history.read(file)
-        this = history.entry(report, default=on_default_branch(environ, cwd, report.commit))
-        report = msgspec.structs.replace(report, history=history.compare(runs, this))
-        warnings += [text for text in (wrong, history.write(file, [*runs, this])) if text is not None]
+    file = cwd / config.history if config.history is not None and not interrupted(report.exit_code) else None
+    runs, wrong = history.read(file) if file is not None else ((), None)
+    this = history.entry(report, config.installables, default=on_default_branch(environ, cwd, report.commit))
+    report = msgspec.structs.replace(report, history=history.compare(runs, this))
     policies, errors = policy.evaluate(config.fail_when, msgspec.json.encode(report)) if config.fail_when else ((), [])
     conclusion, exit_code = judge_policies(report.conclusion, report.exit_code, policies, errors)
+    # Not before all is known that can fail a run.
+    this = msgspec.structs.replace(this, conclusion=conclusion)
+    wrote = history.write(file, [*runs, this]) if file is not None else None
+    warnings = [text for text in (wrong, wrote) if text is not None]
     for warning in [*warnings, *errors]:
         warn(warning)
     return msgspec.structs.replace(

@@ -39,7 +39,9 @@ Cause = Literal[
 ChangeClass = Literal["full", "partial", "none"]
 LayerKind = Literal["local", "project", "upstream", "built"]
 ScenarioName = Literal["cold", "warm", "first-time", "cached"]
-PhaseName = Literal["install", "cache", "evaluate", "fetch", "build", "test", "rebuild", "explain", "report", "total"]
+PhaseName = Literal[
+    "install", "cache", "setup", "evaluate", "fetch", "build", "test", "rebuild", "explain", "report", "total"
+]
 
 #: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.
 SEVERITY: tuple[Verdict, ...] = ("divergent", "build-failed", "rebuild-failed", "unverified", "reproducible")

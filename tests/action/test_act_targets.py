@@ -16,7 +16,7 @@ def test_an_overrun_fails_and_leaves_its_report(act: Any) -> None:
     (late,) = [target for target in report["targets"] if target["ok"] is False]
     assert late["name"] == "verification"
     assert [policy["failed"] for policy in report["policies"]] == [False]
-    assert {"install", "cache"} <= {phase["name"] for phase in report["phases"]}
+    assert {"install", "cache", "setup"} <= {phase["name"] for phase in report["phases"]}
     assert "Over target" in done.summary
     assert "verification" in done.summary
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
+import reports
 from graphs import Graph, drv
 from nix_repro import check as checks
+from nix_repro.assemble import finish
 from nix_repro.config import Config
 from nix_repro.errors import UsageError
+from nix_repro.metrics import history
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.processes import Processes
 from nix_repro.nix.series import release
@@ -20,6 +23,7 @@ from nix_repro.output.render.progress import Progress
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Report
 from nix_repro.run import Run
+from nix_repro.verdict.fail_when import Expression
 
 Go = Callable[..., Report]
 
@@ -103,3 +107,13 @@ def test_what_breaks_before_there_is_a_plan_is_for_the_user_to_mend(go: Go) -> N
 
     with pytest.raises(UsageError, match="cannot connect"):
         go(planning=broken)
+
+
+@pytest.mark.parametrize(("expression", "conclusion"), [("false", "pass"), ("true", "fail")])
+def test_what_a_policy_fails_is_remembered_as_failed(tmp_path: Path, expression: str, conclusion: str) -> None:
+    config = Config(
+        history=Path("history.json"), fail_when=(Expression(expression, "here"),), installables=(".#b", ".#a")
+    )
+    assert finish(reports.read("clean"), config, {}, tmp_path, lambda _: None).conclusion == conclusion
+    ((run,), wrong) = history.read(tmp_path / "history.json")
+    assert (run.conclusion, run.installables, run.whole, wrong) == (conclusion, (".#a", ".#b"), True, None)

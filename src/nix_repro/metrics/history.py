@@ -3,7 +3,7 @@ are not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -33,7 +33,9 @@ _BYTES = 4 << 20
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a run. `default` says that it was one of the default branch's; `values` are seconds by
-    phase, the total without verification, and the hit rate."""
+    phase, the total without verification and setup, and the hit rate. `whole` says that every build and test
+    that it wanted succeeded. `installables`, `scope` and `conclusion` are null in what was written before they were
+    kept."""
 
     started: str
     commit: str | None
@@ -41,6 +43,22 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     default: bool
     scenario: str | None
     values: dict[str, float]
+    installables: tuple[str, ...] | None = None
+    scope: str | None = None
+    conclusion: str | None = None
+    whole: bool = False
+
+    def comparable(self, other: HistoryEntry) -> bool:
+        """Whether both did the same work in the same circumstances. What is not known is not the same."""
+        return None not in (self.installables, self.scope) and (
+            (self.installables, self.scope, self.system, self.scenario)
+            == (other.installables, other.scope, other.system, other.scenario)
+        )
+
+    @property
+    def exemplary(self) -> bool:
+        """Whether others can be held against it: what fails may have ended early, whatever `fail-on` makes of it."""
+        return self.whole and self.conclusion in ("pass", "inconclusive")
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +68,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[HistoryEntry, ...] = ()
 
 
-def entry(report: Report, *, default: bool) -> HistoryEntry:
-    """What is remembered of a run."""
+def entry(report: Report, installables: Iterable[str], *, default: bool) -> HistoryEntry:
+    """What is remembered of a run that was asked for these installables."""
     values = measured(report.phases, report.caches.hit_rate)
     return HistoryEntry(
         started=report.started,
@@ -59,15 +77,19 @@ def entry(report: Report, *, default: bool) -> HistoryEntry:
         system=report.system,
         default=default,
         scenario=report.scenario.name if report.scenario is not None else None,
+        installables=tuple(sorted(set(installables))),
+        scope=report.scope,
+        conclusion=report.conclusion,
+        whole=not any(d.verdict in ("build-failed", "rebuild-failed") for d in report.derivations)
+        and (report.test is None or report.test.status == "passed"),
         values={name: value for name in _NAMES if (value := values.get(name)) is not None},
     )
 
 
 def compare(runs: Sequence[HistoryEntry], this: HistoryEntry) -> tuple[Trend, ...]:
-    """This run against the median of the default branch's last runs of the same scenario and system."""
-    alike = [run for run in runs if run.default and run.scenario == this.scenario and run.system == this.system][
-        -COMPARED:
-    ]
+    """This run against the median of the last runs of the default branch that it can be compared with. One that failed
+    is nothing to go by."""
+    alike = [run for run in runs if run.default and run.exemplary and run.comparable(this)][-COMPARED:]
     found: list[Trend] = []
     for name, actual in this.values.items():
         before = [run.values[name] for run in alike if name in run.values]

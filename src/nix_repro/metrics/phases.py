@@ -47,7 +47,8 @@ NOTED = ("NIX_REPRO_STARTED", "NIX_REPRO_INSTALLED", "NIX_REPRO_CALLED")
 
 
 def job_phases(noted: Sequence[str | None], now: float) -> tuple[float, list[Phase]]:
-    """When the job began, and what came before this process: installing Nix and switching on the caches.
+    """When the job began, and what came before this process: installing Nix, switching on the caches, and `setup`,
+    in which the launcher made our own Python environment.
 
     `noted` is what the action's own steps noted (seconds since the epoch): its start, Nix installed, the launcher
     called. Without them the job begins `now`; what lies in the future or more than a day back is no note of this job.
@@ -56,13 +57,12 @@ def job_phases(noted: Sequence[str | None], now: float) -> tuple[float, list[Pha
     ended = called or now
     if begun is None:
         return now, []
+    setup = Phase(name="setup", started=round(max(ended - begun, 0.0), 3), seconds=round(now - ended, 3))
     if ready is None or ready < begun:
-        return begun, [Phase(name="install", seconds=round(max(ended - begun, 0.0), 3))]
+        return begun, [Phase(name="install", seconds=round(max(ended - begun, 0.0), 3)), setup]
     install = Phase(name="install", seconds=round(ready - begun, 3))
-    return begun, [
-        install,
-        Phase(name="cache", started=round(ready - begun, 3), seconds=round(max(ended - ready, 0.0), 3)),
-    ]
+    cache = Phase(name="cache", started=round(ready - begun, 3), seconds=round(max(ended - ready, 0.0), 3))
+    return begun, [install, cache, setup]
 
 
 def _stamp(text: str | None, now: float) -> float | None:

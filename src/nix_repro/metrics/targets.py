@@ -28,7 +28,8 @@ class Quantity:
         return actual <= limit if self.direction == "at most" else actual > limit or actual == 1.0
 
 
-#: What a limit can be set on. `total` is the job without verification, which `rebuild` and `explain` are.
+#: What a limit can be set on. `total` is the job without verification, which `rebuild` and `explain` are, and without
+#: `setup`: neither is a cost of building.
 QUANTITIES: Mapping[str, Quantity] = {
     quantity.name: quantity
     for quantity in (
@@ -41,6 +42,8 @@ NAMES: tuple[str, ...] = tuple(QUANTITIES)
 SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
 #: Phases that only verification needs.
 VERIFICATION = ("rebuild", "explain")
+#: What is no part of the total: that, and the making of our own Python environment.
+ASIDE = ("setup", *VERIFICATION)
 
 #: Seconds, and a ratio for the hit rate, which says something only where the caches could have helped.
 DEFAULTS: Mapping[ScenarioName, Mapping[str, float]] = {
@@ -98,7 +101,7 @@ def measured(phases: Iterable[Phase], hit_rate: float | None) -> dict[str, float
         found["verification"] = round(cost, 3)
     total = found.get("total")
     if total is not None:
-        found["total"] = round(max(total - cost, 0.0), 3)
+        found["total"] = round(max(total - sum(found.get(name) or 0.0 for name in ASIDE), 0.0), 3)
     return found
 
 
@@ -130,15 +133,7 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], circums
                 "one by one"
             )
         case "total":
-            aside = {"total", "verification", *VERIFICATION}
-            parts = {k: v for k, v in values.items() if v and k not in aside and quantity(k).unit == "seconds"}
-            if not parts:
-                return "no phase of its own was measured"
-            largest = max(parts, key=lambda k: parts[k] or 0.0)
-            said = f"most of it is {largest} ({parts[largest]:.1f} s)"
-            # What the limit leaves for it beside the others.
-            left = limit - (values.get("total") or 0.0) + (parts[largest] or 0.0)
-            return said if largest == "total" else f"{said}: {_advice(largest, left, values, circumstances)}"
+            return _about_total(limit, values, circumstances)
         case "hit rate":
             names = some(circumstances.missed, _NAMED) or "some paths"
             return f"no cache had {names}, though nothing changed in it: do the default branch's runs write to it?"
@@ -152,8 +147,27 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], circums
                 "Nix spent this on evaluating, which no cache shortens: name fewer installables, avoid import from "
                 "derivation"
             )
+        case "setup":
+            return "this is nix-repro making its own Python environment, which takes under a second where uv is on PATH"
         case _:
             return f"look at the step that does the {name}: this tool only measures it"
+
+
+def _about_total(limit: float, values: Mapping[str, float | None], circumstances: Circumstances) -> str:
+    total, aside = values.get("total") or 0.0, {"total", "verification", *ASIDE}
+    parts = {k: v for k, v in values.items() if v and k not in aside and quantity(k).unit == "seconds"}
+    # Phases may overlap, so that this is the least of what lies outside all of them.
+    outside = total - sum(parts.values())
+    largest = max(parts, key=lambda k: parts[k], default=None)
+    if largest is None or outside > parts[largest]:
+        return (
+            f"{outside:.1f} s of it are in no phase: waiting for another run, or for the store and caches to answer. "
+            "The job's log says what was done when"
+        )
+    # What the limit leaves for it beside the others.
+    left = limit - total + parts[largest]
+    said = f"{'most' if parts[largest] * 2 > total else 'the largest part'} of it is {largest} ({parts[largest]:.1f} s)"
+    return f"{said}: {_advice(largest, left, values, circumstances)}"
 
 
 def _about_builds(limit: float, seconds: float, circumstances: Circumstances) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +14,55 @@ from hypothesis import strategies as st
 import reports
 from nix_repro.metrics import history
 from nix_repro.metrics.history import HistoryEntry
+from nix_repro.report import SuiteRun
 
 
-def run(total: float, *, default: bool = True, scenario: str = "warm", rate: float = 1.0) -> HistoryEntry:
+def run(total: float, *, default: bool = True, scenario: str = "warm", rate: float = 1.0, **more: Any) -> HistoryEntry:
     values = {"total": total, "hit rate": rate}
+    given = {"installables": (".#default",), "scope": "own", "conclusion": "pass", "whole": True, **more}
     return HistoryEntry(
-        started="", commit=None, system="x86_64-linux", default=default, scenario=scenario, values=values
+        **{"started": "", "commit": None, "system": "x86_64-linux", **given},
+        default=default,
+        scenario=scenario,
+        values=values,
     )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"installables": (".#default", ".#docs")},
+        {"installables": ("all",)},
+        {"installables": None},
+        {"scope": "closure"},
+        {"scope": None},
+        {"system": "aarch64-linux"},
+        {"scenario": "cold"},
+        {"conclusion": "fail"},
+        {"conclusion": None},
+        {"whole": False},
+    ],
+)
+def test_like_is_compared_with_like(other: dict[str, Any]) -> None:
+    """Ten times as quick, because it did something else, or not all of it."""
+    assert history.compare([run(10, **other) for _ in range(9)], run(100)) == ()
+    mixed = [*(run(100) for _ in range(3)), *(run(10, **other) for _ in range(9))]
+    trends = {trend.name: trend for trend in history.compare(mixed, run(100))}
+    assert (trends["total"].median, trends["total"].runs) == (100, 3)
+    # A run that fails is held against the others all the same: it may fail because it is slow.
+    late = {trend.name: trend for trend in history.compare(mixed, run(200, conclusion="fail"))}
+    assert late["total"].regression
+
+
+def test_an_old_file_still_loads_and_is_no_baseline(tmp_path: Path) -> None:
+    file = tmp_path / "history.json"
+    old = {"started": "", "commit": None, "system": "x86_64-linux", "default": True, "scenario": "warm"}
+    file.write_text(json.dumps({"version": 1, "runs": [old | {"values": {"total": 10.0}}] * 5}))
+    runs, wrong = history.read(file)
+    assert (len(runs), wrong) == (5, None)
+    assert history.compare(runs, run(100)) == ()
+    assert history.write(file, [*runs, run(100)]) is None
+    assert len(history.read(file)[0]) == 6
 
 
 def test_this_run_against_the_median_of_the_default_branch() -> None:
@@ -43,7 +88,7 @@ def test_the_file_is_small_and_a_bad_one_is_begun_anew(tmp_path: Path) -> None:
     assert history.write(file, [run(i) for i in range(500)]) is None
     runs, wrong = history.read(file)
     assert (len(runs), runs[-1], wrong) == (history.KEPT, run(499), None)
-    assert file.stat().st_size < 20_000
+    assert file.stat().st_size < 30_000
     for content in (b"", b"[]", b'{"version": 2}', b"\xff", b'{"runs": [{"started": 1}]}'):
         file.write_bytes(content)
         runs, wrong = history.read(file)
@@ -55,7 +100,13 @@ def test_the_file_is_small_and_a_bad_one_is_begun_anew(tmp_path: Path) -> None:
 
 def test_what_is_remembered_of_a_run() -> None:
     report = reports.everything()
-    it = history.entry(report, default=True)
+    it = history.entry(report, (".#b", ".#a", ".#b"), default=True)
+    assert (it.installables, it.scope, it.conclusion) == ((".#a", ".#b"), report.scope, report.conclusion)
+    assert not it.whole, "a build failed in it"
+    fine = msgspec.structs.replace(report, derivations=(), test=None)
+    assert history.entry(fine, (), default=True).whole
+    failed = msgspec.structs.replace(fine, test=SuiteRun(command="x", status="failed"))
+    assert not history.entry(failed, (), default=True).whole
     assert (it.default, it.scenario, it.commit) == (True, "warm", report.commit)
     assert it.values["hit rate"] == report.caches.hit_rate
     assert it.values["total"] == pytest.approx(
@@ -78,8 +129,8 @@ def test_what_is_remembered_of_a_run() -> None:
     ],
 )
 def test_worse_is_slower_or_fewer_hits(usual: dict[str, float], now: dict[str, float], worse: bool) -> None:
-    runs = [HistoryEntry(started="", commit=None, system="s", default=True, scenario="warm", values=usual)] * 3
-    this = HistoryEntry(started="", commit=None, system="s", default=False, scenario="warm", values=now)
+    runs = [msgspec.structs.replace(run(0), values=usual)] * 3
+    this = msgspec.structs.replace(run(0, default=False), values=now)
     assert [trend.regression for trend in history.compare(runs, this)] == [worse]
 
 

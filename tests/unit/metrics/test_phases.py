@@ -42,7 +42,11 @@ def test_critical_path_of_a_deep_graph_and_of_a_cycle() -> None:
 def test_what_came_before_this_process() -> None:
     began, phases = job_phases(["1000", "1010", "1013"], 1015.5)
     assert began == 1000
-    assert [(p.name, p.started, p.seconds) for p in phases] == [("install", 0, 10), ("cache", 10, 3)]
+    assert [(p.name, p.started, p.seconds) for p in phases] == [
+        ("install", 0, 10),
+        ("cache", 10, 3),
+        ("setup", 13, 2.5),
+    ]
     assert job_phases(["1000", None, None], 1015)[1][0].seconds == 15
     for nonsense in (None, "", "soon", "nan", "inf", "100000", "1000", "-1"):
         assert job_phases([nonsense, "1010", None], 90_000) == (90_000, [])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nix_repro.metrics import targets
 from nix_repro.metrics.targets import HIT_RATE, Circumstances, Limit
-from nix_repro.report import Phase, ScenarioName
+from nix_repro.report import Phase, PhaseName, ScenarioName
 
 _names = st.sampled_from(targets.NAMES)
 _limits = st.lists(
@@ -118,7 +118,8 @@ def test_every_target_has_an_advice_of_its_own(name: str) -> None:
         "test": "the tests took longer",
         "evaluate": "import from derivation",
         HIT_RATE: "no cache had app",
-        "total": "no phase of its own was measured",
+        "total": "20.0 s of it are in no phase",
+        "setup": "making its own Python environment",
         "rebuild": "--since",
         "explain": "--since",
         "verification": "--since",
@@ -135,3 +136,37 @@ def test_a_long_path_is_cut_in_the_middle() -> None:
     path = [(name, 10.0) for name in "abcdefg"]
     (build,) = targets.judge_targets({"build": 1.0}, {"build": 70.0}, Circumstances(path=path))
     assert "critical path a → b → … → f → g = 70.0 s" in (build.advice or "")
+
+
+def test_our_own_environment_is_no_part_of_the_total_and_never_blamed_on_another_phase() -> None:
+    """100 s for our own packages, behind a slow proxy: nothing that the project could mend."""
+    phases = [
+        Phase(name="setup", seconds=100),
+        Phase(name="evaluate", seconds=2),
+        Phase(name="build", seconds=20),
+        Phase(name="total", seconds=125),
+    ]
+    values = targets.measured(phases, None)
+    assert values["total"] == 25
+    [total, setup] = targets.judge_targets({"total": 20, "setup": 10}, values, Circumstances())
+    assert (total.advice or "").startswith("most of it is build (20.0 s)")
+    assert "Python environment" in (setup.advice or "")
+
+
+@pytest.mark.parametrize(
+    ("spent", "begins"),
+    [
+        ({"build": 5, "evaluate": 2}, "93.0 s of it are in no phase"),
+        ({"build": 40, "evaluate": 5}, "55.0 s of it are in no phase"),
+        ({}, "100.0 s of it are in no phase"),
+        ({"install": 60, "build": 30}, "most of it is install (60.0 s): look at the step"),
+        ({"build": 35, "fetch": 33, "evaluate": 30}, "the largest part of it is build (35.0 s)"),
+        # Fetching and building overlap.
+        ({"build": 90, "fetch": 80}, "most of it is build (90.0 s)"),
+    ],
+)
+def test_no_phase_is_blamed_for_what_lies_outside_of_all(spent: dict[PhaseName, float], begins: str) -> None:
+    phases = [Phase(name=name, seconds=seconds) for name, seconds in spent.items()]
+    values = targets.measured([*phases, Phase(name="total", seconds=100)], None)
+    [total] = targets.judge_targets({"total": 10}, values, Circumstances())
+    assert (total.advice or "").startswith(begins)

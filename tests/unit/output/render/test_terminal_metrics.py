@@ -82,7 +82,19 @@ def test_targets_with_their_margins_and_what_to_look_at() -> None:
     text = shown(scenario=Scenario(name="warm", because="a cache had it"), targets=targets)
     assert "targets (warm: a cache had it)" in text
     assert ["✓", "build", "2m", "00s", "1m", "18s", "42", "s", "left"] in rows(text)
-    assert ["✗", "total", "(without", "verification)", "2m", "30s", "2m", "50s", "20", "s", "over"] in rows(text)
+    assert [
+        "✗",
+        "total",
+        "(without",
+        "verification)",
+        "2m",
+        "30s",
+        "2m",
+        "50s",
+        "20",
+        "s",
+        "over",
+    ] in rows(text)
     assert ["✓", "hit", "rate", "95", "%", "99.9", "%", "+5.0", "pp"] in rows(text)
     assert ["–", "test", "1m", "00s", "not", "measured"] in rows(text)
     assert "  total: most of it is build\n" in text
