@@ -19,6 +19,7 @@ from nix_repro.nix.checkout import read_checkout
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.lock import locked
 from nix_repro.nix.processes import Processes
+from nix_repro.nix.secrets import cut, cut_all
 from nix_repro.observations import Tree
 from nix_repro.plan.installables import add_roots
 from nix_repro.plan.scope import Plan
@@ -66,8 +67,14 @@ def check(
             run.warn(f"Nix failed: {error}")
             run.end_early(said(last_line(str(error)).removeprefix("error: ")))
         with processes.shielded():
-            report = finish(assemble(run, signum), config, environ, cwd, run.warn)
-            return keep(report, run.seen.trees)
+            report = finish(public(assemble(run, signum)), config, environ, cwd, run.warn)
+            return keep(public(report), run.seen.trees)
+
+
+def public(report: Report) -> Report:
+    """The report without credentials. Whatever shows or keeps anything of a run does it by the report; what differs is
+    shown as it is, but for what is certainly one."""
+    return cut_all(report, frozenset(["findings"]))
 
 
 def plan_only(
@@ -99,7 +106,7 @@ def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
         run.warn(f"cache {url}: {why}")
     for incident in run.realiser.incidents():
         run.warn(incident.line())
-    return plan, present, where
+    return plan, present, {path: cut(url) for path, url in where.items()}
 
 
 def _work(run: Run, held: ExitStack) -> None:

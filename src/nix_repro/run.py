@@ -19,6 +19,7 @@ from nix_repro.nix.checkout import Checkout
 from nix_repro.nix.command import Nix
 from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
+from nix_repro.nix.secrets import cut
 from nix_repro.observations import Observations
 from nix_repro.plan.against import Against
 from nix_repro.plan.scope import Plan
@@ -98,6 +99,7 @@ class Run:
 
     def warn(self, text: str) -> None:
         """Something the user should know that changes no verdict: once, in the report and now."""
+        text = cut(text)
         if text not in self.warnings:
             self.warnings.append(text)
             self.display.warn(text)

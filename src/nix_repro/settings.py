@@ -238,7 +238,9 @@ def options(setting: Setting) -> tuple[tuple[str, str], ...]:
             if written is not None:
                 pairs.append((written[1], written[2].strip()))
             elif line.strip() and not line.lstrip().startswith("#"):
-                raise UsageError(f"{setting.where}: {line.strip()[:200]!r} is not `name = value`")
+                # The rest of the line may be a token.
+                first = re.split(r"[\s:=]", line.strip(), maxsplit=1)[0]
+                raise UsageError(f"{setting.where}: the line that begins with {first[:40]!r} is not `name = value`")
     elif isinstance(value, Mapping):
         pairs = list(value.items())
     else:

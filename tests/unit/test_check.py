@@ -41,8 +41,9 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
     nix.release.return_value = release("nix (Nix) 2.26.3")
     nix.store_dir.return_value = str(tmp_path / "store")
     mocker.patch.object(checks, "Nix", return_value=nix)
-    for stage in ("add_roots", "choose", "run_tests", "explain_divergences"):
+    for stage in ("add_roots", "run_tests", "explain_divergences"):
         mocker.patch.object(checks, stage)
+    mocker.patch.object(checks, "choose").return_value.name = "shadow"
 
     def planned(run: Run) -> Plan:
         run.plan = plan

@@ -168,8 +168,17 @@ def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
     [
         ({"rounds": "x"}, "--{}", "--rounds: 'x' is not"),
         ({"fail_on": "x"}, "--{}", "--fail-on: 'x' is not one of"),
-        ({"options": "a"}, "input {}", "input options: 'a' is not `name = value`"),
-        ({"options": "cores = 1\n--store = /x"}, "input {}", "input options: '--store = /x' is not `name = value`"),
+        ({"options": "a"}, "input {}", "input options: the line that begins with 'a' is not `name = value`"),
+        (
+            {"options": "access-tokens: github.com=s3cr3t"},
+            "input {}",
+            "input options: the line that begins with 'access-tokens' is not `name = value`",
+        ),
+        (
+            {"options": "cores = 1\n--store = /x"},
+            "input {}",
+            "input options: the line that begins with '--store' is not `name = value`",
+        ),
         ({"fail_on": ", ,"}, "input {}", "input fail-on: ', ,' is not one of"),
         ({"upstream_caches": 3}, "input {}", "input upstream-caches: 3 is not"),
     ],

@@ -24,6 +24,7 @@ from nix_repro.errors import INTERNAL_ERROR, INTERRUPTED, USAGE, Interrupted, Us
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.checkout import git, has_commit
 from nix_repro.nix.credentials import CREDENTIAL
+from nix_repro.nix.secrets import cut
 from nix_repro.output.formats import JSON, SUMMARY
 from nix_repro.output.github import outputs, runner
 from nix_repro.output.github.api import CommentMode, StatusesMode
@@ -95,7 +96,7 @@ def _run(environ: MutableMapping[str, str]) -> int:
         return INTERRUPTED + stop.signum
     except Exception:  # noqa: BLE001  # whatever it is, the job's log gets it and no verdict is made up
         with runner.commands_stopped():
-            traceback.print_exc(file=sys.stdout)
+            print(cut(traceback.format_exc()), end="")
         runner.fail("an internal error of nix-repro: the log of this step has the details", environ)
         return INTERNAL_ERROR
     report = _with_broken_caches(report, environ)
@@ -106,7 +107,7 @@ def _run(environ: MutableMapping[str, str]) -> int:
 def _refuse(error: UsageError, environ: Mapping[str, str]) -> None:
     """Where a file is at fault, GitHub shows the error in it: the runner wants its name relative to the checkout, as
     people do."""
-    message, location = str(error), None
+    message, location = cut(str(error)), None
     workspace = f"{environ.get('GITHUB_WORKSPACE', '')}/"
     if found := re.match(rf"{re.escape(workspace)}([^:\n]+)(?::([0-9]+))?: ", message):
         file = os.path.normpath(found[1])

@@ -3,6 +3,7 @@ keep `--help` fast."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from nix_repro.cli.doctor import doctor
 from nix_repro.cli.explain import explain
 from nix_repro.cli.plan import plan
 from nix_repro.errors import INTERNAL_ERROR, INTERRUPTED, USAGE, Interrupted, UsageError
+from nix_repro.nix.secrets import cut
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
@@ -31,20 +33,22 @@ def main() -> None:
     except click.Abort:
         sys.exit(INTERRUPTED + signal.SIGINT)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        print(cut(shown.getvalue()), file=sys.stderr, end="")
         sys.exit(USAGE)
     except UsageError as error:
         from nix_repro.output.render.escape import terminal
 
         # The message may quote Nix, and Nix may quote the flake.
-        print(f"nix-repro: {terminal(str(error))}", file=sys.stderr)
+        print(f"nix-repro: {terminal(cut(str(error)))}", file=sys.stderr)
         sys.exit(USAGE)
     except Interrupted as stop:
         sys.exit(INTERRUPTED + stop.signum)
     except Exception:  # noqa: BLE001  # Python's own exit code for this means divergence here
         import traceback
 
-        traceback.print_exc()
+        print(cut(traceback.format_exc()), file=sys.stderr, end="")
         print("nix-repro: an internal error, which says nothing about the builds", file=sys.stderr)
         sys.exit(INTERNAL_ERROR)
 

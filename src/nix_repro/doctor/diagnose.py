@@ -10,6 +10,7 @@ from nix_repro.doctor.model import Diagnosis
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.machine import in_ci
+from nix_repro.nix.secrets import cut_all
 
 
 def cheap(nix: Nix, environ: Mapping[str, str], cwd: Path) -> list[Diagnosis]:
@@ -49,6 +50,7 @@ def urgent(nix: Nix, environ: Mapping[str, str], cwd: Path) -> list[str]:
 def diagnose(nix: Nix, environ: Mapping[str, str], cwd: Path, installables: Sequence[str]) -> list[Diagnosis]:
     """Every check. Raises `UsageError` when there is no Nix that says anything."""
     try:
-        return [*cheap(nix, environ, cwd), *thorough(nix, environ, cwd, installables)]
+        found = [*cheap(nix, environ, cwd), *thorough(nix, environ, cwd, installables)]
+        return [cut_all(row) for row in found]
     except NixError as error:
         raise UsageError(str(error)) from None

@@ -14,6 +14,7 @@ from nix_repro.files import read_regular
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.checkout import git
 from nix_repro.nix.command import Nix
+from nix_repro.nix.secrets import cut
 from nix_repro.nix.store_path import is_derivation
 from nix_repro.plan.changed import changed_files
 from nix_repro.plan.installables import evaluate
@@ -144,7 +145,8 @@ def from_report(nix: Nix, report: Report, named: Iterable[str]) -> Base:
     found = {attr: d.drv_path for d in report.derivations for attr in d.attrs}
     known = frozenset(d.drv_path for d in report.derivations)
     here = [path for path in known if is_derivation(path) and Path(path).is_file()]
-    installables = {name: found.get(name) for name in named}
+    # A report names no credentials, which this run's names for other flakes may.
+    installables = {name: found.get(cut(name)) for name in named}
     return Base(
         name=f"the report of {report.started}", installables=installables, derivations=known | _closure(nix, here)
     )

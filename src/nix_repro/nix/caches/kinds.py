@@ -37,9 +37,10 @@ def recognise(url: str, upstream: Collection[str] = ()) -> CacheLayer:
     base = normal(url)
     parts = urlsplit(base)
     host = (parts.hostname or "").lower()
+    place = parts.netloc.rpartition("@")[2]
     if base in upstream:
         return CacheLayer("upstream", host or base, base)
-    if parts.netloc in MAGIC_NIX_CACHE:
+    if place in MAGIC_NIX_CACHE:
         return CacheLayer("project", "Magic Nix Cache", base)
     if host.endswith(".cachix.org"):
         return CacheLayer("project", f"Cachix {host.removesuffix('.cachix.org')}", base)
@@ -51,7 +52,7 @@ def recognise(url: str, upstream: Collection[str] = ()) -> CacheLayer:
         case "ssh" | "ssh-ng":
             return CacheLayer("project", f"store on {host}", base)
         case _:
-            return CacheLayer("project", parts.netloc or base, base)
+            return CacheLayer("project", place or base, base)
 
 
 def normal(url: str) -> str:
