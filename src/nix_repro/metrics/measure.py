@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nix_repro.metrics import targets
-from nix_repro.metrics.built import Asked, Causes, built_because, change_report, idle_findings
+from nix_repro.metrics.built import Asked, Causes, built_because_all, change_report, idle_findings
 from nix_repro.metrics.change import classify_all
 from nix_repro.metrics.layers import HitRate, hit_rate, layers
 from nix_repro.metrics.needed import Needs
@@ -80,7 +80,7 @@ def measure(facts: Facts) -> Measurements:
     caches = Caches(
         hit_rate=None if rate.rate is None else round(rate.rate, 4),
         layers=served,
-        built=tuple(built_because(path, needs.derivations.get(path), causes) for path in needs.built),
+        built=built_because_all({path: needs.derivations.get(path) for path in needs.built}, causes),
         incidents=tuple(_incident(incident, facts.asked) for incident in facts.incidents),
         change=change_report(against, change) if against is not None and change is not None else None,
     )

@@ -95,7 +95,10 @@ def test_a_mistake_in_the_configuration_is_shown_where_it_is(
 def test_an_input_is_named_as_it_is_written(job: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("INPUT_NIX_OPTIONS", "sandbox")
     assert action.run(job) == 0
-    assert "::error title=nix-repro::input nix-options: the line that begins with 'sandbox' is not" in capsys.readouterr().out
+    assert (
+        "::error title=nix-repro::input nix-options: the line that begins with 'sandbox' is not"
+        in capsys.readouterr().out
+    )
 
 
 def test_nothing_is_started_while_an_input_is_in_the_environment(

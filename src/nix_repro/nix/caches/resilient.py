@@ -36,7 +36,8 @@ class Realiser:
     """Evaluates and realises whatever the caches do. A cache that was left out stays out; `incidents` tells why.
 
     `upstream` holds the URLs of the upstream caches, without parameters; `dropped` maps those that were left out to
-    when (seconds since the epoch), `tired` those that only evaluation does not ask any more.
+    when (seconds since the epoch), `tired` those that only evaluation does not ask any more. `asked` are the caches
+    that Nix has asked for a path, by its digest.
     """
 
     nix: Nix
@@ -44,6 +45,7 @@ class Realiser:
     clock: Callable[[], float] = time.time
     dropped: dict[str, float] = field(default_factory=dict)
     tired: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, set[str]] = field(default_factory=dict)
     _complaints: deque[Complaint] = field(default_factory=lambda: deque(maxlen=KEPT))
     _retried: set[str] = field(default_factory=set)
     _witness: Witness = field(init=False)
@@ -74,7 +76,7 @@ class Realiser:
         before = recorder.failures()
         while True:
             left = {url: raw for url, raw in configured.items() if url not in self.dropped}
-            watch = Watch(recorder, list(left), self.clock, self._complaints, self._witness)
+            watch = Watch(recorder, list(left), self.clock, self._complaints, self._witness, self.asked)
             failed = self._once(args, wanted, watch, list(left.values()))
             bad = watch.blocked | (watch.fatal if failed else set())
             if not bad:
@@ -120,7 +122,7 @@ class Realiser:
         fault as long as there are any. Raises `NixError` with Nix's words."""
         while True:
             left = {normal(url): url for url in self.trusted_to_answer()}
-            watch = EvaluationWatch(Recorder(), list(left), self.clock, self._complaints, self._witness)
+            watch = EvaluationWatch(Recorder(), list(left), self.clock, self._complaints, self._witness, self.asked)
             printed, said = self._evaluate_once(watch, list(left.values()), installable, *args, cwd=cwd)
             bad = watch.blocked | (watch.fatal if printed is None else set())
             # A build asks an upstream cache anew: to do without it may cost hours.

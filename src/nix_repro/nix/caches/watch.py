@@ -49,7 +49,8 @@ class TooLong(Exception):
 @dataclass
 class Watch:
     """Follows the log of one command and decides which caches to leave out: `blocked` ones make it wait, `fatal` ones
-    make it fail."""
+    make it fail. `asked` collects which caches were asked for a path, by its digest: not those that Nix remembers to
+    have asked before."""
 
     stalled: ClassVar[int] = STALLED
 
@@ -58,6 +59,7 @@ class Watch:
     clock: Callable[[], float]
     complaints: deque[Complaint]
     witness: Witness
+    asked: dict[str, set[str]] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
     fatal: set[str] = field(default_factory=set)
     began: float = field(init=False)
@@ -75,7 +77,9 @@ class Watch:
                 case events.Message() as message:
                     self._hear(message)
                 case events.QueryStarted(path, cache):
-                    self._last = self._asked[StorePath.of(path).digest] = normal(cache)
+                    digest = StorePath.of(path).digest
+                    self._last = self._asked[digest] = normal(cache)
+                    self.asked.setdefault(digest, set()).add(normal(cache))
                 case events.SubstituteStarted(_, _, cache):
                     self._last = normal(cache)
                 case events.TransferStarted(number, url):
