@@ -14,6 +14,7 @@ from typing import Any
 from nix_repro.errors import UsageError
 from nix_repro.metrics.targets import NAMES, SCENARIOS, Limit, quantity
 from nix_repro.nix.options import passable
+from nix_repro.plan.named import split
 from nix_repro.report import ScenarioName
 from nix_repro.verdict.fail_when import Expression
 
@@ -153,7 +154,12 @@ def words(setting: Setting) -> tuple[str, ...]:
 
 
 def installables(setting: Setting) -> tuple[str, ...]:
-    found = words(setting)
+    """A list, or one string with installables separated by spaces, line ends or commas."""
+    value = setting.value
+    try:
+        found = split(value) if isinstance(value, str) else words(setting)
+    except ValueError as error:
+        raise UsageError(f"{setting.where}: {error}") from None
     if not found:
         raise fail(setting, "a list with at least one installable")
     for installable in found:

@@ -175,3 +175,20 @@ def test_the_step_after_a_red_one_can_read_its_outputs(act: Any) -> None:
     done = act(job={"steps": [{"uses": "actions/checkout@v4"}, act.warm_step(), uses, after]})
     assert done.code == 0, done.story
     assert "seen: failure 1 fail" in done.log
+
+
+def test_names_that_need_quotation_marks(act: Any) -> None:
+    """As people write them into a workflow, and beside the line that sets them."""
+    flake = act.repository / "flake.nix"
+    text = flake.read_text()
+    sets = ['"foo bar" = self.packages.x86_64-linux.bad', '"a.b" = self.packages.x86_64-linux.bad // { x = 1; }']
+    assert "bad = " in text
+    flake.write_text(text.replace("      bad = ", f"      {sets[0]};\n      {sets[1]};\n      bad = ", 1))
+    done = act({"installables": """.#packages.x86_64-linux."foo bar" '.#"a.b"'"""})
+    assert done.outputs()["exit-code"] == "1", done.story
+    [error] = [line for line in done.lines if line.get("command") == "error"]
+    source = flake.read_text().splitlines()
+    assert source[int(error["kvPairs"]["line"]) - 1].strip().startswith('"foo bar" = ')
+    done = act({"installables": '.#packages.x86_64-linux."foo bar .#good'})
+    [said] = done.commands("error")
+    assert said == "input installables: '\"foo bar .#good': this quotation mark is not closed"

@@ -3,13 +3,17 @@ not."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nix_repro.config import Config, layer, load, read_file
 from nix_repro.errors import UsageError
 from nix_repro.metrics.targets import HIT_RATE, Limit
+from nix_repro.settings import Setting, installables
 
 
 def _read(tmp_path: Path, text: str, **flags: object) -> Config:
@@ -77,3 +81,50 @@ def test_expressions_keep_their_line(tmp_path: Path) -> None:
     (expression,) = _read(tmp_path, "rounds: 2\nfail-when:\n- .rounds < 2\n").fail_when
     assert expression.text == ".rounds < 2"
     assert expression.where.endswith(".nix-repro.yml:3: fail-when")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (".#a .#b", (".#a", ".#b")),
+        (".#a,.#b,\n  .#c\n", (".#a", ".#b", ".#c")),
+        ('.#packages.x86_64-linux."foo bar" .#b', ('.#packages.x86_64-linux."foo bar"', ".#b")),
+        ('.#"a.b"', ('.#"a.b"',)),
+        ('.#"a, b".c, .#d', ('.#"a, b".c', ".#d")),
+        # As for a shell.
+        ("'.#\"a.b\"'", ('.#"a.b"',)),
+        ("\".#a\" '.#b'", (".#a", ".#b")),
+        (r'".#x.\"foo bar\".y"', ('.#x."foo bar".y',)),
+        (".#x.'\"foo bar\"'", ('.#x."foo bar"',)),
+        ('".#"\'"a b"\'', ('.#"a b"',)),
+        ("'./my flake'#a", ("./my flake#a",)),
+        # Nix's own.
+        (r'.#"with\"mark" .#b', (r'.#"with\"mark"', ".#b")),
+        ('.#"" .#b', ('.#""', ".#b")),
+        (".#foldl' .#b'", (".#foldl'", ".#b'")),
+        (".#a^out,dev .#b^*,.#c", (".#a^out,dev", ".#b^*", ".#c")),
+        (".#a^out, .#b", (".#a^out", ".#b")),
+        ("'' .#a \"\"", (".#a",)),
+        ('.#x."foo bar .#b', None),
+        ("'.#a .#b", None),
+        ('".#a', None),
+        ('.#"a\\', None),
+        (".#x.'a", None),
+    ],
+)
+def test_installables_are_split_as_they_are_written(written: str, meant: tuple[str, ...] | None) -> None:
+    for where in ("input installables", "c.yml:3: installables"):
+        if meant is None:
+            with pytest.raises(UsageError, match=rf"^{where}: .*: this quotation mark is not closed$"):
+                installables(Setting(written, where))
+        else:
+            assert installables(Setting(written, where)) == meant
+            assert installables(Setting(list(meant), where)) == meant, "a list is taken as it is"
+
+
+@given(st.lists(st.text(st.sampled_from("ab .,'\"#\\^"), max_size=8), max_size=4))
+def test_what_is_quoted_for_a_shell_is_meant_literally(words: list[str]) -> None:
+    wanted = tuple(f".#{word}" for word in words)
+    text = " ".join(shlex.quote(word) for word in wanted)
+    if wanted and not any("'" in word for word in wanted):
+        assert installables(Setting(text, "x")) == tuple(shlex.split(text))

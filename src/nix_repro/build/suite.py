@@ -6,11 +6,12 @@ import contextlib
 import os
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nix_repro.build.limits import Limits
@@ -78,7 +79,9 @@ def run_command(nix: Nix, argv: Sequence[str], cwd: Path) -> SuiteRun:
     shown = shlex.join(argv)
     tail: deque[str] = deque(maxlen=LINES)
     try:
-        with nix.processes.child(argv, env=nix.env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+        with nix.processes.child(
+            argv, env=_environment(nix), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as child:
             _follow(child, tail)
             child.wait()
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -94,6 +97,14 @@ def run_command(nix: Nix, argv: Sequence[str], cwd: Path) -> SuiteRun:
     if child.returncode == 0:
         return SuiteRun(command=shown, status="passed")
     return SuiteRun(command=shown, status="failed", log="\n".join([*tail, f"exit code {child.returncode}"]))
+
+
+def _environment(nix: Nix) -> Mapping[str, str]:
+    """That of builds, with the Nix that the check has found: an installer may leave it outside PATH."""
+    path = nix.env.get("PATH", "")
+    if shutil.which("nix", path=path) is not None:
+        return nix.env
+    return {**nix.env, "PATH": os.pathsep.join([*([path] if path else []), str(nix.binary.parent)])}
 
 
 def _follow(child: subprocess.Popen[bytes], tail: deque[str]) -> None:

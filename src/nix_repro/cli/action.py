@@ -26,7 +26,7 @@ from nix_repro.nix.checkout import git, has_commit
 from nix_repro.nix.credentials import CREDENTIAL
 from nix_repro.nix.secrets import cut
 from nix_repro.output.formats import JSON, SUMMARY
-from nix_repro.output.github import outputs, runner
+from nix_repro.output.github import outputs, places, runner
 from nix_repro.output.github.api import CommentMode, StatusesMode
 from nix_repro.output.github.event import proposal, read_trigger, subject
 from nix_repro.report import Report
@@ -111,7 +111,7 @@ def _refuse(error: UsageError, environ: Mapping[str, str]) -> None:
     workspace = f"{environ.get('GITHUB_WORKSPACE', '')}/"
     if found := re.match(rf"{re.escape(workspace)}([^:\n]+)(?::([0-9]+))?: ", message):
         file = os.path.normpath(found[1])
-        location = None if file.startswith("../") else runner.Location(file, int(found[2]) if found[2] else None)
+        location = None if file.startswith("../") else places.Location(file, int(found[2]) if found[2] else None)
         message = message.removeprefix(workspace)
     runner.fail(message, environ, location)
 
@@ -231,7 +231,7 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
         workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
         flake = inputs.directory.resolve()
         prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
-        runner.print_annotations(runner.annotate(report, runner.locator(runner.nix_files(flake), prefix)))
+        runner.print_annotations(runner.annotate(report, places.locator(places.nix_files(flake), prefix)))
 
 
 @contextmanager

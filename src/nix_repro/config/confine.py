@@ -9,7 +9,7 @@ from pathlib import Path
 from nix_repro.config import ConfigLayer
 from nix_repro.errors import UsageError
 from nix_repro.nix.options import harmless
-from nix_repro.settings import REBUILDERS, Setting, options, shown, words
+from nix_repro.settings import REBUILDERS, Setting, installables, options, shown, words
 
 #: Caches that are asked over the network, and not by way of a program that takes arguments from the address.
 _CACHE = re.compile(r"(https?|s3)://[^\s@]+")
@@ -37,7 +37,7 @@ def confine(layer: ConfigLayer, cwd: Path, top: Path) -> None:
         if key in ("history", "base_report") and isinstance(setting.value, str):
             _inside(setting, setting.value, cwd, top)
         elif key == "installables":
-            for word in words(setting):
+            for word in installables(setting):
                 path = _FLAKE.match(word)
                 if path is not None and (path[1].startswith((".", "/", "~")) or path[0] != path[1]):
                     _inside(setting, path[1] or ".", cwd, top, directory=True)

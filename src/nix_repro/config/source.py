@@ -25,7 +25,7 @@ from nix_repro.nix.checkout import file_at, git, has_commit
 from nix_repro.output.github.event import proposal
 from nix_repro.plan.base import FETCH_DEPTH
 from nix_repro.report import Configuration
-from nix_repro.settings import Setting, words
+from nix_repro.settings import Setting, installables
 
 ConfigFrom = Literal["base", "head"]
 #: What runs programs, or says how Nix runs them: never from the change itself.
@@ -130,7 +130,7 @@ def _without_base(head: ConfigLayer, name: str, config_from: ConfigFrom, overrid
     if "installables" in left_out:
         # What it breaks must not be left out by it.
         where = head["installables"].where
-        layer |= {"installables": Setting(["all", *words(head["installables"])], where)}
+        layer |= {"installables": Setting(["all", *installables(head["installables"])], where)}
         note += ". `all` is checked besides what it names"
     return Chosen(layer, configuration, (note,))
 

@@ -81,7 +81,7 @@ def entry(report: Report, installables: Iterable[str], *, default: bool) -> Hist
         scope=report.scope,
         conclusion=report.conclusion,
         whole=not any(d.verdict in ("build-failed", "rebuild-failed") for d in report.derivations)
-        and (report.test is None or report.test.status == "passed"),
+        and (report.test is None or report.test.status != "failed"),
         values={name: value for name in _NAMES if (value := values.get(name)) is not None},
     )
 

@@ -19,7 +19,7 @@ from nix_repro.nix.checkout import (
     reproduce_line,
     tracked_files,
 )
-from nix_repro.output.github.runner import nix_files
+from nix_repro.output.github.places import nix_files
 from nix_repro.plan.changed import changed_files
 
 GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "octo/flake"}

@@ -5,7 +5,6 @@ Workflow commands and the output file go through actions-toolkit, which escapes 
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from actions_toolkit.command import issue_command
 
-from nix_repro.nix.checkout import tracked_files
+from nix_repro.output.github.places import Location
 from nix_repro.output.render import escape, phrases
 from nix_repro.reasons import recall
 from nix_repro.verdict.policy import Meaning, overrun_fails, standing
@@ -28,21 +27,10 @@ if TYPE_CHECKING:
 PER_LEVEL = 10
 #: Characters of a message.
 _MESSAGE_CHARS = 2_000
-#: Nix files in which derivations are looked for.
-_FILES = 300
-#: Bytes of such a file.
-_FILE_BYTES = 500_000
 
 Level = Literal["error", "warning", "notice"]
 #: How loud what does not fail the run is; what is not here needs no word beside the code.
 _LEVELS: dict[Meaning, Level] = {"excused": "notice", "diverges": "warning", "failed": "warning", "open": "warning"}
-
-
-class Location(NamedTuple):
-    """A file relative to the repository and a line in it, counted from 1; null when nothing says which."""
-
-    file: str
-    line: int | None
 
 
 class Annotation(NamedTuple):
@@ -160,46 +148,6 @@ def print_logs(report: Report) -> None:
                 ):
                     for line in build.log.rstrip("\n").split("\n"):
                         sys.stdout.write(escape.log_line(line) + "\n")
-
-
-def nix_files(root: Path) -> dict[str, str]:
-    """The tracked .nix files under `root` by their relative path, flake.nix first; bounded in number and size."""
-    tracked = tracked_files(root)
-    listed = ["flake.nix"] if tracked is None else [name for name in tracked if name.endswith(".nix")]
-    names = sorted(listed, key=lambda name: (name != "flake.nix", name))
-    found: dict[str, str] = {}
-    for name in names[:_FILES]:
-        path = root / name
-        try:
-            # A link may point anywhere, also out of the checkout.
-            if path.is_file() and not path.is_symlink() and path.stat().st_size <= _FILE_BYTES:
-                found[name] = path.read_text("utf-8", "replace")
-        except OSError:
-            continue
-    return found
-
-
-def locator(files: Mapping[str, str], prefix: str = "") -> Callable[[DerivationReport], Location | None]:
-    """Where a derivation is defined, as well as a text search can tell: its attribute, else its name, else flake.nix.
-
-    `prefix` is put before the files' names, for a flake in a subdirectory of the repository.
-    """
-
-    def locate(derivation: DerivationReport) -> Location | None:
-        last = [attr.rpartition(".")[2].strip('"') for attr in derivation.attrs]
-        name = re.sub(r"-[0-9][^-]*$", "", derivation.name)
-        patterns = [rf'(?:^|[\s.{{;])"?{re.escape(attr)}"?\s*=(?!=)' for attr in last if attr]
-        patterns += [rf'\bp?name\s*=\s*"{re.escape(name)}', rf'"{re.escape(name)}"']
-        for pattern in patterns:
-            expression = re.compile(pattern, re.MULTILINE)
-            for file, text in files.items():
-                if found := expression.search(text):
-                    # The character before the name may be the line feed of the line before.
-                    start = found.start() + (len(found[0]) - len(found[0].lstrip()))
-                    return Location(prefix + file, text.count("\n", 0, start) + 1)
-        return Location(prefix + "flake.nix", None) if "flake.nix" in files else None
-
-    return locate
 
 
 def write_summary(markdown: str, environ: Mapping[str, str]) -> None:

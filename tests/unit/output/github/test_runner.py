@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nix_repro.output.github import outputs, runner
+from nix_repro.output.github import outputs, places, runner
 from nix_repro.report import Build, Caches, DerivationReport, Report, Target
 
 ROOT = Path(__file__).parents[4]
@@ -87,9 +87,9 @@ def test_ten_of_a_level_and_how_many_are_left_out(diverged: Report) -> None:
 
 
 def test_only_known_properties_are_sent(diverged: Report, capsys: pytest.CaptureFixture[str]) -> None:
-    places = iter([runner.Location("flake.nix", 3), runner.Location("flake.nix", None), None, None, None, None])
+    known = iter([places.Location("flake.nix", 3), places.Location("flake.nix", None), None, None, None, None])
     runner.print_annotations(
-        runner.annotate(replace(diverged, targets=(), warnings=(), caches=Caches()), lambda _: next(places))
+        runner.annotate(replace(diverged, targets=(), warnings=(), caches=Caches()), lambda _: next(known))
     )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("::error title=divergent%3A widgets-cli-2.4.0,file=flake.nix,line=3::")
@@ -115,7 +115,7 @@ def test_hostile_words_are_neither_commands_nor_properties(
     target = Target(name=word, limit=1, actual=2, ok=False)
     report = replace(diverged, derivations=(derivation,), targets=(target,), warnings=(word,), caches=Caches())
     runner.print_logs(report)
-    runner.print_annotations(runner.annotate(report, lambda _: runner.Location(word, 1)))
+    runner.print_annotations(runner.annotate(report, lambda _: places.Location(word, 1)))
     runner.warn(word)
     printed = capsys.readouterr().out
     assert [name for name, _ in obeyed(printed)] == ["group", "endgroup", "error", "error", "warning", "warning"]
@@ -170,12 +170,12 @@ def test_where_an_attribute_is(
 ) -> None:
     files = {"flake.nix": FLAKE, "nix/more.nix": '{\n  gadget = 1;\n  s = { pname = "sprocket"; };\n}\n'}
     derivation = replace(diverged.derivations[0], name=name, attrs=attrs)
-    assert runner.locator(files)(derivation) == place
-    assert runner.locator(files, "sub/")(derivation) == ("sub/" + place[0], place[1])
+    assert places.locator(files)(derivation) == place
+    assert places.locator(files, "sub/")(derivation) == ("sub/" + place[0], place[1])
 
 
 def test_without_a_flake_there_is_no_place(diverged: Report) -> None:
-    assert runner.locator({})(diverged.derivations[0]) is None
+    assert places.locator({})(diverged.derivations[0]) is None
 
 
 def test_only_tracked_files_inside_the_checkout_are_read(tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_only_tracked_files_inside_the_checkout_are_read(tmp_path: Path) -> None
     subprocess.run(
         ["git", "add", "flake.nix", "a.nix", "large.nix", "link.nix", "other.txt"], cwd=repository, check=True
     )
-    assert list(runner.nix_files(repository).items()) == [("flake.nix", "1"), ("a.nix", "2")]
-    assert runner.nix_files(tmp_path) == {}  # no repository, and no flake either
+    assert list(places.nix_files(repository).items()) == [("flake.nix", "1"), ("a.nix", "2")]
+    assert places.nix_files(tmp_path) == {}  # no repository, and no flake either
 
 
 @pytest.fixture
