@@ -129,8 +129,7 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], circums
             return _about_fetching(circumstances)
         case "test":
             return (
-                "the tests took longer than their limit: run fewer here, or split them into checks that Nix can cache "
-                "one by one"
+                "this is what the tests take: run fewer here, or split them into checks that Nix can cache one by one"
             )
         case "total":
             return _about_total(limit, values, circumstances)
@@ -185,6 +184,10 @@ def _about_builds(limit: float, seconds: float, circumstances: Circumstances) ->
     # With as many jobs as there is work for, building takes as long as this path does.
     if along > limit or along >= 0.95 * seconds:
         return f"{said}; more cores do not help: split the longest derivation of that path"
+    if circumstances.slots is not None and len(circumstances.builds) <= circumstances.slots:
+        return (
+            f"{said}; builds waited for what they are built from, and there were free slots: fetch it sooner or nearer"
+        )
     slots = f" (max-jobs is {circumstances.slots})" if circumstances.slots is not None else ""
     return f"{said}; builds waited for free slots: more jobs{slots} or a larger runner"
 

@@ -79,7 +79,7 @@ def test_an_overrun_names_phase_derivations_and_critical_path() -> None:
     ):
         assert words in total.advice
     wide = targets.judge_targets(
-        {"build": 50.0}, {"build": 95.0}, Circumstances(builds=[("a", 10.0)], path=[("a", 10.0)], slots=2)
+        {"build": 50.0}, {"build": 95.0}, Circumstances(builds=[(n, 10.0) for n in "abc"], path=[("a", 10.0)], slots=2)
     )[0]
     assert wide.advice is not None
     assert "max-jobs is 2" in wide.advice
@@ -115,7 +115,7 @@ def test_every_target_has_an_advice_of_its_own(name: str) -> None:
     words = {
         "fetch": "a cache 3 paths at 2.5 MB/s, another 1 paths",
         "build": "nothing was built to the end",
-        "test": "the tests took longer",
+        "test": "this is what the tests take",
         "evaluate": "import from derivation",
         HIT_RATE: "no cache had app",
         "total": "20.0 s of it are in no phase",
@@ -170,3 +170,24 @@ def test_no_phase_is_blamed_for_what_lies_outside_of_all(spent: dict[PhaseName, 
     values = targets.measured([*phases, Phase(name="total", seconds=100)], None)
     [total] = targets.judge_targets({"total": 10}, values, Circumstances())
     assert (total.advice or "").startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("slots", "says"),
+    [
+        (1, "builds waited for free slots: more jobs (max-jobs is 1)"),
+        (2, "there were free slots"),
+        (8, "there were free slots"),
+        (None, "builds waited for free slots: more jobs or a larger runner"),
+    ],
+)
+def test_slots_are_blamed_only_where_there_were_too_few(slots: int | None, says: str) -> None:
+    builds = [("app", 10.0), ("docs", 10.0)]
+    circumstances = Circumstances(builds=builds, path=[("app", 10.0)], slots=slots)
+    [build] = targets.judge_targets({"build": 15.0}, {"build": 20.0}, circumstances)
+    assert says in (build.advice or "")
+
+
+def test_a_total_that_is_tests_says_nothing_of_a_limit_that_they_kept() -> None:
+    [total] = targets.judge_targets({"total": 30.0}, {"total": 50.0, "test": 45.0}, Circumstances())
+    assert (total.advice or "").startswith("most of it is test (45.0 s): this is what the tests take")
