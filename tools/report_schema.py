@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Keeps docs/report.schema.json, the JSON Schema of the report, in step with the model.
+"""Keeps docs/report.schema.json and docs/plan.schema.json, the JSON Schemas of the report and of a plan, in step with
+the model.
 
-PYTHONPATH=src python3 tools/report_schema.py          writes it
-PYTHONPATH=src python3 tools/report_schema.py --check  exits 1 when it is not what the model says
+PYTHONPATH=src python3 tools/report_schema.py          writes them
+PYTHONPATH=src python3 tools/report_schema.py --check  exits 1 when they are not what the model says
 """
 
 from __future__ import annotations
@@ -14,28 +15,33 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.plan.planned import Planned
 from nix_repro.report import Report
 
-DOCUMENT = Path(__file__).parents[1] / "docs/report.schema.json"
+DOCS = Path(__file__).parents[1] / "docs"
+DOCUMENTS: dict[str, tuple[type, str]] = {
+    "report.schema.json": (Report, "nix-repro report, version 1"),
+    "plan.schema.json": (Planned, "nix-repro plan, version 1"),
+}
 _UNVERIFIED = {"properties": {"verdict": {"const": "unverified"}}}
 _WITH_REASON = {"required": ["reason"], "properties": {"reason": {"type": "string", "minLength": 1}}}
 
 
-def schema() -> dict[str, Any]:
+def schema(model: type, title: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12).
 
     Unknown members are allowed, and members that came with a later release are not required: within version 1 members
     may be added, never lost or changed.
     """
-    (top,), parts = msgspec.json.schema_components([Report], ref_template="#/$defs/{name}")
+    (top,), parts = msgspec.json.schema_components([model], ref_template="#/$defs/{name}")
     for part in parts.values():
         part["description"] = inspect.cleandoc(part["description"])
-    for name in ("DerivationReport", "Output"):
+    for name in {"DerivationReport", "Output"} & parts.keys():
         # The one promise that types cannot make: what is unverified says why.
         parts[name] |= {"if": _UNVERIFIED, "then": _WITH_REASON}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "nix-repro report, version 1",
+        "title": title,
         **top,
         "$defs": dict(sorted(parts.items())),
     }
@@ -43,10 +49,14 @@ def schema() -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """The command."""
-    new = msgspec.json.format(msgspec.json.encode(schema()), indent=1) + b"\n"
+    made = {
+        DOCS / name: msgspec.json.format(msgspec.json.encode(schema(model, title)), indent=1) + b"\n"
+        for name, (model, title) in DOCUMENTS.items()
+    }
     if "--check" in arguments:
-        return int(DOCUMENT.read_bytes() != new)
-    DOCUMENT.write_bytes(new)
+        return int(any(not path.is_file() or path.read_bytes() != new for path, new in made.items()))
+    for path, new in made.items():
+        path.write_bytes(new)
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +55,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         rounds=run.config.rounds,
         variations=(Variation(name=TIME.name, applied=True, reason=TIME.what),),
         derivations=tuple(derivations),
-        skipped=_skipped(run.plan) if run.plan else (),
+        skipped=_skipped(run.plan, derivations) if run.plan else (),
         phases=phases,
         scenario=found.scenario,
         targets=found.targets,
@@ -179,13 +178,15 @@ def _text(reason: Reason | None) -> str | None:
     return reason.text if reason is not None else None
 
 
-def _skipped(plan: Plan) -> tuple[Skipped, ...]:
-    counts = Counter(plan.skipped.values())
+def _skipped(plan: Plan, derivations: Sequence[DerivationReport]) -> tuple[Skipped, ...]:
+    """What was left out, by reason. A download that failed stands among the derivations with the reason for that, and
+    does not stand here, too."""
+    said = {derivation.drv_path: derivation.reason for derivation in derivations}
+    groups: dict[Reason, list[str]] = {}
+    for path, reason in plan.skipped.items():
+        if said.get(path, reason.text) == reason.text:
+            groups.setdefault(reason, []).append(path)
     return tuple(
-        Skipped(
-            reason=reason.text,
-            count=count,
-            examples=tuple(path for path, why in plan.skipped.items() if why == reason)[:5],
-        )
-        for reason, count in counts.most_common()
+        Skipped(reason=reason.text, count=len(paths), examples=tuple(paths[:5]))
+        for reason, paths in sorted(groups.items(), key=lambda group: -len(group[1]))
     )

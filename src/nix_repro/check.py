@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from nix_repro import __version__
 from nix_repro.assemble import assemble, finish
 from nix_repro.build.outcome import present_outputs
 from nix_repro.build.rebuild.choose import choose
@@ -22,7 +23,7 @@ from nix_repro.nix.processes import Processes
 from nix_repro.nix.secrets import cut, cut_all
 from nix_repro.observations import Tree
 from nix_repro.plan.installables import add_roots
-from nix_repro.plan.scope import Plan
+from nix_repro.plan.planned import Planned, planned_derivations
 from nix_repro.reasons import CANCELLED, said
 from nix_repro.report import Report
 from nix_repro.run import Display, Run
@@ -77,9 +78,7 @@ def public(report: Report) -> Report:
     return cut_all(report, frozenset(["findings"]))
 
 
-def plan_only(
-    config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display
-) -> tuple[Plan, set[str], dict[str, str]]:
+def plan_only(config: Config, processes: Processes, environ: Mapping[str, str], cwd: Path, display: Display) -> Planned:
     """What `check` would work on, which of its outputs are in the store already, and which cache has the others.
 
     Raises `UsageError` for what the user can mend.
@@ -91,7 +90,7 @@ def plan_only(
         raise UsageError(str(error)) from None
 
 
-def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
+def _look_ahead(run: Run) -> Planned:
     plan = plan_run(run)
     for attr, words in run.broken.items():
         run.warn(f"{attr} does not evaluate: {words}")
@@ -106,7 +105,18 @@ def _look_ahead(run: Run) -> tuple[Plan, set[str], dict[str, str]]:
         run.warn(f"cache {url}: {why}")
     for incident in run.realiser.incidents():
         run.warn(incident.line())
-    return plan, present, {path: cut(url) for path, url in where.items()}
+    release = run.nix.release()
+    return Planned(
+        tool=f"nix-repro {__version__}",
+        system=run.nix.settings()["system"],
+        nix_version=release.version,
+        nix_implementation=release.implementation,
+        scope=run.config.scope,
+        installables=dict(plan.installables),
+        derivations=planned_derivations(plan, present, {path: cut(url) for path, url in where.items()}),
+        upstream_unreachable=plan.upstream_unreachable,
+        warnings=tuple(run.warnings),
+    )
 
 
 def _work(run: Run, held: ExitStack) -> None:

@@ -14,8 +14,12 @@ from nix_repro.cli.options import configuration, with_settings
 @click.command()
 @click.argument("installables", nargs=-1)
 @with_settings
-def plan(installables: tuple[str, ...], **flags: Any) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON (docs/report.md)")
+@click.option("-v", "--verbose", is_flag=True, help="Name every derivation, with its path")
+def plan(installables: tuple[str, ...], as_json: bool, verbose: bool, **flags: Any) -> None:
     """Show what `check` would do, without building."""
+    import msgspec
+
     from nix_repro.check import plan_only
     from nix_repro.nix.processes import Processes
     from nix_repro.output.render.plan import print_plan
@@ -25,5 +29,8 @@ def plan(installables: tuple[str, ...], **flags: Any) -> None:
     with processes.handling_signals():
         with Progress() as display:
             config = configuration(installables, flags)
-            made, present, where = plan_only(config, processes, os.environ, Path.cwd(), display)
-        print_plan(made, present, where)
+            planned = plan_only(config, processes, os.environ, Path.cwd(), display)
+        if as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(planned), indent=2))
+        else:
+            print_plan(planned, verbose=verbose)

@@ -3,53 +3,56 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
-from nix_repro.plan.scope import Plan
+from nix_repro.plan.planned import Planned, PlannedDerivation
 
-#: Names listed under each heading.
+#: Names listed under each heading, unless all are wanted.
 LISTED = 30
 
 
-def print_plan(plan: Plan, present: set[str], where: Mapping[str, str]) -> None:
-    """`present` are the output paths that are valid already, `where` the cache that has an output path."""
+def print_plan(planned: Planned, *, verbose: bool = False) -> None:
+    """The plan for a person. `verbose` names every derivation, with its path."""
     console = Console(file=sys.stdout, highlight=False)
-    built: list[str] = []
-    there: list[str] = []
-    fetched: dict[str, list[str]] = {}
-    for drv_path in dict.fromkeys([*plan.targets, *plan.installables.values()]):
-        paths = {o.path for o in plan.derivations[drv_path].outputs.values()}
-        if None not in paths and paths <= present:
-            there.append(drv_path)
-        elif None not in paths and all(path in present or path in where for path in paths):
-            cache = next(where[path] for path in sorted(p for p in paths if p) if path in where)
-            fetched.setdefault(cache, []).append(drv_path)
-        else:
-            built.append(drv_path)
-    _section(console, "would be built", built)
-    for cache, drv_paths in fetched.items():
-        _section(console, f"would be fetched from {cache}", drv_paths)
-    _section(console, "already in the store", there)
-    _section(console, "would be rebuilt and compared", list(plan.targets))
-    for reason, count in Counter(plan.skipped.values()).most_common():
-        _section(
-            console,
-            f"would not be rebuilt: {reason.text}",
-            [path for path, why in plan.skipped.items() if why == reason],
-            count,
-        )
+    groups: dict[str, list[PlannedDerivation]] = {"would be built": []}
+    for derivation in planned.derivations:
+        if derivation.first_build is not None:
+            groups.setdefault(_first_build(derivation), []).append(derivation)
+    there = groups.pop(_PRESENT, [])
+    compared = [derivation for derivation in planned.derivations if derivation.scope_class == "own"]
+    groups |= {_PRESENT: there, "would be rebuilt and compared": compared}
+    left_out: dict[str, list[PlannedDerivation]] = {}
+    for derivation in planned.derivations:
+        if derivation.reason is not None:
+            left_out.setdefault(f"would not be rebuilt: {visible(derivation.reason)}", []).append(derivation)
+    groups |= dict(sorted(left_out.items(), key=lambda group: -len(group[1])))
+    for title, derivations in groups.items():
+        _section(console, title, derivations, verbose=verbose)
 
 
-def _section(console: Console, title: str, drv_paths: list[str], count: int | None = None) -> None:
-    if drv_paths:
-        console.print(Text(f"{count or len(drv_paths)} {title}:", style="bold"))
-        for drv_path in drv_paths[:LISTED]:
-            console.print(Text(f"  {visible(store_name(drv_path))}"), soft_wrap=True)
-        if len(drv_paths) > LISTED:
-            console.print(f"  and {len(drv_paths) - LISTED} more")
+_PRESENT = "already in the store"
+
+
+def _first_build(derivation: PlannedDerivation) -> str:
+    match derivation.first_build:
+        case "fetch":
+            return f"would be fetched from {visible(derivation.cache or '')}"
+        case "present":
+            return _PRESENT
+        case _:
+            return "would be built"
+
+
+def _section(console: Console, title: str, derivations: Sequence[PlannedDerivation], *, verbose: bool) -> None:
+    if not derivations:
+        return
+    console.print(Text(f"{len(derivations)} {title}:", style="bold"))
+    for derivation in derivations if verbose else derivations[:LISTED]:
+        path = f"  {visible(derivation.drv_path)}" if verbose else ""
+        console.print(Text(f"  {visible(derivation.name)}{path}"), soft_wrap=True)
+    if len(derivations) > LISTED and not verbose:
+        console.print(f"  and {len(derivations) - LISTED} more (-v names them)")

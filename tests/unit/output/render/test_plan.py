@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.output.render.plan import LISTED, print_plan
+from nix_repro.plan.planned import Planned, planned_derivations
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import FIXED_OUTPUT, UPSTREAM, Reason
 
@@ -20,9 +22,15 @@ def plan_of(*drvs: Derivation, skipped: dict[str, Reason] | None = None) -> Plan
     return Plan(named, {d.drv_path: d for d in drvs}, tuple(named.values()), skipped or {})
 
 
+def shown(plan: Plan, present: set[str], where: dict[str, str], *, verbose: bool = False) -> None:
+    derivations = planned_derivations(plan, present, where)
+    said = {"tool": "t", "system": "s", "nix_version": "2", "nix_implementation": "Nix", "scope": "own"}
+    print_plan(msgspec.convert({**said, "installables": {}, "derivations": derivations}, Planned), verbose=verbose)
+
+
 def test_each_derivation_stands_where_its_outputs_are(capsys: pytest.CaptureFixture[str]) -> None:
     plan = plan_of(drv("here", "/s/here"), drv("there", "/s/there"), drv("nowhere", "/s/nowhere"), drv("later", None))
-    print_plan(plan, {"/s/here"}, {"/s/there": "https://cache.example"})
+    shown(plan, {"/s/here"}, {"/s/there": "https://cache.example"})
     assert capsys.readouterr().out.splitlines() == [
         "2 would be built:",
         "  nowhere",
@@ -41,7 +49,7 @@ def test_each_derivation_stands_where_its_outputs_are(capsys: pytest.CaptureFixt
 
 def test_what_is_left_out_has_its_reason_most_frequent_first(capsys: pytest.CaptureFixture[str]) -> None:
     skipped = {"/s/src.drv": FIXED_OUTPUT, "/s/gcc.drv": UPSTREAM, "/s/bash.drv": UPSTREAM}
-    print_plan(plan_of(skipped=skipped), set(), {})
+    shown(plan_of(skipped=skipped), set(), {})
     assert capsys.readouterr().out.splitlines() == [
         "2 would not be rebuilt: out of scope: an upstream cache has it:",
         "  gcc",
@@ -52,7 +60,17 @@ def test_what_is_left_out_has_its_reason_most_frequent_first(capsys: pytest.Capt
 
 
 def test_a_long_list_is_cut_and_a_name_is_only_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(plan_of(*(drv(f"\x1b[2J{n}", None) for n in range(LISTED + 5))), set(), {})
+    shown(plan_of(*(drv(f"\x1b[2J{n}", None) for n in range(LISTED + 5))), set(), {})
     printed = capsys.readouterr().out
-    assert printed.count("  and 5 more\n") == 2
+    assert printed.count("  and 5 more (-v names them)\n") == 2
     assert "\x1b" not in printed
+
+
+def test_everything_is_named_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    many = [drv(f"n{n}", None) for n in range(LISTED + 5)]
+    skipped = {f"/s/{'q' * 32}-left{n}.drv": UPSTREAM for n in range(LISTED + 5)}
+    shown(plan_of(*many, skipped=skipped), set(), {}, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count(f"  n{LISTED + 4}  /s/n{LISTED + 4}.drv") == 2
+    assert f"  left{LISTED + 4}  /s/{'q' * 32}-left{LISTED + 4}.drv" in lines
+    assert not any("more" in line for line in lines)
