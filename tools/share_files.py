@@ -93,7 +93,7 @@ def _options(command: click.Command, known: dict[str, str]) -> Iterator[str]:
     for option, meaning in rows.items():
         if known.get(option) != meaning:
             yield f".TP\n.B {roff(option)}\n{roff(meaning)}"
-    if same := [option.split()[0] for option, meaning in rows.items() if known.get(option) == meaning]:
+    if same := [option.split()[0].rstrip(",") for option, meaning in rows.items() if known.get(option) == meaning]:
         yield f".PP\nOptions as above: {roff(', '.join(same))}."
 
 

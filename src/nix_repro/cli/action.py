@@ -137,6 +137,7 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     """Inputs from `INPUT_*`, which with all credentials leave `environ` before anything is started. Raises `UsageError`
     that names the input."""
     from nix_repro.config import layer
+    from nix_repro.config.anchor import anchored
     from nix_repro.config.source import choose, config_from
 
     values = {name: given(name) for name in (*SETTINGS, *OWN)}
@@ -149,7 +150,7 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
         folder = f"nix-repro-history-{values['id']}" if values["id"] else "nix-repro-history"
         settings["history"] = str(Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), folder, "history.json"))
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
-    inputs = {**layer(settings, "input {}"), **options}
+    inputs = anchored({**layer(settings, "input {}"), **options}, directory)
     named = values["config"]
     if named and proposal(environ) is None and not os.path.isfile(directory / named):
         raise UsageError(f"input config: there is no file {named!r}")

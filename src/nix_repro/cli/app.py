@@ -53,7 +53,27 @@ def main() -> None:
         sys.exit(INTERNAL_ERROR)
 
 
-@click.group(context_settings=_CONTEXT)
+class _Commands(click.Group):
+    """The commands, and what was meant where `check` was left out."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and "#" in args[0]:
+            raise click.UsageError(f"No command was given. Did you mean 'nix-repro check {args[0]}'?", ctx)
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if any(error.option_name in option.opts for option in check.params):
+                message = f"{error.option_name} belongs behind a command, as in 'nix-repro check {error.option_name}'."
+                raise click.UsageError(message, ctx) from None
+            raise
+
+
+@click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="nix-repro")
 def cli() -> None:
     """Are these Nix builds bit-for-bit reproducible, and if not, why?

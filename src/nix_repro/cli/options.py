@@ -15,11 +15,22 @@ from nix_repro.output.formats import FORMATS
 if TYPE_CHECKING:
     from nix_repro.config import Config
 
-_PATH = click.Path(path_type=Path)
+
+class _Absolute(click.Path):
+    """A path, absolute from here on: programs that are told of it start in other directories."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return Path(os.path.abspath(os.fsdecode(super().convert(value, param, ctx))))
+
+
+_PATH = _Absolute(path_type=Path)
+#: What is read at once, and named in errors as it was given.
+_AS_GIVEN = click.Path(path_type=Path)
 
 
 class _Option(NamedTuple):
-    """One option. `key` is what the configuration calls it, where that is not the option's own name."""
+    """One option. `key` is what the configuration calls it, where that is not the option's own name; where it only has
+    more letters, the option is understood by that name, too."""
 
     name: str
     help: str
@@ -31,7 +42,9 @@ class _Option(NamedTuple):
 
 
 _SETTINGS = (
-    _Option("--config", "Configuration file [default: .nix-repro.yml]", key="config_file", type=_PATH),
+    _Option(
+        "--config", "Configuration file [default: .nix-repro.yml]", key="config_file", type=click.Path(path_type=Path)
+    ),
     _Option(
         "--config-from",
         "In a workflow's run of a proposed change, whose configuration file counts: base (default) | head",
@@ -66,10 +79,10 @@ _SETTINGS = (
         "Git revision to compare with, to tell why something was built and what a cache should have had",
         "REF",
     ),
-    _Option("--base-report", "JSON report of an earlier run to compare with, instead of --base", "FILE"),
+    _Option("--base-report", "JSON report of an earlier run to compare with, instead of --base", "FILE", type=_PATH),
     _Option("--since", "Check only derivations that differ from this Git revision", "REF"),
     _Option("--test", "What to run after the build: checks (of the flake) | none (default) | a command"),
-    _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE"),
+    _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE", type=_PATH),
     _Option("--diffoscope", "auto (default: if it is installed) | never | its path", "PROGRAM"),
     _Option(
         "--upstream-caches",
@@ -87,6 +100,8 @@ _VERBOSITY = {
 def _with(command: Any, options: list[_Option]) -> Any:
     for option in reversed(options):
         names = [option.name] if option.key is None else [option.name, option.key]
+        if option.key is not None and f"--{option.key}" == f"{option.name}s":
+            names.insert(1, f"--{option.key}")
         command = click.option(
             *names,
             help=option.help,
@@ -128,10 +143,11 @@ def configuration(installables: tuple[str, ...], flags: dict[str, Any], *, defau
     """What the file and the flags say. Without `defaults`, the file of the current directory is not read. Raises
     `UsageError` that names the option, or the line."""
     from nix_repro.config import layer
+    from nix_repro.config.anchor import anchored
     from nix_repro.config.source import Chosen, choose, config_from
 
     file, origin = flags.pop("config_file"), flags.pop("config_from", None)
-    given = layer({"installables": installables, **flags}, "--{}")
+    given = anchored(layer({"installables": installables, **flags}, "--{}"), Path())
     found = Chosen({})
     if file is not None or defaults:
         found = choose(Path(), file, os.environ, config_from(origin, "--config-from"), given)

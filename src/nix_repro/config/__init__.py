@@ -19,9 +19,6 @@ from nix_repro.report import Configuration, ScenarioName, Scope
 from nix_repro.verdict.fail_when import Expression
 from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
 
-FILE_NAME = ".nix-repro.yml"
-
-
 #: `variations` also asks of named derivations that are the same whether they stay so under other conditions.
 Explain = Literal["off", "rules", "experiments", "variations"]
 

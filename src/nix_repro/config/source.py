@@ -16,12 +16,13 @@ from typing import Literal, get_args
 import msgspec
 
 from nix_repro import settings
-from nix_repro.config import FILE_NAME, Config, ConfigLayer, ProposedConfig, load, read_file, read_settings, written
+from nix_repro.config import Config, ConfigLayer, ProposedConfig, load, read_file, read_settings, written
+from nix_repro.config.anchor import anchored
 from nix_repro.config.confine import confine, refuse_weakening
 from nix_repro.config.document import BYTES
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
-from nix_repro.nix.checkout import file_at, git, has_commit
+from nix_repro.nix.checkout import CONFIGURATION_FILE, file_at, git, has_commit
 from nix_repro.output.github.event import proposal
 from nix_repro.plan.base import FETCH_DEPTH
 from nix_repro.report import Configuration
@@ -66,14 +67,14 @@ def choose(
 ) -> Chosen:
     """The settings of the file that is `named`, or of the `.nix-repro.yml` in `cwd`, where the flake is. Those that are
     `overridden` by inputs or flags may be what a file may not say. Raises `UsageError` with file and line."""
-    path, change = cwd / (named or FILE_NAME), proposal(environ)
+    path, change = cwd / (named or CONFIGURATION_FILE), proposal(environ)
     if change is None and named is None and not os.path.lexists(path):
         return Chosen({})
     top = _workspace(cwd, environ)
 
     def checked(layer: ConfigLayer) -> ConfigLayer:
         confine(_only(layer, lambda key: key not in overridden), cwd, top)
-        return layer
+        return anchored(layer, cwd)
 
     ours = Path(os.path.abspath(path)).is_relative_to(top)
     if change is None or not ours:

@@ -13,7 +13,7 @@ from pathlib import Path
 from nix_repro.doctor.model import Diagnosis, note, ok, problem
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
-from nix_repro.nix.checkout import git
+from nix_repro.nix.checkout import CONFIGURATION_FILE, git
 from nix_repro.nix.machine import in_ci
 from nix_repro.plan.base import LOCK_BYTES
 from nix_repro.text import plural, some
@@ -23,6 +23,8 @@ OLD_LOCK = 90
 #: Files that evaluation and builds read, so that an untracked one is missed.
 _DATA = (".nix", ".toml", ".lock", ".json", ".yml", ".yaml", ".cabal", ".mod", ".sum")
 _MATTERS = (*_DATA, ".py", ".rs", ".go", ".c", ".h", ".hs", ".sh")
+#: How a report and a history begin, without spaces.
+_WRITTEN = (b'{"version":1,"tool":"nix-repro', b'{"version":1,"runs":[{"started":')
 #: Bytes of a flake.nix.
 _FLAKE_BYTES = 4 << 20
 _COMMENT = re.compile(r"#[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -88,6 +90,8 @@ def tree(cwd: Path) -> list[Diagnosis]:
     if status is None:
         return []
     rows = [row for row in status.split("\0") if len(row) > 3 or row[:2].strip()]
+    top = Path(git(cwd, "rev-parse", "--show-toplevel") or cwd)
+    rows = [row for row in rows if not _ours(top / row[3:])]
     untracked = [row[3:] for row in rows if row.startswith("??") and row.endswith(_MATTERS)]
     dirty = [row for row in rows if not row.startswith("??")]
     found: list[Diagnosis] = []
@@ -103,6 +107,20 @@ def tree(cwd: Path) -> list[Diagnosis]:
             )
         )
     return found or [ok("work tree", "clean")]
+
+
+def _ours(path: Path) -> bool:
+    """Is this no part of what is built, but what this program goes by or has written: its configuration, a report, a
+    history?"""
+    if path.name == CONFIGURATION_FILE:
+        return True
+    if path.suffix != ".json":
+        return False
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            return b"".join(file.read(128).split()).startswith(_WRITTEN)
+    except OSError:
+        return False
 
 
 def depth(cwd: Path, environ: Mapping[str, str]) -> list[Diagnosis]:

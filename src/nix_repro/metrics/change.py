@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.nix.checkout import CONFIGURATION_FILE
 from nix_repro.plan.against import Against
 from nix_repro.plan.compare import Comparison, Root
 from nix_repro.report import ChangeClass, LockChange
@@ -28,7 +29,7 @@ _TEXT = re.compile(
 _PROSE = re.compile(
     r"(?:^|[-_.])(?:docs?|documentation|manual|book|handbook|website|site|readme|changelog)(?:$|[-_.\d])", re.IGNORECASE
 )
-_IDLE_NAMES = {".gitignore", ".gitattributes", ".editorconfig", ".envrc", ".mailmap", ".nix-repro.yml", "CODEOWNERS"}
+_IDLE_NAMES = {".gitignore", ".gitattributes", ".editorconfig", ".envrc", ".mailmap", CONFIGURATION_FILE, "CODEOWNERS"}
 _IDLE_DIRECTORIES = {".github", ".gitlab", ".circleci", ".forgejo", ".gitea", ".vscode", ".idea", "docs", "doc"}
 #: What everything else is built with: another version of it rebuilds whatever uses it.
 _TOOLCHAIN = re.compile(

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from nix_repro.errors import UsageError
 
+#: The settings beside a flake, which are no part of what it builds.
+CONFIGURATION_FILE = ".nix-repro.yml"
 #: Without optional locks, or `git status` writes what it has found into the index. An empty `core.fsmonitor` means none
 #: to every version of git; the oldest ones would run the program `false`.
 _QUIETLY = (
@@ -112,7 +114,8 @@ def complaint(cwd: Path) -> str | None:
         return None
     if asked.returncode != 0:
         if "dubious ownership" in asked.stderr:
-            remedy = f"git config --global --add safe.directory {shlex.quote(str(cwd))}"
+            # It is the repository that git has to trust, not the flake's directory in it.
+            remedy = f"git config --global --add safe.directory {shlex.quote(str(_top(cwd)))}"
             return f"git does not trust this checkout, because another user owns it: {remedy}"
         return None
     if (cwd / "flake.nix").is_file() and git(cwd, "ls-files", "--error-unmatch", paths=["flake.nix"]) is None:

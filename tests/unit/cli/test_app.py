@@ -79,7 +79,16 @@ def test_version(tmp_path: Path) -> None:
         (["check", "--config", "none.yml"], "nix-repro: none.yml: No such file or directory"),
         (["check", "--", "--impure"], "'--impure' is not an installable"),
         (["plan", "--cores", "-1"], "nix-repro: --cores: '-1' is not"),
-        (["check", "--report-json", "."], "nix-repro: --report-json: . is a directory"),
+        (["check", "--report-json", "/tmp/.."], "nix-repro: --report-json: / is a directory"),
+        ([".#default", "--rounds", "3"], "No command was given. Did you mean 'nix-repro check .#default'?"),
+        (["github:o/r#x"], "Did you mean 'nix-repro check github:o/r#x'?"),
+        (["--scope", "own", ".#x"], "--scope belongs behind a command, as in 'nix-repro check --scope'"),
+        (["--frobnicate"], "No such option"),
+        (["chek"], "check"),
+        (["check", "--targets", "build=soon"], "nix-repro: --targets: "),
+        (["check", "--target", "build=soon"], "nix-repro: --targets: "),
+        (["check", "--options", "Bad Name", "1"], "nix-repro: --options: "),
+        (["check", "--report-jsn", "x"], "--report-json"),
         (["check"], "nix-repro: Nix was not found on PATH."),
         (["plan"], "nix-repro: Nix was not found on PATH."),
     ],
@@ -133,13 +142,13 @@ def test_a_report_that_could_not_be_written_is_refused_at_once(tmp_path: Path) -
     written."""
     (tmp_path / "file").touch()
     said = usage_error(run("check", "--report-json", "file/report.json", cwd=tmp_path))
-    assert said.startswith("nix-repro: --report-json: file")
+    assert said.startswith(f"nix-repro: --report-json: {tmp_path}/file: ")
     assert os.listdir(tmp_path) == ["file"]
 
 
 def test_trees_of_an_earlier_run_are_seen_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "kept/x/out/a").mkdir(parents=True)
-    assert "--keep: kept is not empty" in usage_error(run("check", "--keep", "kept", cwd=tmp_path))
+    assert f"--keep: {tmp_path}/kept is not empty" in usage_error(run("check", "--keep", "kept", cwd=tmp_path))
 
 
 def test_errors_are_text_on_a_terminal(tmp_path: Path) -> None:

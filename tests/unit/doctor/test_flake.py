@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 
 from nix_repro.doctor import flake
 from nix_repro.doctor.model import Diagnosis, State
+from nix_repro.metrics import history
+from nix_repro.metrics.history import HistoryEntry
+from nix_repro.output.directory import read_report
+from nix_repro.output.formats import JSON
+
+ROOT = Path(__file__).resolve().parents[3]
 
 NOW = 1_750_000_000
 
@@ -107,6 +114,27 @@ def test_files_that_nix_does_not_see(checkout: Path) -> None:
     assert told(flake.tree(checkout)) == [
         ("work tree", "note", "1 file differs from the commit: what is built is no commit's")
     ]
+
+
+def test_what_the_program_goes_by_and_writes_is_no_part_of_a_build(checkout: Path) -> None:
+    (checkout / "report").mkdir()
+    (checkout / "sub").mkdir()
+    (checkout / ".nix-repro.yml").touch()
+    (checkout / "sub/.nix-repro.yml").touch()
+    report = read_report(ROOT / "fixtures/reports/diverged.json")
+    for name in ("report/report.json", "out.json"):
+        (checkout / name).write_bytes(JSON.render(report))
+    run = HistoryEntry(started="x", commit=None, system="s", default=True, scenario=None, values={})
+    history.write(checkout / "history.json", [run])
+    assert told(flake.tree(checkout)) == [("work tree", "ok", "clean")]
+    assert told(flake.tree(checkout / "sub")) == [("work tree", "ok", "clean")]
+    git(checkout, "add", ".nix-repro.yml")
+    assert told(flake.tree(checkout)) == [("work tree", "ok", "clean")]
+    (checkout / "mine.json").write_text('{"version": 1}')
+    (checkout / "link.json").symlink_to("report/report.json")
+    os.mkfifo(checkout / "pipe.json")
+    ((_, state, found),) = told(flake.tree(checkout))
+    assert (state, found) == ("problem", "Nix does not see link.json, mine.json")
 
 
 def test_only_what_is_below_the_flake_counts(checkout: Path) -> None:
