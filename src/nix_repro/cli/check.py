@@ -39,8 +39,12 @@ def check_here(config: Config, cwd: Path, results: Results, verbosity: Verbosity
     problems: list[str] = []
 
     def write(report: Report) -> Sequence[str]:
+        from nix_repro.output.directory import from_here
+
         problems.extend(results.write(report))
-        history = [str(config.history)] if config.history is not None and not interrupted(report.exit_code) else []
+        history = (
+            [from_here(config.history)] if config.history is not None and not interrupted(report.exit_code) else []
+        )
         return [*results.written(problems), *history]
 
     report = run_check(config, os.environ, cwd, results, write=write, verbosity=verbosity)

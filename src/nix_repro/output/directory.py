@@ -37,6 +37,12 @@ def read_report(file: Path, limit: int = LIMIT) -> Report:
         raise UsageError(f"{file}: not a report: {error}") from None
 
 
+def from_here(path: Path) -> str:
+    """A path as people write it: short, where it is below the current directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def keep_trees(trees: Mapping[str, Tree], directory: Path) -> list[str]:
     """`DIR/NAME/OUTPUT/{a,b}`: a is the build, b the rebuild. Returns what could not be kept, and why: of that, nothing
     stays, since half a tree would differ in what is missing of it."""
@@ -134,14 +140,14 @@ class Results:
         return report if self.directory is None else fill_directory(report, named, self.directory, diffoscope, stopped)
 
     def written(self, problems: Iterable[str] = ()) -> list[str]:
-        """What there is to read now, as it was named, directories with what is in them. `problems` are what `write`
-        could not write."""
+        """What there is to read now, as seen from the current directory, directories with what is in them. `problems`
+        are what `write` could not write."""
         failed = {problem.partition(":")[0] for problem in problems}
-        files = [str(file) for file in self.files.values() if not is_stream(file) and str(file) not in failed]
+        files = [from_here(file) for file in self.files.values() if not is_stream(file) and str(file) not in failed]
         for directory in (self.directory, self.keep):
             names = sorted(os.listdir(directory)) if directory is not None and directory.is_dir() else []
-            if names:
-                files.append(f"{directory}/ ({some(names, 6)})")
+            if directory is not None and names:
+                files.append(f"{from_here(directory)}/ ({some(names, 6)})")
         return files
 
     def write(self, report: Report, forms: Sequence[Format] = FORMATS) -> list[str]:

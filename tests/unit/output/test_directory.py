@@ -136,3 +136,12 @@ def test_a_single_file_and_a_link_are_trees_too(tmp_path: Path) -> None:
     copy_tree(tmp_path / "link", tmp_path / "copied-link")
     assert (tmp_path / "copied-file").read_text() == "x"
     assert os.readlink(tmp_path / "copied-link") == "file"
+
+
+def test_what_was_written_is_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/out").mkdir()
+    (tmp_path / "here/out/report.json").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    results = Results({JSON: tmp_path / "elsewhere.json"}, tmp_path / "here/out")
+    assert results.written() == [f"{tmp_path}/elsewhere.json", "out/ (report.json)"]
