@@ -2,10 +2,10 @@
 { lib, stdenv, python3Packages, fetchPypi, gitMinimal, util-linux }:
 
 let
-  # What the wheel is made from, and nothing else: a change of the tests or documents rebuilds nothing.
+  # What the wheel is made from, and nothing else: a change of the tests or documents rebuilds nothing. The README is only its description.
   src = lib.fileset.toSource {
     root = ../.;
-    fileset = lib.fileset.unions [ ../src ../fixtures/demo ../share ../pyproject.toml ../README.md ../LICENSE ];
+    fileset = lib.fileset.unions [ ../src ../fixtures/demo ../share ../pyproject.toml ../LICENSE ];
   };
 
   version = builtins.head (builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ../src/nix_repro/__init__.py));
@@ -44,6 +44,7 @@ python3Packages.buildPythonApplication {
   inherit version src dependencies;
   pyproject = true;
   build-system = [ python3Packages.hatchling ];
+  postPatch = "touch README.md";
 
   # Nix is the user's own, which knows their store. What else is started comes after what they have.
   makeWrapperArgs = [

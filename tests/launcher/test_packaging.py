@@ -67,7 +67,7 @@ def test_the_package_of_nix_is_made_of_what_is_declared_and_locked() -> None:
 def test_the_package_of_nix_has_the_files_of_the_wheel() -> None:
     (files,) = re.findall(r"unions \[(.*?)\]", (ROOT / "nix/package.nix").read_text())
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = {*wheel["packages"], *wheel["force-include"], *wheel["shared-data"], PROJECT["project"]["readme"]}
+    wanted = {*wheel["packages"], *wheel["force-include"], *wheel["shared-data"]}
     assert {"pyproject.toml", "LICENSE", *(path.removesuffix("/nix_repro") for path in wanted)} == {
         path.removeprefix("../") for path in files.split()
     }

@@ -93,7 +93,7 @@ def test_a_change_of_tests_or_documents_builds_nothing_new(sandbox_nix: NixBox, 
         return nix(sandbox_nix, "eval", f"path:{project}#packages.{SYSTEM}.default.drvPath", "--raw").stdout
 
     before = package()
-    (project / "CHANGELOG.md").write_text("more\n")
+    (project / "README.md").write_text("more\n")
     (project / "fixtures/hostile-words.json").write_text("[]")
     assert package() == before != ""
     (project / "share/man/man1/nix-repro.1").write_text("less\n")
