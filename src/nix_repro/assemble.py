@@ -11,12 +11,13 @@ import msgspec
 
 from nix_repro import __version__
 from nix_repro.build.variations import TIME
-from nix_repro.config import Config, ProposedConfig
+from nix_repro.config import Config, ProposedConfig, kept
 from nix_repro.errors import interrupted
 from nix_repro.metrics import history
 from nix_repro.metrics.built import Asked
 from nix_repro.metrics.measure import Facts, Measurements, measure
-from nix_repro.nix.checkout import Checkout, flake_ref, reproduce_line
+from nix_repro.nix.checkout import Checkout, flake_ref
+from nix_repro.nix.elsewhere import elsewhere, reproduce_line
 from nix_repro.nix.machine import describe_environment, in_ci
 from nix_repro.output.github.event import on_default_branch
 from nix_repro.plan.installables import attribute_name
@@ -61,6 +62,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         targets=found.targets,
         caches=found.caches,
         test=run.test,
+        elsewhere=elsewhere(run.environ),
         configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
         warnings=tuple(run.warnings),
     )
@@ -167,10 +169,12 @@ def _derivation(
         },
         builds=builds,
         findings=run.findings.get(drv_path, ()),
-        reproduce=reproduce_line(ref, plan.top_of(drv_path))
+        reproduce=reproduce_line(ref, plan.top_of(drv_path), kept(run.config), elsewhere(run.environ))
         if judged.verdict in ("divergent", "rebuild-failed")
         else None,
         inputs=inputs,
+        rebuilds=judged.rebuilds,
+        differed=judged.differed,
     )
 
 

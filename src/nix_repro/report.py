@@ -116,7 +116,8 @@ class DerivationReport(Part, frozen=True, kw_only=True):
 
     `attrs` are the installables that name it, empty for dependencies. `reason` is never null when the verdict is
     `unverified`. `reproduce` is one shell line that repeats the check at this commit. `inputs` are the .drv paths of
-    the direct inputs that are in the report themselves.
+    the direct inputs that are in the report themselves. Of `rebuilds` rebuilds that could be compared, so many
+    `differed`.
     """
 
     drv_path: str
@@ -130,6 +131,8 @@ class DerivationReport(Part, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     reproduce: str | None = None
     inputs: tuple[str, ...] = ()
+    rebuilds: int = 0
+    differed: int = 0
 
 
 def not_evaluated(attr: str, name: str, reason: str) -> DerivationReport:
@@ -277,6 +280,17 @@ class Configuration(Part, frozen=True, kw_only=True):
     edited: tuple[str, ...] = ()
 
 
+class Elsewhere(Part, frozen=True, kw_only=True):
+    """How to look at a run of the action on another machine: what starts this program with `nix` and with `uv`; the
+    `artifact` with both sides of what differs, and the shell line that fetches it and has it explained, without a
+    rebuild. Both are null where there is none."""
+
+    nix: str
+    uv: str
+    artifact: str | None = None
+    explain: str | None = None
+
+
 class Report(Part, frozen=True, kw_only=True):
     """Everything one run found. See docs/report.md for the contract."""
 
@@ -305,4 +319,5 @@ class Report(Part, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] = ()
     history: tuple[Trend, ...] = ()
     configuration: Configuration | None = None
+    elsewhere: Elsewhere | None = None
     warnings: tuple[str, ...] = ()

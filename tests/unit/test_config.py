@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nix_repro.config import Config, layer, load, read_file
+from nix_repro.config import Config, kept, layer, load, read_file
 from nix_repro.errors import UsageError
 from nix_repro.settings import duration
 
@@ -268,3 +268,18 @@ def test_off_needs_no_quotes(tmp_path: Path) -> None:
 def test_a_file_without_a_bottom(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.nix-repro\.yml: nested too deeply"):
         from_file(tmp_path, f"test: {'[' * 5000}\n")
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        (Config(), []),
+        (Config(rounds=3, scope="closure"), [("--rounds", "3"), ("--scope", "closure")]),
+        (Config(upstream_caches=()), [("--upstream-caches", "none")]),
+        (Config(upstream_caches=("https://a", "https://b")), [("--upstream-caches", "https://a https://b")]),
+        (Config(upstream_caches=("https://user:secret@a",)), []),
+        (Config(upstream_caches=("s3://a?secret-key=x",), scope="installables"), [("--scope", "installables")]),
+    ],
+)
+def test_what_a_repetition_elsewhere_has_to_be_told(config: Config, options: list[tuple[str, str]]) -> None:
+    assert kept(config) == options

@@ -62,6 +62,19 @@ class ProposedConfig(Config):
     notes: tuple[str, ...] = ()
 
 
+def kept(config: Config) -> list[tuple[str, str]]:
+    """What a repetition elsewhere has to be told, as options and their values: what is compared, and how often, where
+    it is not the default. The flake's own file may say it, but there is another current directory. A cache's address is
+    left out where it may hold a password."""
+    usual = Config()
+    found = [("--rounds", str(config.rounds))] if config.rounds != usual.rounds else []
+    found += [("--scope", config.scope)] if config.scope != usual.scope else []
+    urls = config.upstream_caches
+    if urls is not None and config.scope == "own" and not any("@" in url or "?" in url for url in urls):
+        found.append(("--upstream-caches", " ".join(urls) or "none"))
+    return found
+
+
 ConfigLayer = Mapping[str, settings.Setting]
 
 

@@ -82,12 +82,6 @@ def flake_ref(checkout: Checkout, environ: Mapping[str, str]) -> str:
     return f"git+{url}?rev={checkout.commit}{where.replace('?', '&')}"
 
 
-def reproduce_line(ref: str, attr: str) -> str:
-    """One line for a shell that repeats the check of one installable."""
-    installable = attr if "#" in attr or attr.startswith("/") else f"{ref}#{attr}"
-    return f"nix-repro check {shlex.quote(installable)}"
-
-
 def has_commit(cwd: Path, revision: str) -> bool:
     """Is the commit, named in full, in this clone? A shallow one has few."""
     return _COMMIT.fullmatch(revision) is not None and git(cwd, "cat-file", "-e", f"{revision}^{{commit}}") is not None

@@ -25,12 +25,15 @@ class JudgedOutput:
 
 @dataclass(frozen=True)
 class Judged:
-    """A derivation's verdict with its marks, its reason (never None when `unverified`), and its outputs'."""
+    """A derivation's verdict with its marks, its reason (never None when `unverified`), and its outputs'. Of `rebuilds`
+    that left something to compare, so many `differed` in some output."""
 
     verdict: Verdict
     outputs: Mapping[str, JudgedOutput]
     marks: tuple[Mark, ...] = ()
     reason: Reason | None = None
+    rebuilds: int = 0
+    differed: int = 0
 
 
 def judge_all(plan: Plan, seen: Observations, unfinished: Reason = NOT_REBUILT) -> dict[str, Judged]:
@@ -83,7 +86,7 @@ def _isolated(drv: Derivation, judged: Judged, seen: Observations) -> Judged:
         for name, out in result.outputs.items()
     }
     marks: tuple[Mark, ...] = ("propagated",) if result.verdict == "reproducible" else result.marks
-    return Judged(result.verdict, outputs, marks, result.reason)
+    return replace(result, outputs=outputs, marks=marks)
 
 
 def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfinished: Reason) -> Judged:
@@ -100,7 +103,9 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
         outputs[name] = JudgedOutput(was.path, verdict, reason, _unique(_hash(one) for one in (was, *seen)))
     worst = min((o.verdict for o in outputs.values()), key=SEVERITY.index)
     reason = next((o.reason for o in outputs.values() if o.verdict == worst), None)
-    return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason)
+    compared = [attempt for attempt in rebuilds if attempt.outputs]
+    differed = sum(any(attempt.differs(name, first) for name in attempt.outputs) for attempt in compared)
+    return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason, len(compared), differed)
 
 
 def _output_verdict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from nix_repro.nix.checkout import (
     has_commit,
     on_default_branch,
     read_checkout,
-    reproduce_line,
     tracked_files,
 )
 from nix_repro.output.github.places import nix_files
@@ -89,27 +87,6 @@ def test_without_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_how_another_machine_names_it(checkout: Checkout, environ: dict[str, str], ref: str) -> None:
     assert flake_ref(checkout, environ) == ref
-
-
-@pytest.mark.parametrize(
-    ("ref", "attr", "argument"),
-    [
-        ("github:o/r/c0ffee", "packages.x86_64-linux.default", "github:o/r/c0ffee#packages.x86_64-linux.default"),
-        (".", "default", ".#default"),
-        ("github:o/r/c", "/nix/store/x.drv", "/nix/store/x.drv"),
-        ("github:o/r/c", "github:other/flake#x", "github:other/flake#x"),
-        (".", 'packages."$(touch /hacked)`id`;\'x"', '.#packages."$(touch /hacked)`id`;\'x"'),
-    ],
-)
-def test_the_line_to_copy_is_safe_in_a_shell(ref: str, attr: str, argument: str) -> None:
-    assert shlex.split(reproduce_line(ref, attr)) == ["nix-repro", "check", argument]
-    said = subprocess.run(
-        ["sh", "-c", reproduce_line(ref, attr).replace("nix-repro", "printf '%s\\n'", 1)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout.splitlines() == ["check", argument]
 
 
 def test_a_flake_that_git_does_not_track(repository: Path) -> None:

@@ -196,6 +196,20 @@ def test_intermittent_is_counted_per_output() -> None:
         attempt(A, 3, {"out": "1", "dev": "y"}),
     )[A]
     assert (found.verdict, found.marks) == ("divergent", ("intermittent",))
+    assert (found.differed, found.rebuilds) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "differed", "rebuilds"),
+    [("x", 0, 0), ("xx", 0, 1), ("xy", 1, 1), ("xyx", 1, 2), ("xxyx", 1, 3), ("xyzw", 3, 3), ("xy-x", 1, 2)],
+)
+def test_of_so_many_rebuilds_so_many_differed(rounds: str, differed: int, rebuilds: int) -> None:
+    tried = [
+        attempt(A, n, None, status="failed", why=NO) if content == "-" else attempt(A, n, content)
+        for n, content in enumerate(rounds, 1)
+    ]
+    found = judged(ONE, *tried)[A]
+    assert (found.differed, found.rebuilds) == (differed, rebuilds)
 
 
 def test_a_hash_seen_twice_from_the_same_source_is_listed_once() -> None:
@@ -259,6 +273,7 @@ def test_an_isolated_rebuild_that_shows_nothing(isolated: Attempt, verdict: Verd
 def test_two_rounds_both_isolated_of_which_one_differs() -> None:
     found = judged(CHAIN, *WHOLE, attempt(B, 2, "b", isolated=True), attempt(B, 3, "q", isolated=True))[B]
     assert (found.verdict, found.marks) == ("divergent", ("intermittent",))
+    assert (found.differed, found.rebuilds) == (1, 2), "those that were rebuilt alone count"
 
 
 def test_who_may_be_a_victim() -> None:

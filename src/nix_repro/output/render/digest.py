@@ -58,12 +58,16 @@ def _derivation(derivation: DerivationReport, meaning: Meaning) -> Wrong:
     names, reason = (visible(derivation.name),), visible(derivation.reason or "")
     again = ("reproduce: ", visible(derivation.reproduce)) if derivation.reproduce else None
     if meaning == "diverges":
+        often = "intermittent" in derivation.marks and derivation.rebuilds
+        differs = (
+            f"divergent in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}" if often else "divergent"
+        )
         if not derivation.findings:
-            return Wrong("✗", names, "divergent, nothing here says why", command=again)
+            return Wrong("✗", names, f"{differs}, nothing here says why", command=again)
         best = derivation.findings[0]
         more = f" and {plural(len(derivation.findings) - 1, 'more place')}" if len(derivation.findings) > 1 else ""
         where = f" in {visible(place(best))}{more}" if best.path else ""
-        return Wrong("✗", names, f"divergent, {best.cause}", where, f"fix: {visible(best.fix)}", again)
+        return Wrong("✗", names, f"{differs}, {best.cause}", where, f"fix: {visible(best.fix)}", again)
     if meaning == "failed":
         log = next((build.log for build in derivation.builds if build.log), None)
         last = visible(last_line(log)) if log else ""

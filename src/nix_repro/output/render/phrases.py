@@ -111,7 +111,13 @@ _MARKS: dict[Mark, str] = {
 
 def marks(derivation: DerivationReport) -> list[tuple[Mark, str]]:
     """The marks on a verdict, each in words."""
-    return [(mark, words) for mark, words in _MARKS.items() if mark in derivation.marks]
+    return [(mark, _mark(derivation, mark)) for mark in _MARKS if mark in derivation.marks]
+
+
+def _mark(derivation: DerivationReport, mark: Mark) -> str:
+    if mark != "intermittent" or not derivation.rebuilds:
+        return _MARKS[mark]
+    return f"{_MARKS[mark]}: differed in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}"
 
 
 def overruns(report: Report) -> list[str]:
@@ -180,14 +186,15 @@ class Headline(NamedTuple):
 
 def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
     """What is wrong, worst first."""
-    total, found = len(report.derivations), counts(report)
+    found = counts(report)
+    settled, total = meanings["settled"], len(report.derivations) - meanings["settled"]
+    # What was left out, because it has not changed or cannot diverge, is no part of what was compared.
+    kind = "compared derivation" if settled and not (meanings["open"] or meanings["unshown"]) else "derivation"
     said: list[str] = []
     if fresh := meanings["diverges"]:
         verb = "diverges" if fresh == 1 else "diverge"
         said.append(
-            "the one derivation in scope diverges"
-            if total == 1
-            else f"{fresh:,} of {plural(total, 'derivation')} {verb}"
+            "the one derivation in scope diverges" if total == 1 else f"{fresh:,} of {plural(total, kind)} {verb}"
         )
     if found["build-failed"]:
         said.append(f"{plural(found['build-failed'], 'build')} failed")
@@ -222,7 +229,7 @@ def headline(report: Report) -> Headline:
     open_questions = meanings["open"] + meanings["unshown"]
     if not trouble:
         if open_questions and not interrupted(report.exit_code):
-            all_of_it = plural(len(report.derivations), "derivation")
+            all_of_it = plural(len(report.derivations) - meanings["settled"], "derivation")
             one = all_of_it == "1 derivation"
             said.append(
                 "the one derivation in scope is unverified" if one else f"{open_questions:,} of {all_of_it} unverified"

@@ -214,7 +214,12 @@ def _print_details(out: Screen, report: Report, amount: Amount) -> None:
             _print_failure(out, derivation, amount)
         else:
             divergent = derivation.verdict == "divergent"
-            said = "differs" if divergent else "is the same, but not under every condition"
+            often = (
+                f" in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}"
+                if derivation.rebuilds > 1
+                else ""
+            )
+            said = f"differs{often}" if divergent else "is the same, but not under every condition"
             style = _MILDER.get(meaning, _STYLE[derivation.verdict]) if divergent else "bold yellow"
             out.say(f"{visible(derivation.name)} {said}", style, 0, 2)
             _print_findings(out, derivation.findings, amount.findings)

@@ -16,7 +16,7 @@ from nix_repro.output.render import phrases
 from nix_repro.output.render.html import render_html
 from nix_repro.output.render.summary import render_summary
 from nix_repro.output.render.terminal import print_report
-from nix_repro.report import Hash, Output, Report, Scenario, Target, Trend
+from nix_repro.report import Elsewhere, Hash, Output, Report, Scenario, Target, Trend
 
 
 @pytest.mark.parametrize(
@@ -127,3 +127,52 @@ def test_the_end_of_a_log_says_how_long_it_was() -> None:
 def test_nothing_in_scope_is_said() -> None:
     fixed = reports.derivation("source", verdict="unverified", reason="fixed-output")
     assert phrases.headline(report(derivations=(fixed,))).sentence == "Nothing in scope to verify"
+
+
+def test_what_was_left_out_is_not_in_the_denominator() -> None:
+    unchanged = [
+        reports.derivation(f"u{n}", verdict="unverified", reason="unchanged since the revision that was named")
+        for n in range(40)
+    ]
+    changed = [reports.derivation(f"c{n}", verdict="divergent" if n < 3 else "reproducible") for n in range(21)]
+    assert phrases.headline(reports.bare(*unchanged, *changed)).sentence == "3 of 21 compared derivations diverge"
+    late = reports.derivation("late", verdict="unverified", reason="cancelled")
+    said = phrases.headline(reports.bare(*unchanged, *changed[1:], late)).sentence
+    assert said == "2 of 21 derivations diverge; 1 unverified", "it was to be compared, and was not"
+    assert phrases.headline(reports.bare(*unchanged, late)).sentence == "The one derivation in scope is unverified"
+    assert phrases.headline(reports.bare(*unchanged, changed[0])).sentence == "The one derivation in scope diverges"
+    assert phrases.headline(reports.bare(*unchanged)).sentence == "Nothing in scope to verify"
+
+
+@pytest.mark.parametrize(
+    ("differed", "rebuilds", "said"),
+    [(1, 3, "intermittent: differed in 1 of 3 rebuilds"), (0, 0, "intermittent")],
+)
+def test_intermittent_says_how_often(differed: int, rebuilds: int, said: str) -> None:
+    it = reports.derivation(
+        "x",
+        verdict="divergent",
+        marks=("intermittent",),
+        differed=differed,
+        rebuilds=rebuilds,
+        findings=(reports.finding(),),
+    )
+    assert phrases.marks(it) == [("intermittent", said)]
+    stream = io.StringIO()
+    print_report(reports.bare(it), stream, environ={})
+    assert said in stream.getvalue()
+    assert ("x: divergent in 1 of 3 rebuilds, timestamp" in stream.getvalue()) == (rebuilds > 0)
+    assert said in render_summary(reports.bare(it))
+
+
+def test_the_summary_says_where_the_program_and_the_artifact_are() -> None:
+    elsewhere = Elsewhere(
+        nix="nix run github:a/b/v1 --",
+        uv="uvx --from git+https://github.com/a/b@v1 nix-repro",
+        artifact="nix-repro-x",
+        explain="gh run download 1 --name nix-repro-x && nix run github:a/b/v1 -- explain nix-repro-x",
+    )
+    report = msgspec.structs.replace(reports.read("diverged"), elsewhere=elsewhere)
+    for told in (render_summary(report), render_html(report).replace("&amp;", "&")):
+        assert "gh run download 1 --name nix-repro-x && nix run github:a/b/v1 -- explain nix-repro-x" in told
+        assert "uvx --from git" in told
