@@ -145,9 +145,10 @@ def _store_lock(run: Run, *, alone: bool) -> Iterator[None]:
     began = time.monotonic()
 
     def wait() -> None:
-        run.display.phase("waiting: another run of nix-repro is using this store")
+        run.display.waiting("for another run of nix-repro, which is using this store")
 
     with locked(Path(run.nix.store_dir()), alone=alone, waiting=wait, pause=run.nix.processes.pause):
+        run.display.waiting("")
         if (waited := time.monotonic() - began) >= 1:
             run.warn(f"waited {seconds(waited)} for another run of nix-repro on this store")
         yield

@@ -40,8 +40,9 @@ ChangeClass = Literal["full", "partial", "none"]
 LayerKind = Literal["local", "project", "upstream", "built"]
 ScenarioName = Literal["cold", "warm", "first-time", "cached"]
 PhaseName = Literal[
-    "install", "cache", "setup", "evaluate", "fetch", "build", "test", "rebuild", "explain", "report", "total"
-]
+    "install", "cache", "setup", "evaluate", "fetch", "build", "test", "rebuild", "explain", "diffoscope", "report",
+    "total",
+]  # fmt: skip
 
 #: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.
 SEVERITY: tuple[Verdict, ...] = ("divergent", "build-failed", "rebuild-failed", "unverified", "reproducible")

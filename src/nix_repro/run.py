@@ -13,10 +13,12 @@ from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.config import Config
 from nix_repro.metrics.needed import Needs
+from nix_repro.nix.at_work import AtWork, rooms
 from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.checkout import Checkout
 from nix_repro.nix.command import Nix
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.nix.secrets import cut
@@ -27,11 +29,18 @@ from nix_repro.reasons import NOT_REBUILT, Reason
 from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
 from nix_repro.verdict import verdict
 
+#: Seconds that nobody needs an explanation for.
+MOMENT = 1.0
+
 
 class Display(Watcher, Protocol):
     """What the run says while it works."""
 
     def phase(self, text: str) -> None: ...
+    def step(self, kind: str, name: str, number: int, total: int) -> None: ...
+    def finished(self) -> None: ...
+    def waiting(self, text: str) -> None: ...
+    def follow(self, at_work: AtWork | None) -> None: ...
     def warn(self, text: str) -> None: ...
 
 
@@ -74,6 +83,23 @@ class Run:
         self.recorder = self.new_recorder()
         self.realiser = Realiser(self.nix)
         self.lookups = BinaryCaches(self.nix, ())
+        self.watch_store()
+
+    def watch_store(self, *, here: bool = True) -> None:
+        """Have the display see in this machine's store which builds are over, where that is `here` at all."""
+
+        def find(drv_path: str) -> Derivation | None:
+            return self.plan.derivations.get(drv_path) if self.plan is not None else None
+
+        store = Path(self.nix.store_dir())
+        self.display.follow(AtWork(find, store, rooms(store)) if here else None)
+
+    def pause(self, seconds: float, reason: str) -> None:
+        """Wait; who waits for longer than a moment is told what for. Raises `Interrupted`."""
+        if seconds > MOMENT:
+            self.display.waiting(reason)
+        self.nix.processes.pause(seconds)
+        self.display.waiting("")
 
     def new_recorder(self) -> Recorder:
         """For the log of one command after the other of the same kind."""

@@ -20,7 +20,7 @@ PACKAGES = " ".join(
     for n in range(6)
 )
 STORE = "local?root=/nix/other"
-WAITING = "waiting: another run of nix-repro"
+WAITING = "waiting for another run of nix-repro"
 
 
 @pytest.mark.series("2.8", "2.34")

@@ -77,17 +77,24 @@ def run_check(
     from nix_repro.nix.processes import Processes
     from nix_repro.output.render.progress import Progress
     from nix_repro.output.render.terminal import print_report
+    from nix_repro.text import plural
 
     processes = Processes()
     with processes.handling_signals():
-        with Progress(stream, quiet=verbosity == "quiet") as display:
+
+        def compared(name: str, number: int, total: int) -> None:
+            if number == 1:
+                display.phase(f"comparing {plural(total, 'output')} with diffoscope")
+            display.step("diffoscope", name, number, total)
+
+        with Progress(stream, quiet=verbosity == "quiet", stopped=processes.stopped) as display:
             report = check(
                 config,
                 processes,
                 environ,
                 cwd,
                 display,
-                lambda report, trees: results.keep_trees(report, trees, config.diffoscope, processes.stopped),
+                lambda report, trees: results.keep_trees(report, trees, config.diffoscope, processes.stopped, compared),
             )
         written: Sequence[str] = ()
         try:

@@ -50,7 +50,9 @@ def explain_directory(directory: Path, keep: Callable[[Report, Trees], Report] =
             if (tree := unpacked.get(f"{names.get(derivation.drv_path)}/{output}")) is not None
         }
         derivations = tuple(_explain(derivation, report, trees) for derivation in report.derivations)
-        return keep(msgspec.structs.replace(report, derivations=derivations), trees)
+        kept = keep(msgspec.structs.replace(report, derivations=derivations), trees)
+        # What it took here is nothing of that run.
+        return msgspec.structs.replace(kept, phases=report.phases)
 
 
 def _explain(derivation: DerivationReport, report: Report, trees: Trees) -> DerivationReport:

@@ -40,17 +40,24 @@ class Explanations:
 
 
 def explain_roots(
-    plan: Plan, roots: Sequence[str], seen: Observations, here: Side, stopped: Callable[[], bool]
+    plan: Plan,
+    roots: Sequence[str],
+    seen: Observations,
+    here: Side,
+    stopped: Callable[[], bool],
+    tell: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Explanations:
     """Explain the divergent derivations whose trees were kept; as many as there is time for, and no more when it is
-    `stopped`. `here` is what all builds of the run have in common."""
+    `stopped`. `here` is what all builds of the run have in common. `tell` gets the name of each, its number and how
+    many there are."""
     deadline = time.monotonic() + TOTAL
     found: dict[str, tuple[Finding, ...]] = {}
     late: list[str] = []
     trees: dict[str, dict[str, Tree]] = {}
     for (drv_path, output), tree in seen.trees.items():
         trees.setdefault(drv_path, {})[output] = tree
-    for drv_path in roots:
+    for number, drv_path in enumerate(roots, 1):
+        tell(plan.derivations[drv_path].name, number, len(roots))
         for output, tree in trees.get(drv_path, {}).items():
             if time.monotonic() > deadline:
                 late.append(f"{plan.derivations[drv_path].name} ({output})")

@@ -17,26 +17,55 @@ import msgspec
 from nix_repro.files import private_directory
 from nix_repro.observations import Tree
 from nix_repro.output.tree_names import tree_names
-from nix_repro.report import DerivationReport, Report
+from nix_repro.report import DerivationReport, Phase, Report
 
 #: Seconds for all of them.
 TOTAL = 300.0
 DIRECTORY = "diffoscope"
 
 
+#: Is told which tree is compared next: its name, its number, and how many there are.
+Tell = Callable[[str, int, int], None]
+
+
 def add_deep_diffs(
-    report: Report, trees: Mapping[str, Tree], directory: Path, setting: str, stopped: Callable[[], bool]
+    report: Report,
+    trees: Mapping[str, Tree],
+    directory: Path,
+    setting: str,
+    stopped: Callable[[], bool],
+    tell: Tell = lambda *_: None,
 ) -> Report:
     """Write `diffoscope/NAME-OUTPUT.html` into the report directory for each tree, unless `setting` or the machine has
-    no diffoscope; the report says where they are, and what was cut or is missing."""
+    no diffoscope; the report says where they are, what was cut or is missing, and how long it took."""
     program = find_diffoscope(setting)
     if program is None or not trees:
         return report
+    began = time.monotonic()
+    shown = _add_pages(report, trees, directory, program, stopped, tell)
+    return _timed(shown, round(time.monotonic() - began, 3))
+
+
+def _timed(report: Report, seconds: float) -> Report:
+    """The report with this as a phase, which comes when all others are over."""
+    whole = next((phase for phase in report.phases if phase.name == "total"), None)
+    if whole is None:
+        return report
+    others = [phase for phase in report.phases if phase is not whole]
+    own = Phase(name="diffoscope", started=whole.started + whole.seconds, seconds=seconds)
+    longer = Phase(name="total", started=whole.started, seconds=round(whole.seconds + seconds, 3))
+    return msgspec.structs.replace(report, phases=(*others, own, longer))
+
+
+def _add_pages(
+    report: Report, trees: Mapping[str, Tree], directory: Path, program: str, stopped: Callable[[], bool], tell: Tell
+) -> Report:
     end = time.monotonic() + TOTAL
     pages: dict[str, str] = {}
     said: list[str] = []
     (directory / DIRECTORY).mkdir(exist_ok=True)
-    for name, tree in trees.items():
+    for number, (name, tree) in enumerate(trees.items(), 1):
+        tell(name, number, len(trees))
         left = min(SECONDS, end - time.monotonic())
         if left <= 0 or stopped():
             said.append(f"{name}: no time was left for it")

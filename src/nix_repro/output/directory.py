@@ -15,7 +15,7 @@ from nix_repro.errors import UsageError
 from nix_repro.files import is_stream, remove_tree, write_whole
 from nix_repro.observations import Tree
 from nix_repro.output import archive
-from nix_repro.output.diffoscope import add_deep_diffs
+from nix_repro.output.diffoscope import Tell, add_deep_diffs
 from nix_repro.output.formats import FORMATS, JSON, Format
 from nix_repro.output.tree_names import named_trees
 from nix_repro.report import Report
@@ -71,12 +71,14 @@ def fill_directory(
     directory: Path,
     diffoscope: str,
     stopped: Callable[[], bool] = lambda: False,
+    tell: Tell = lambda *_: None,
 ) -> Report:
     """What the report directory has besides the report, which says what is missing of it: the differing trees, and
-    diffoscope's pages about them. `stopped` ends the latter. What cannot be kept is a warning: the verdict is known."""
+    diffoscope's pages about them. `stopped` ends the latter, and `tell` is told of each. What cannot be kept is a
+    warning: the verdict is known."""
     try:
         report = _pack(report, trees, directory / archive.NAME)
-        return add_deep_diffs(report, trees, directory, diffoscope, stopped)
+        return add_deep_diffs(report, trees, directory, diffoscope, stopped, tell)
     except OSError as error:
         return _warned(report, f"{directory}: cannot be written: {error.strerror}")
     except UsageError as error:
@@ -129,15 +131,18 @@ class Results:
         trees: Mapping[tuple[str, str], Tree],
         diffoscope: str,
         stopped: Callable[[], bool] = lambda: False,
+        tell: Tell = lambda *_: None,
     ) -> Report:
         """Keep both sides of what differs (`trees` by .drv path and output) while they are there; the machine's form of
         the report comes first, in case that there is no room for both. Returns the report, with what it has to say
-        about them. `stopped` ends the comparison by diffoscope."""
+        about them. `stopped` ends the comparison by diffoscope, and `tell` is told of each of them."""
         self.write(report, (JSON,))
         named = named_trees(report, trees)
         if self.keep is not None and (problems := keep_trees(named, self.keep)):
             report = _warned(report, f"--keep: not kept: {some(problems, 5)}")
-        return report if self.directory is None else fill_directory(report, named, self.directory, diffoscope, stopped)
+        if self.directory is None:
+            return report
+        return fill_directory(report, named, self.directory, diffoscope, stopped, tell)
 
     def written(self, problems: Iterable[str] = ()) -> list[str]:
         """What there is to read now, as seen from the current directory, directories with what is in them. `problems`

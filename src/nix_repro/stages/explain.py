@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from nix_repro.build.build_dir import usual
@@ -29,7 +30,10 @@ def explain_divergences(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     with run.phase("explain", f"explaining {plural(len(roots), 'divergent derivation')}"):
         run.seen.date(_ends(run, [*roots, *steady]))
         surroundings = here(run.nix.settings(), config.cores)
-        explained = explain_roots(plan, roots, run.seen, surroundings, run.nix.processes.stopped)
+        explained = explain_roots(
+            plan, roots, run.seen, surroundings, run.nix.processes.stopped, partial(run.display.step, "explain")
+        )
+        run.display.finished()
         run.findings = explained.findings
         if explained.late:
             run.warn(f"not explained, because the time was up: {some(explained.late, 5)}")

@@ -35,14 +35,21 @@ def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     if not good:
         return
     with run.phase("rebuild", f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name})"):
+        run.watch_store(here=not rebuilder.elsewhere)
         _have_inputs(run, [plan.derivations[path] for path in good])
         for round_number in range(2, run.config.rounds + 1):
+            if run.config.rounds > 2:
+                turn = f"rebuild {round_number - 1} of {run.config.rounds - 1}"
+                run.display.phase(f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name}), {turn}")
             _wait_for_clock(run, good)
             _ask(run, rebuilder, [plan.derivations[path] for path in good], round_number, isolated=False)
         if rebuilder.isolates:
             victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
-            for level in levels(victims, plan.derivations):
-                run.display.phase(f"rebuilding {plural(len(level), 'derivation')} with the first build's inputs")
+            alone = levels(victims, plan.derivations)
+            for number, level in enumerate(alone, 1):
+                of = f", level {number} of {len(alone)}" if len(alone) > 1 else ""
+                what = plural(len(level), "derivation")
+                run.display.phase(f"rebuilding {what} alone, with the first build's inputs{of}")
                 _ask(run, rebuilder, [plan.derivations[path] for path in level], 2, isolated=True)
 
 
@@ -63,7 +70,8 @@ def _only_elsewhere(settings: Mapping[str, Any], derivations: Iterable[Derivatio
 def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
     last = max((a.started or 0.0 for path in drv_paths for a in run.seen.attempts[path]), default=0.0)
     # Never longer than that: the clock may have been set back meanwhile.
-    run.nix.processes.pause(min(last + TIME_GAP - time.time(), TIME_GAP))
+    left = min(last + TIME_GAP - time.time(), TIME_GAP)
+    run.pause(left, f"{left:.0f} s: within one second, builds would agree on every time by chance")
 
 
 def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:

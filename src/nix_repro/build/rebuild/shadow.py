@@ -22,6 +22,7 @@ from nix_repro.build.rebuild.realisations import found_inputs, said_in
 from nix_repro.build.rebuild.staying import Staying, staying
 from nix_repro.build.variations import PLACEBOS, TABLE, Condition
 from nix_repro.errors import UsageError
+from nix_repro.nix.at_work import rooms
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.hashes import nix32, sri
@@ -125,7 +126,7 @@ class Shadow:
             "programs": stays.programs,
             "store_dir": nix.store_dir(),
             "state_dir": nix.env.get("NIX_STATE_DIR", str(beside / "nix")),
-            "base": str(beside / "nix-repro"),
+            "base": str(rooms(Path(nix.store_dir()))),
             "env": environment(nix),
             "options": self._options(condition),
             "args": [*request.limits.args(), *condition.args],

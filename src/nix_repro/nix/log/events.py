@@ -11,7 +11,7 @@ build, and messages of any level and text. So a start of any other type is Nix's
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,11 +22,14 @@ _PREFIX = b"@nix "
 # Types of activities, of results, and levels of messages, as Nix numbers them (libutil/logging.hh).
 _COPY_PATH = 100
 _FILE_TRANSFER = 101
+_COPIES = 103
+_BUILDS = 104
 _BUILD = 105
 _SUBSTITUTE = 108
 _QUERY_PATH_INFO = 109
 _BUILD_WAITING = 111
 _BUILD_LOG_LINE = 101
+_PROGRESS = 105
 _ERROR = 0
 _WARNING = 1
 
@@ -91,6 +94,30 @@ class Resolved(msgspec.Struct, frozen=True):
     resolved: str
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """Nix waits, for another process's lock or for a machine: `text` says so."""
+
+    id: int
+    text: str
+
+
+class Counting(msgspec.Struct, frozen=True):
+    """From here on, `Counted` with this number are about all builds of a command, or all that it fetches."""
+
+    id: int
+    kind: Literal["build", "fetch"]
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """How far a command is. What has failed is in neither of the first two."""
+
+    id: int
+    done: int
+    expected: int
+    running: int
+    failed: int
+
+
 class Stopped(msgspec.Struct, frozen=True):
     """An activity ended. Nix does not say how."""
 
@@ -121,6 +148,9 @@ Event = (
     | TransferStarted
     | CopyStarted
     | Resolved
+    | Waiting
+    | Counting
+    | Counted
     | Stopped
     | LogLine
     | Message
@@ -145,6 +175,11 @@ def decode(line: bytes) -> Event | None:
             return Stopped(raw.id)
         case "result" if raw.type == _BUILD_LOG_LINE and raw.fields:
             return LogLine(raw.id, str(raw.fields[0]))
+        case "result" if raw.type == _PROGRESS:
+            match raw.fields:
+                case [int(done), int(expected), int(running), int(failed)]:
+                    return Counted(raw.id, done, expected, running, failed)
+            return None
         case "msg":
             text = plain(raw.msg)
             # These come at the level of errors: "note: keeping build directory", and through a daemon every warning.
@@ -169,6 +204,10 @@ def _start(raw: _Raw) -> Event | None:
             return CopyStarted(raw.id, path, source)
         case (t, [str(drv_path), str(resolved)]) if t == _BUILD_WAITING and _same_name(drv_path, resolved):
             return Resolved(drv_path, resolved)
+        case (t, _) if t == _BUILD_WAITING and raw.text.startswith("waiting for"):
+            return Waiting(raw.id, plain(raw.text))
+        case (t, _) if t in (_BUILDS, _COPIES):
+            return Counting(raw.id, "build" if t == _BUILDS else "fetch")
         case _:
             return None
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from sys import getsizeof
 from typing import NamedTuple, Protocol
 
@@ -40,11 +41,22 @@ class Activity:
         return None if self.stopped is None else round(self.stopped - self.started, 3)
 
 
+class Tally(NamedTuple):
+    """How far commands are: so many of `total` are over, of these so many have `failed`, and so many are `running`."""
+
+    over: int
+    total: int
+    running: int
+    failed: int
+
+
 class Watcher(Protocol):
-    """Is told what happens while it happens: the live display."""
+    """Is told what happens while it happens: the live display. `counted` is Nix's own count, which is right also where
+    it says that something has stopped only in the end."""
 
     def started(self, kind: str, name: str, at: float) -> None: ...
     def stopped(self, kind: str, name: str, at: float) -> None: ...
+    def counted(self, kind: str, tally: Tally) -> None: ...
 
 
 class Failures(NamedTuple):
@@ -82,6 +94,9 @@ class Recorder:
     _logs: dict[str, deque[str]] = field(default_factory=dict)
     _logs_size: int = 0
     _real: dict[str, str] = field(default_factory=dict)
+    _counting: dict[int, str] = field(default_factory=dict)
+    _counts: dict[int, events.Counted] = field(default_factory=dict)
+    _resolved: int = 0
 
     def feed(self, line: bytes) -> None:
         """Take in one line."""
@@ -98,14 +113,15 @@ class Recorder:
                 self._start(number, "copy", self.copies, Activity(path, source, self.clock()))
             case events.Resolved(drv_path, resolved):
                 self._real[_base(resolved)] = self._real.get(_base(drv_path), drv_path)
+                self._resolved += 1
             case events.Stopped(number):
                 self._stop(number)
             case events.LogLine(number, text):
                 self._log(number, text)
             case events.Message() as message:
                 self.said.take(message, self.known_as)
-            case None:
-                pass
+            case other:
+                self._show(other)
 
     def ended(self) -> None:
         """The command is over: whatever still ran was stopped with it."""
@@ -222,6 +238,36 @@ class Recorder:
         self._running[number] = (kind, activity)
         if self.watcher is not None:
             self.watcher.started(kind, activity.name, activity.started)
+
+    def _show(self, event: events.Event | None) -> None:
+        """Take in what only matters while it happens."""
+        match event:
+            case events.Waiting(number, text):
+                self._start(number, "wait", [], Activity(text, "", self.clock()))
+            case events.Counting(number, kind):
+                self._counting[number] = kind
+            case events.Counted() as counted if counted.id in self._counting:
+                self._count(counted)
+            case _:
+                pass
+
+    def _count(self, counted: events.Counted) -> None:
+        """Take in Nix's count. A second command of the same kind goes on where the first one ended."""
+        self._counts[counted.id] = counted
+        kind = self._counting[counted.id]
+        if self.watcher is None:
+            return
+        parts = [part for number, part in self._counts.items() if self._counting[number] == kind]
+        done, running, failed = (sum(map(attrgetter(name), parts)) for name in ("done", "running", "failed"))
+        # What has failed is no longer expected.
+        total, over = sum(part.expected for part in parts) + failed, done + failed
+        if kind == "build":
+            # With its inputs filled in, a content-addressed derivation counts once more.
+            total -= self._resolved
+            over = len(self.builds) + len(self.checks) - running
+        # A check that finds a difference has failed to Nix, and has done its work.
+        tally = Tally(over, max(total, over + running), running, 0 if self.checks else failed)
+        self.watcher.counted(kind, tally)
 
     def _stop(self, number: int) -> None:
         kind, activity = self._running.pop(number, (None, None))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Self, TextIO
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from nix_repro.nix.at_work import AtWork
+from nix_repro.nix.log.recorder import Tally
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.screen import Screen
@@ -19,17 +22,27 @@ from nix_repro.output.render.screen import Screen
 HEARTBEAT = 30.0
 #: Running activities that a live display shows at once.
 RUNNING = 8
+#: What activities of that kind come to.
+_DONE = {"fetch": "fetched", "build": "built"}
 
 
 class Progress:
     """Says what the run is doing. On a terminal a live display of the running builds; elsewhere a line per phase and a
-    heartbeat, so that a log shows that the job is alive."""
+    heartbeat, so that a log shows that the job is alive. When `quiet`, nothing but warnings. `stopped` says that the
+    run was told to stop."""
 
-    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, *, quiet: bool = False, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self._screen = Screen(stream or sys.stderr)
         self._quiet = quiet
+        self._stopped = stopped
+        self._at_work: AtWork | None = None
         self._running: dict[str, tuple[str, float]] = {}
+        self._tallies: dict[str, Tally] = {}
         self._phase = ""
+        self._wait = ""
+        self._step = ""
         self._done = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -52,14 +65,41 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def phase(self, text: str) -> None:
-        with self._lock:
-            self._phase, self._done = text, 0
+    def _say(self, text: str) -> None:
         if self._live is None and not self._quiet:
             self._screen.say(f"nix-repro: {text}", "", 0, 2)
 
+    def phase(self, text: str) -> None:
+        with self._lock:
+            self._phase, self._done, self._wait, self._step = text, 0, "", ""
+            self._tallies.clear()
+        self._say(text)
+
+    def step(self, kind: str, name: str, number: int, total: int) -> None:
+        """Of `total` things that are done one after the other, the one with this number begins."""
+        with self._lock:
+            self._step = f"{number:,} of {total:,}"
+            self._running = {name: (kind, time.time())}
+
+    def finished(self) -> None:
+        """The last of these is done."""
+        with self._lock:
+            self._step = ""
+            self._running.clear()
+
+    def waiting(self, text: str) -> None:
+        """What the run waits for from now on; "" when it goes on."""
+        with self._lock:
+            self._wait = text
+        if text:
+            self._say(f"waiting {text}")
+
     def warn(self, text: str) -> None:
         self._screen.say(f"warning: {visible(text)}", "yellow", 0, 2)
+
+    def follow(self, at_work: AtWork | None) -> None:
+        """Where it can be seen which builds are over; None where it cannot."""
+        self._at_work = at_work
 
     def started(self, kind: str, name: str, at: float) -> None:
         with self._lock:
@@ -70,24 +110,57 @@ class Progress:
             self._running.pop(name, None)
             self._done += kind == "build"
 
-    def _render(self) -> RenderableType:
+    def counted(self, kind: str, tally: Tally) -> None:
         with self._lock:
-            running, phase, done = sorted(self._running.items(), key=lambda item: item[1][1]), self._phase, self._done
+            self._tallies[kind] = tally
+            shown = sorted((at, name) for name, (of, at) in self._running.items() if of == kind)
+            more = len(shown) - tally.running
+            if kind == "build" and more > 0 and self._at_work is not None:
+                for name in self._at_work.over([name for _, name in shown])[:more]:
+                    del self._running[name]
+
+    def _counts(self) -> str:
+        """How far it is: N of M."""
+        if self._step:
+            return self._step
+        said = []
+        for kind, done in _DONE.items():
+            tally = self._tallies.get(kind)
+            if tally is not None and tally.total:
+                said.append(f"{tally.over - tally.failed:,} of {tally.total:,} {done}")
+                said += [f"{tally.failed:,} failed"] if tally.failed else []
+        return ", ".join(said) or (f"{self._done:,} built" if self._done else "")
+
+    def _looked_at(self) -> tuple[str, str, list[tuple[str, str, float]]]:
+        """What is shown: the phase, how far it is, and what runs, longest first."""
+        with self._lock:
+            running = sorted(((kind, name, at) for name, (kind, at) in self._running.items()), key=lambda row: row[2])
+            phase = "stopping, as soon as what runs has ended" if self._stopped() else self._phase
+            return phase, self._counts(), running
+
+    def _render(self) -> RenderableType:
+        phase, counts, running = self._looked_at()
         now = time.time()
-        lines = [Text.assemble(("● ", "cyan"), (phase, "bold"), f"  {done} built" if done else "")]
-        lines += [
-            Text(f"  {kind} {store_name(name)}  {now - at:.0f} s", style="dim")
-            for name, (kind, at) in running[:RUNNING]
-        ]
+        parts = [part for part in (counts, f"waiting {self._wait}" if self._wait else "") if part]
+        lines = [Text.assemble(("● ", "cyan"), (phase, "bold"), *(f"  {part}" for part in parts))]
+        for kind, name, at in running[:RUNNING]:
+            took = f"  {now - at:.0f} s"
+            room = max((self._screen.width or 80) - len(kind) - len(took) - 4, 8)
+            lines.append(Text(f"  {kind} {visible(_named(kind, name), room)}{took}", style="dim"))
         if len(running) > RUNNING:
             lines.append(Text(f"  and {len(running) - RUNNING} more", style="dim"))
         return Group(*lines)
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
-            with self._lock:
-                running, done = sorted(self._running.items(), key=lambda item: item[1][1]), self._done
-            longest = (
-                f", longest: {store_name(running[0][0])} {time.time() - running[0][1][1]:.0f} s" if running else ""
-            )
-            self._screen.say(f"nix-repro: {self._phase}: {done} built, {len(running)} running{longest}", "", 0, 2)
+            phase, counts, running = self._looked_at()
+            said = [counts or "0 built", f"{len(running)} running"]
+            if running:
+                kind, name, at = running[0]
+                said.append(f"longest: {visible(_named(kind, name))} {time.time() - at:.0f} s")
+            said += [f"waiting {self._wait}"] if self._wait else []
+            self._say(f"{phase}: {', '.join(said)}")
+
+
+def _named(kind: str, name: str) -> str:
+    return store_name(name) if kind in ("build", "fetch", "copy") else name

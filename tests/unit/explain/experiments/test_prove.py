@@ -19,7 +19,7 @@ from nix_repro.explain.experiments import laboratory as laboratories
 from nix_repro.explain.experiments.inquiry import FEW, MANY, VARIES, Experiment, Proof
 from nix_repro.explain.experiments.laboratory import Laboratory
 from nix_repro.explain.experiments.prove import Found, experiment, proved
-from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.log.recorder import Recorder, Tally
 from nix_repro.observations import Observations
 from nix_repro.report import Finding
 
@@ -31,6 +31,7 @@ class Nobody:
 
     def started(self, kind: str, name: str, at: float) -> None: ...
     def stopped(self, kind: str, name: str, at: float) -> None: ...
+    def counted(self, kind: str, tally: Tally) -> None: ...
 
 
 @pytest.fixture

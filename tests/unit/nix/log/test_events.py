@@ -41,7 +41,7 @@ def test_the_same_number_is_an_activity_in_one_place_and_a_result_in_another() -
         events.TransferStarted(7, "https://x")
     )
     assert events.decode(line(action="result", id=7, type=101, fields=["a line"])) == events.LogLine(7, "a line")
-    assert events.decode(line(action="result", id=7, type=105, fields=[1, 2, 0, 0])) is None
+    assert events.decode(line(action="result", id=7, type=105, fields=[1, 2, 0, 0])) == events.Counted(7, 1, 2, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nix_repro.nix.derivation import Derivation
-from nix_repro.nix.log.recorder import LOG_LINES, LOG_WIDTH, Recorder
+from nix_repro.nix.log.recorder import LOG_LINES, LOG_WIDTH, Recorder, Tally
 from nix_repro.nix.log.statements import CLAIMS, MESSAGES
 from nix_repro.nix.log.words import Mismatch
 
@@ -325,12 +325,87 @@ def test_the_watcher_hears_of_every_activity_once() -> None:
         def stopped(self, kind: str, name: str, at: float) -> None:
             heard.append(("stopped", kind, short(name), at))
 
+        def counted(self, kind: str, tally: Tally) -> None: ...
+
     recorder = Recorder(watcher=Watcher())
     for line in (RECORDED / "2.34/success.log").read_bytes().splitlines():
         recorder.feed(line)
     assert len(heard) == 12
     assert len({(what, kind, name) for what, kind, name, _ in heard}) == 12
     assert [at for *_, at in heard] == sorted(at for *_, at in heard)
+
+
+class Counter:
+    """Remembers the last count of each kind, and who waits."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Tally] = {}
+        self.waits: list[str] = []
+
+    def started(self, kind: str, name: str, _at: float) -> None:
+        self.waits += [name] if kind == "wait" else []
+
+    def stopped(self, kind: str, name: str, _at: float) -> None:
+        if kind == "wait":
+            self.waits.remove(name)
+
+    def counted(self, kind: str, tally: Tally) -> None:
+        self.counts[kind] = tally
+
+
+def counts(number: int, *fields: object) -> bytes:
+    return event(action="result", id=number, type=105, fields=[*fields])
+
+
+@pytest.mark.parametrize("series", ["2.8", "2.26", "2.34"])
+def test_nix_counts_what_it_builds_from_the_beginning_to_the_end(series: str) -> None:
+    watcher = Counter()
+    recorder = Recorder(watcher=watcher)
+    for line in (RECORDED / f"{series}/success.log").read_bytes().splitlines():
+        recorder.feed(line)
+    over, total, running, failed = watcher.counts["build"]
+    assert over == len(recorder.builds) == 6
+    # 2.34 expects one more than it builds where a derivation is content-addressed.
+    assert total == over + (series == "2.34")
+    assert (running, failed) == (0, 0)
+
+
+def test_what_failed_is_over_and_was_expected() -> None:
+    watcher = Counter()
+    recorder = Recorder(watcher=watcher)
+    recorder.feed(event(action="start", id=1, type=104))
+    recorder.feed(event(action="start", id=2, type=103))
+    for number in range(6):
+        recorder.feed(event(action="start", id=number + 9, type=105, fields=[f"/nix/store/{number}.drv", "", 1, 1]))
+    recorder.feed(counts(1, 3, 7, 2, 1))
+    recorder.feed(counts(2, 1, 4, 1, 0))
+    assert watcher.counts == {"build": Tally(4, 8, 2, 1), "fetch": Tally(1, 4, 1, 0)}
+    # The rest of the paths had no room on the command line.
+    for number in range(6, 9):
+        recorder.feed(event(action="start", id=number + 9, type=105, fields=[f"/nix/store/{number}.drv", "", 1, 1]))
+    recorder.feed(counts(1, 7, 7, 0, 1))
+    recorder.feed(event(action="start", id=3, type=104))
+    recorder.feed(counts(3, 0, 5, 1, 0))
+    assert watcher.counts["build"] == Tally(8, 13, 1, 1)
+
+
+@pytest.mark.parametrize("line", [(9, 1, 2, 3, 4), (1, "1", 2, 3, 4), (1, 1, 2), (1, None, 1, 1, 1)])
+def test_no_other_count_is_taken_for_nix_s(line: tuple[int, *tuple[object, ...]]) -> None:
+    """A builder can print results of its own, and Nix gives them a number that is not that of the builds."""
+    watcher = Counter()
+    recorder = Recorder(watcher=watcher)
+    recorder.feed(event(action="start", id=1, type=104))
+    recorder.feed(counts(*line))
+    assert watcher.counts == {}
+
+
+def test_who_waits_says_what_for() -> None:
+    watcher = Counter()
+    recorder = Recorder(watcher=watcher)
+    recorder.feed(event(action="start", id=4, type=111, text="waiting for lock on \x1b[35;1m'/nix/store/x'\x1b[0m"))
+    assert watcher.waits == ["waiting for lock on '/nix/store/x'"]
+    recorder.feed(event(action="stop", id=4))
+    assert watcher.waits == []
 
 
 @pytest.mark.size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import msgspec
 import pytest
 
 import reports
-from nix_repro.output.render import progress as progress_module
 from nix_repro.output.render.phrases import headline, short_hash
-from nix_repro.output.render.progress import Progress
 from nix_repro.output.render.terminal import NORMAL, print_report
 from nix_repro.report import Build, DerivationReport, Finding, Hash, Output, Report, Skipped, not_evaluated
 
@@ -214,49 +211,6 @@ def test_recorded_reports(name: str) -> None:
 )
 def test_the_verdict_in_one_line(changes: dict[str, object], line: str) -> None:
     assert shown(reports.bare(divergent(verdict="reproducible"), **changes)).splitlines()[-1] == line
-
-
-def test_a_line_per_phase_where_nobody_watches() -> None:
-    stream = io.StringIO()
-    with Progress(stream) as progress:
-        progress.phase("building [3] derivations")
-        progress.warn(f"look {HOSTILE}")
-        progress.started("build", "/nix/store/x.drv", time.time())
-    lines = stream.getvalue().splitlines()
-    assert lines[0] == "nix-repro: building [3] derivations"
-    assert lines[1].startswith("warning: look ␛[2J")
-    assert "\x1b" not in stream.getvalue()
-
-
-def test_a_heartbeat_says_what_takes_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress_module, "HEARTBEAT", 0.01)
-    stream = io.StringIO()
-    with Progress(stream) as progress:
-        progress.phase("building")
-        progress.started("build", "/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-slow.drv", time.time() - 61)
-        progress.started("build", "/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-quick.drv", time.time())
-        deadline = time.monotonic() + 20
-        while "longest" not in stream.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.01)
-    # It may have beaten before anything ran.
-    beat = next(line for line in stream.getvalue().splitlines() if "longest" in line)
-    assert re.fullmatch(r"nix-repro: building: 0 built, [12] running, longest: slow 6\d s", beat)
-
-
-def test_a_live_display_where_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    with Progress(stream) as progress:
-        progress.phase("building")
-        for number in range(12):
-            progress.started("build", f"/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-p{number}.drv", time.time())
-        progress.stopped("build", "/nix/store/0s7wp6kwh43pi7gnr83w0jdlmay227nv-p0.drv", time.time())
-        deadline = time.monotonic() + 20
-        while "1 built" not in stream.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.05)
-    text = stream.getvalue()
-    assert "build p1  " in text
-    assert "and 3 more" in text
 
 
 def test_hashes_are_short_enough_to_tell_apart() -> None:
