@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from binary_cache import BinaryCache, make_cache, narinfo, serve, spoil_nar
-from command import Said, nix_repro, write_flake
+from command import COMMAND, Said, nix_repro, write_flake
 
 if TYPE_CHECKING:
     from store import NixBox
@@ -277,6 +278,49 @@ def test_nor_does_one_that_has_what_only_the_rebuild_needs(shop: Shop) -> None:
     assert layers(said) == {name_of(own): 1}
     (incident,) = said.report["caches"]["incidents"]
     assert "answered 429" in incident
+
+
+@pytest.mark.series("2.8", "2.34")
+def test_a_private_cache_is_asked_as_nix_asks_it(shop: Shop) -> None:
+    shop.cache.password = "me:s3cr3t"
+    url = shop.cache.url
+    netrc = shop.box.work / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password s3cr3t\n")
+    plan = [*COMMAND, "plan", "--upstream-caches", url, "--option", "substituters", url]
+    alone = shop.box.run(plan, cwd=shop.flake)
+    assert f"upstream cache {url} wants a password: there is none for it in " in alone.stderr
+    assert "3 would be built" in alone.stdout
+    known = shop.box.run([*plan, "--option", "netrc-file", str(netrc)], cwd=shop.flake)
+    assert "password" not in known.stderr
+    assert f"1 would be fetched from {url}" in known.stdout
+    shutil.rmtree(shop.box.home / ".cache")
+    options = ["--option", "substituters", url, "--option", "trusted-public-keys", shop.cache.public_key]
+    said = nix_repro(
+        shop.box, "check", "--scope", "closure", *options, "--option", "netrc-file", str(netrc), cwd=shop.flake
+    )
+    assert layers(said) == {name_of(shop.cache): 3}, said.err
+
+
+@pytest.mark.series("2.8", "2.34")
+def test_a_miss_names_the_caches_that_were_asked(shop: Shop) -> None:
+    for path in shop.outs.values():
+        narinfo(shop.cache, path).unlink()
+    for command in ("init -q", "add .", "-c user.name=x -c user.email=x@x commit -qm x"):
+        subprocess.run(["git", *command.split()], cwd=shop.flake, check=True)
+    shop.box.run(["git", "config", "--global", "safe.directory", "*"])
+    options = ["--scope", "closure", "--base", "HEAD", "--option", "substituters", shop.cache.url]
+
+    def reasons() -> dict[str, str]:
+        said = nix_repro(shop.box, "check", *options, cwd=shop.flake)
+        return {Path(row["drv_path"]).name[33:-4]: row["root_change"] for row in said.report["caches"]["built"]}
+
+    below = "unchanged; depends on one, which no cache has either"
+    name = name_of(shop.cache)
+    assert reasons() == {"one": f"unchanged; asked: {name}", "two": below, "three": below}
+    shop.box.run(["nix-store", "--delete", "--ignore-liveness", *reversed(shop.outs.values())])
+    assert reasons()["one"].startswith(
+        f"unchanged; not asked: {name} (Nix remembers that it had nothing: narinfo-cache-ne"
+    )
 
 
 def test_dead_port(shop: Shop) -> None:

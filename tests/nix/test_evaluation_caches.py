@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from binary_cache import BinaryCache, serve
 from command import COMMAND, SYSTEM, nix_repro
 
@@ -128,3 +130,24 @@ def test_the_report_says_what_it_cost(sandbox_nix: NixBox) -> None:
     (incident,) = said.report["caches"]["incidents"]
     assert "answered 418" in incident
     assert "it was left out of the rest of this run" in incident
+
+
+@pytest.mark.series("2.8", "2.34")
+def test_a_flakes_own_settings(sandbox_nix: NixBox) -> None:
+    """What is not trusted is named; what is, counts for evaluation only, and its cache cannot stall that either."""
+    box = sandbox_nix
+    box.run(["git", "config", "--global", "safe.directory", "*"])
+    flake = flake_of(box, "silent")
+    with faulty(box, "silent") as cache:
+        text = (flake / "flake.nix").read_text().replace("{", f'{{ nixConfig.substituters = [ "{cache.url}" ];', 1)
+        (flake / "flake.nix").write_text(text)
+        ignored = box.run([*COMMAND, "plan", "--upstream-caches", "none"], cwd=flake)
+        box.run(["sh", "-c", "nix-store --delete --ignore-liveness /nix/store/*-generated"])
+        box.conf(accept_flake_config=True)
+        began = time.monotonic()
+        accepted = box.run([*COMMAND, "plan", "--upstream-caches", "none"], cwd=flake)
+        took = time.monotonic() - began
+    assert "Nix does not trust the flake's nixConfig: substituters count neither" in ignored.stderr
+    assert "nixConfig counts for evaluation only, and not for builds: substituters." in accepted.stderr
+    assert "did not answer in time" in accepted.stderr
+    assert took < 2 * BAR

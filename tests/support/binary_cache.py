@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 import time
@@ -19,7 +20,8 @@ Fault = Callable[[str], "tuple[int, dict[str, str]] | None"]
 
 @dataclass
 class BinaryCache:
-    """`directory` is what `nix copy --to file://` made. Faults may be set while it serves."""
+    """`directory` is what `nix copy --to file://` made. Faults may be set while it serves; `password` is what is wanted
+    of everybody, as `USER:PASSWORD`."""
 
     directory: Path
     public_key: str
@@ -27,12 +29,17 @@ class BinaryCache:
     fault: Fault = lambda _path: None
     delay: Callable[[str], float] = lambda _path: 0.0
     truncate: Callable[[str], bool] = lambda _path: False
+    password: str | None = None
     drip: Callable[[str], bool] = lambda _path: False
     requests: list[str] = field(default_factory=list)
 
     def fetched(self) -> set[str]:
         """The NARs that were asked for, by file name."""
         return {path.rsplit("/", 1)[-1] for path in self.requests if "/nar/" in path}
+
+
+def _basic(password: str) -> str:
+    return f"Basic {base64.b64encode(password.encode()).decode()}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -54,6 +61,9 @@ class _Handler(BaseHTTPRequestHandler):
         cache = self.server.cache
         cache.requests.append(self.path)
         time.sleep(cache.delay(self.path))
+        if cache.password is not None and self.headers.get("Authorization") != _basic(cache.password):
+            self._send(401, {"WWW-Authenticate": 'Basic realm="cache"'}, b"", body=body)
+            return
         found = cache.fault(self.path)
         if found is not None:
             self._send(found[0], found[1], b"told to fail", body=body)

@@ -11,6 +11,7 @@ from typing import Any
 from nix_repro.doctor.model import Diagnosis, note, ok, problem
 from nix_repro.errors import UsageError
 from nix_repro.nix import gc_roots
+from nix_repro.nix.caches.http import session
 from nix_repro.nix.caches.kinds import MAGIC_NIX_CACHE, normal, recognise
 from nix_repro.nix.caches.resilient import Realiser
 from nix_repro.nix.command import Nix, NixError
@@ -32,10 +33,10 @@ def substituters(settings: Mapping[str, Any]) -> list[Diagnosis]:
             note("substituters", "none: everything is built here", "substituters = https://cache.nixos.org in nix.conf")
         ]
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(_substituter, urls))
+        return list(pool.map(lambda url: _substituter(url, settings), urls))
 
 
-def _substituter(url: str) -> Diagnosis:
+def _substituter(url: str, settings: Mapping[str, Any]) -> Diagnosis:
     base = normal(url)
     name = f"substituter {recognise(url).name}"
     if base.startswith("file://"):
@@ -52,7 +53,7 @@ def _substituter(url: str) -> Diagnosis:
     began = time.monotonic()
     try:
         # Whatever comes after the status is not waited for.
-        with requests.get(f"{base}/nix-cache-info", timeout=TIMEOUT, stream=True) as answer:
+        with session(settings, base).get(f"{base}/nix-cache-info", timeout=TIMEOUT, stream=True) as answer:
             pass
     except requests.RequestException as error:
         return problem(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from nix_repro.config import ProposedConfig
 from nix_repro.doctor.diagnose import urgent
+from nix_repro.errors import UsageError
+from nix_repro.files import read_regular
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.plan.against import against
-from nix_repro.plan.base import Base, at_revision, from_report
+from nix_repro.plan.base import Base, at_revision, attribute, from_report
+from nix_repro.plan.flake_config import told
 from nix_repro.plan.installables import evaluate
 from nix_repro.plan.scope import Plan, make_plan, since
 from nix_repro.plan.systems import refuse_other_systems
 from nix_repro.run import Run
 
+#: Bytes of a flake.nix.
+FLAKE_BYTES = 4 << 20
 DEFAULT_UPSTREAM = "https://cache.nixos.org"
 
 
@@ -33,6 +38,8 @@ def plan_run(run: Run) -> Plan:
         )
         run.realiser.expect(urls, caches.unreachable)
         plan = run.plan = _compare(run, plan)
+    if (about := told(_flake_text(run), run.realiser.ignored)) is not None:
+        run.warn(about)
     refuse_other_systems(plan, run.nix.settings())
     for finding in urgent(run.nix, run.environ, run.cwd):
         run.warn(finding)
@@ -40,12 +47,26 @@ def plan_run(run: Run) -> Plan:
         run.warn(
             f"upstream cache {cache.url}: {cache.line()}. What it did not say it has counts as the repository's own"
         )
+    for url, why in caches.locked.items():
+        run.warn(
+            f"upstream cache {url} wants a password: {why}. What it has counts as the repository's own, as for Nix"
+        )
     for url, why in caches.unreachable.items():
         run.warn(
             f"upstream cache {url}: {why}. Only what this run builds is known to be the repository's own. "
             "If the cache can never be reached, `upstream-caches: none` treats everything as the repository's own"
         )
     return plan
+
+
+def _flake_text(run: Run) -> str | None:
+    """The flake.nix here, when what is checked is in it."""
+    if all(attribute(installable) is None for installable in run.config.installables):
+        return None
+    try:
+        return read_regular(run.cwd / "flake.nix", FLAKE_BYTES).decode("utf-8", "replace")
+    except UsageError:
+        return None
 
 
 def _compare(run: Run, plan: Plan) -> Plan:

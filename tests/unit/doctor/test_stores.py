@@ -40,7 +40,7 @@ def test_without_a_cache_everything_is_built() -> None:
 def test_a_cache_that_answers(mocker: MockerFixture, status: int, took: float, state: State, said: str) -> None:
     clock = 100.0
 
-    def get(url: str, **_: object) -> Any:
+    def get(_session: object, url: str, **_: object) -> Any:
         nonlocal clock
         assert url == "https://c.example/nix-cache-info"
         clock += took
@@ -48,14 +48,14 @@ def test_a_cache_that_answers(mocker: MockerFixture, status: int, took: float, s
         answer.__enter__.return_value = answer
         return answer
 
-    mocker.patch.object(requests, "get", side_effect=get)
+    mocker.patch.object(requests.Session, "get", autospec=True, side_effect=get)
     mocker.patch.object(time, "monotonic", side_effect=lambda: clock)
     (found,) = stores.substituters({"substituters": ["https://c.example/?priority=3"]})
     assert told(found) == ("substituter c.example", state, said)
 
 
 def test_a_cache_that_does_not_answer(mocker: MockerFixture) -> None:
-    mocker.patch.object(requests, "get", side_effect=requests.ConnectTimeout("no"))
+    mocker.patch.object(requests.Session, "get", side_effect=requests.ConnectTimeout("no"))
     (found,) = stores.substituters({"substituters": ["https://mine.cachix.org"]})
     assert told(found) == (
         "substituter Cachix mine",

@@ -7,13 +7,15 @@ error would stall or end it. HTTP(S) and file caches are asked directly; any oth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from nix_repro.nix.caches.http import passwords, session
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import StorePath
@@ -28,6 +30,8 @@ SLACK = 1.0
 BUDGET = 30.0
 #: How many look-ups have to fail before a cache that answered none is asked no more.
 PROBES = 4
+#: Bytes of a description of a path that are looked at.
+BYTES = 1 << 16
 #: Seconds to wait before what a cache did not answer is asked again, one for each time.
 PAUSES = (0.3, 1.0)
 
@@ -38,11 +42,12 @@ Lookup = Callable[[str], bool | None]
 @dataclass
 class Cache:
     """What came of asking one cache: why it failed last, if it did, and what of all it was asked it did not answer.
-    `alive` says that it answered at all, if only with an error."""
+    `alive` says that it answered at all, if only with an error, `locked` that it wants a password."""
 
     url: str
     said: str = "did not answer within its time limit"
     alive: bool = False
+    locked: bool = False
     asked: int = 0
     unanswered: set[str] = field(default_factory=set)
 
@@ -56,7 +61,9 @@ class BinaryCaches:
     those that answered, but not every look-up."""
 
     def __init__(self, nix: Nix, urls: Iterable[str]) -> None:
-        self.urls = tuple(dict.fromkeys(normal(url) for url in urls))
+        # What only Nix can ask needs its parameters.
+        self._given = {normal(url): url for url in reversed(list(urls))}
+        self.urls = tuple(reversed(self._given))
         self.unreachable: dict[str, str] = {}
         self._nix = nix
         self._known: dict[str, str] = {}
@@ -65,6 +72,20 @@ class BinaryCaches:
     @property
     def degraded(self) -> list[Cache]:
         return [cache for url, cache in self._caches.items() if cache.unanswered and url not in self.unreachable]
+
+    @property
+    def locked(self) -> dict[str, str]:
+        """Those that wanted a password, and what may help. Nix takes that for "not there"."""
+        _, wrong = passwords(self._settings())
+        file = self._settings().get("netrc-file") or "netrc-file"
+        may_help = wrong or f"there is none for it in {file}, or another one"
+        return {url: may_help for url, cache in self._caches.items() if cache.locked}
+
+    def _settings(self) -> Mapping[str, Any]:
+        try:
+            return self._nix.settings()
+        except NixError:
+            return {}
 
     def others(self, urls: Iterable[str]) -> BinaryCaches:
         """Other caches, with all that is known of those that are among these too."""
@@ -175,43 +196,39 @@ class BinaryCaches:
                 cache.said = "there is no such directory"
                 return lambda _path: None
             return lambda path: (directory / _narinfo(path)).is_file()
-        return _http(cache) if parts.scheme in ("http", "https") else None
+        return _http(cache, self._settings()) if parts.scheme in ("http", "https") else None
 
     def _ask_nix(self, url: str, paths: list[str]) -> list[str]:
         try:
-            return list(self._nix.with_store(url).path_info(paths))
+            return list(self._nix.with_store(self._given[url]).path_info(paths))
         except NixError as error:
             self.unreachable[url] = str(error).splitlines()[0]
             return []
 
 
-def _http(cache: Cache) -> Lookup:
+def _http(cache: Cache, settings: Mapping[str, Any]) -> Lookup:
     import requests
 
-    session = requests.Session()
-    session.mount(cache.url, requests.adapters.HTTPAdapter(pool_maxsize=WORKERS))
-    methods = ["HEAD", "GET"]
+    asking = session(settings, cache.url, WORKERS)
 
     def lookup(path: str) -> bool | None:
-        method = methods[0]
         try:
+            # As Nix asks: some refuse HEAD, or answer it otherwise.
             url = f"{cache.url}/{_narinfo(path)}"
-            with session.request(method, url, timeout=TIMEOUT, allow_redirects=True, stream=True) as answer:
+            with asking.get(url, timeout=TIMEOUT, allow_redirects=True, stream=True) as answer:
                 status = answer.status_code
+                content = next(answer.iter_content(BYTES), b"") if status == 200 else b""
         except requests.RequestException as error:
             cache.said = type(error).__name__
             return None
         cache.alive = True
-        if status == 200:
+        if status == 200 and b"StorePath:" in content:
             return True
         # Nix takes these three for "not there"; a bucket without list permission says 403.
         if status in (401, 403, 404):
+            cache.locked |= status == 401
             return False
-        if status in (405, 501) and method == "HEAD":
-            # It only takes what Nix itself asks with.
-            methods[:] = ["GET"]
-            return lookup(path)
-        cache.said = f"answered {status}"
+        cache.said = f"answered {status}" if status != 200 else "answered what is no description of a path"
         return None
 
     return lookup

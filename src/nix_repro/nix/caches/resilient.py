@@ -9,6 +9,7 @@ makes it fail or wait too long is left out when the command runs once more: what
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ FALLBACK = (2, 26)
 TIRED = 2.0
 #: Messages of an evaluation that are kept.
 SAID = 1000
+_IGNORED = re.compile(r"warning: ignoring untrusted flake configuration setting '([a-z0-9-]+)'")
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Realiser:
 
     `upstream` holds the URLs of the upstream caches, without parameters; `dropped` maps those that were left out to
     when (seconds since the epoch), `tired` those that only evaluation does not ask any more. `asked` are the caches
-    that Nix has asked for a path, by its digest.
+    that Nix has asked for a path, by its digest, `ignored` the settings of flakes' `nixConfig` that it does not trust.
     """
 
     nix: Nix
@@ -46,12 +48,14 @@ class Realiser:
     dropped: dict[str, float] = field(default_factory=dict)
     tired: dict[str, float] = field(default_factory=dict)
     asked: dict[str, set[str]] = field(default_factory=dict)
+    ignored: set[str] = field(default_factory=set)
+    _own_only: bool = False
     _complaints: deque[Complaint] = field(default_factory=lambda: deque(maxlen=KEPT))
     _retried: set[str] = field(default_factory=set)
     _witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
-        self._witness = Witness(self._stopped, self._trusted_keys)
+        self._witness = Witness(self._stopped, self._trusted_keys, self.nix.settings)
 
     def _stopped(self) -> bool:
         return self.nix.processes.stopped()
@@ -122,11 +126,21 @@ class Realiser:
         fault as long as there are any. Raises `NixError` with Nix's words."""
         while True:
             left = {normal(url): url for url in self.trusted_to_answer()}
-            watch = EvaluationWatch(Recorder(), list(left), self.clock, self._complaints, self._witness, self.asked)
+            watch = EvaluationWatch(
+                Recorder(),
+                list(left),
+                self.clock,
+                self._complaints,
+                self._witness,
+                self.asked,
+                others=not self._own_only,
+            )
             printed, said = self._evaluate_once(watch, list(left.values()), installable, *args, cwd=cwd)
             bad = watch.blocked | (watch.fatal if printed is None else set())
             # A build asks an upstream cache anew: to do without it may cost hours.
             self.dropped |= dict.fromkeys(bad - set(self.upstream), self.clock())
+            # What is not ours the flake has brought along, and has to do without.
+            self._own_only |= not bad <= left.keys()
             weary = {url for url in left if watch.spent(url) > TIRED}
             self.tired |= dict.fromkeys(bad | weary, self.clock())
             if printed is not None:
@@ -142,6 +156,8 @@ class Realiser:
 
         def hear(line: bytes) -> None:
             match events.decode(line):
+                case events.Message(text) if not self._own_only and (found := _IGNORED.match(text)):
+                    self.ignored.add(found[1])
                 case events.Message(text, error) if not text.startswith("trace:") and (error or said):
                     said.append(text)
                 case _:
@@ -149,6 +165,8 @@ class Realiser:
             watch.feed(line)
 
         nix = self._limited(watch, substituters)
+        if self._own_only:
+            nix = nix.with_options([("accept-flake-config", "false")])
         try:
             done = nix.evaluate(hear, watch.idle, installable, *args, cwd=cwd)
         except TooLong:

@@ -103,8 +103,8 @@ class Watch:
         if (trouble := read(message.text)) is not None:
             self._take(trouble, fatal=message.error, own=message.own)
 
-    def _take(self, trouble: Trouble, *, fatal: bool, own: bool) -> None:
-        cache = self._cache(trouble)
+    def _take(self, trouble: Trouble, *, fatal: bool, own: bool, cache: str | None = None) -> None:
+        cache = cache or self._cache(trouble)
         if cache is None:
             return
         if not own and self.recorder.building():
@@ -181,10 +181,12 @@ class Watch:
 @dataclass
 class EvaluationWatch(Watch):
     """The same for an evaluation. What it prints, and what it ends with, the flake may have written: that is believed
-    only when it looks as Nix's own warnings do, or when a look at the cache bears it out."""
+    only when it looks as Nix's own warnings do, or when a look at the cache bears it out. `others`: caches count that
+    Nix is not configured to ask, which a flake has brought along."""
 
     stalled: ClassVar[int] = EVALUATION_STALLED
 
+    others: bool = True
     open: dict[int, tuple[str, str]] = field(default_factory=dict)
     moved: dict[str, float] = field(default_factory=dict)
 
@@ -225,22 +227,28 @@ class EvaluationWatch(Watch):
         return self.spent(cache) > EVALUATION_PATIENCE
 
     def _transfer(self, number: int, url: str) -> None:
-        if (cache := cache_of(url, self.caches)) is not None and not self.recorder.building():
+        if (cache := self._cache_at(url)) is not None and not self.recorder.building():
             if all(other != cache for other, _ in self.open.values()):
                 self.moved[cache] = self.clock()
             self.open[number] = cache, url
+
+    def _cache_at(self, url: str) -> str | None:
+        found = cache_of(url, self.caches)
+        if found is None and self.others and url.endswith((".narinfo", "/nix-cache-info")):
+            return url.rpartition("/")[0]
+        return found
 
     def _hear(self, message: events.Message) -> None:
         text = message.text
         if not text.startswith(("warning:", "error:")):
             return
         trouble = read(_last_word(text) if message.error else text)
-        cache = self._cache(trouble) if trouble is not None else None
+        cache = self._cache(trouble) or self._cache_at(trouble.url) if trouble is not None else None
         if trouble is None or cache is None:
             return
         self.moved[cache] = self.clock()
         if not message.error:
-            self._take(trouble, fatal=False, own=message.own)
+            self._take(trouble, fatal=False, own=message.own, cache=cache)
         elif self.witness.bears_out(cache, trouble):
             self._believe(cache, trouble, fatal=True)
 

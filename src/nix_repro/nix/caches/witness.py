@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from nix_repro.nix.caches.http import session
 from nix_repro.nix.caches.incidents import Trouble
+
+if TYPE_CHECKING:
+    import requests
 
 #: Seconds for one look, all in all.
 LOOK = 6.0
@@ -25,17 +30,19 @@ _SIGNED = re.compile(r"^Sig: ([^:\n]+):", re.MULTILINE)
 
 
 class Witness:
-    """`stopped` says that the run is to end, `keys` are the names of the keys that Nix trusts; `clock` is in seconds,
-    and nobody sets it back."""
+    """`stopped` says that the run is to end, `keys` are the names of the keys that Nix trusts, `settings` are Nix's;
+    `clock` is in seconds, and nobody sets it back."""
 
     def __init__(
         self,
         stopped: Callable[[], bool],
         keys: Callable[[], Collection[str]],
+        settings: Callable[[], Mapping[str, Any]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stopped = stopped
         self._keys = keys
+        self._settings = settings
         self._clock = clock
         self._seen: dict[tuple[str, str], tuple[float, bool]] = {}
 
@@ -57,7 +64,8 @@ class Witness:
         answers: SimpleQueue[bool] = SimpleQueue()
         keys = self._keys() if trouble.kind == "untrusted" else ()
         # A thread of its own, which nobody waits for: a server can keep it busy for ever.
-        Thread(target=lambda: answers.put(_troubled(cache, trouble, keys)), daemon=True, name="witness").start()
+        asking = session(self._settings(), cache)
+        Thread(target=lambda: answers.put(_troubled(asking, cache, trouble, keys)), daemon=True, name="witness").start()
         until = self._clock() + LOOK
         while (left := until - self._clock()) > 0 and not self._stopped():
             try:
@@ -67,14 +75,14 @@ class Witness:
         return True
 
 
-def _troubled(cache: str, trouble: Trouble, keys: Collection[str]) -> bool:
+def _troubled(asking: requests.Session, cache: str, trouble: Trouble, keys: Collection[str]) -> bool:
     import requests
 
     url = trouble.url if trouble.url.startswith(f"{cache}/") else f"{cache}/nix-cache-info"
     if trouble.digest is not None:
         url = f"{cache}/{trouble.digest}.narinfo"
     try:
-        with requests.get(url, timeout=LOOK, stream=True) as answer:
+        with asking.get(url, timeout=LOOK, stream=True) as answer:
             if answer.status_code >= 400:
                 # What it does not have it cannot have delivered badly, and that is no trouble.
                 return answer.status_code not in (401, 403, 404)

@@ -35,23 +35,28 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def server(answer: Callable[[str], int], get: Callable[[str], int] = lambda _: 405) -> Iterator[tuple[str, list[str]]]:
-    """A cache that answers HEAD with the status that `answer` gives for the hash, and GET with that of `get`. Yields
+def server(
+    answer: Callable[[str], int],
+    head: Callable[[str], int] = lambda _: 405,
+    content: bytes = b"StorePath: /nix/store/x\n",
+) -> Iterator[tuple[str, list[str]]]:
+    """A cache that answers GET with the status that `answer` gives for the hash, and HEAD with that of `head`. Yields
     its URL and what it was asked."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            self.say(answer)
+            self.say(head, b"")
 
         def do_GET(self) -> None:
-            self.say(get)
+            self.say(answer, content)
 
-        def say(self, status: Callable[[str], int]) -> None:
+        def say(self, status: Callable[[str], int], body: bytes) -> None:
             asked.append(self.path)
             self.send_response(status(self.path.strip("/").removesuffix(".narinfo")))
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -63,7 +68,7 @@ def server(answer: Callable[[str], int], get: Callable[[str], int] = lambda _: 4
 @pytest.fixture
 def nix(tmp_path: Path) -> Nix:
     """For kinds of caches that only Nix can ask; this one has no such cache either."""
-    (tmp_path / "nix").write_text("#!/bin/sh\necho 'error: no credentials for the bucket' >&2\nexit 1\n")
+    (tmp_path / "nix").write_text('#!/bin/sh\necho "error: no credentials for $*" >&2\nexit 1\n')
     (tmp_path / "nix").chmod(0o755)
     return Nix(Processes(), {"PATH": f"{tmp_path}:/usr/bin:/bin"})
 
@@ -82,6 +87,7 @@ def test_what_nix_takes_for_absent(nix: Nix, status: int) -> None:
         caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS) == set()
         assert caches.unreachable == {}
+        assert list(caches.locked) == ([url] if status == 401 else []), "it wants a password"
 
 
 @pytest.mark.parametrize("status", [418, 429, 500, 503])
@@ -125,13 +131,21 @@ def test_what_a_living_cache_never_answers_is_counted(nix: Nix) -> None:
         assert asked.count(f"/{HASHES[30]}.narinfo") == 3
 
 
-@pytest.mark.parametrize("status", [405, 501])
-def test_one_that_refuses_head_is_asked_as_nix_asks(nix: Nix, status: int) -> None:
-    with server(lambda _: status, get=lambda asked: 200 if asked in HASHES[:40] else 404) as (url, asked):
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 405, 500, 501])
+def test_nobody_is_asked_with_head_which_some_answer_otherwise(nix: Nix, status: int) -> None:
+    with server(lambda asked: 200 if asked in HASHES[:40] else 404, head=lambda _: status) as (url, asked):
         caches = BinaryCaches(nix, [url])
         assert caches.available(PATHS) == set(PATHS[:40])
         assert caches.degraded == []
-        assert len(asked) < 2 * len(PATHS), "and HEAD is not tried for every path"
+        assert len(asked) == len(PATHS)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>log in first</html>", b"{}"])
+def test_what_is_no_description_of_a_path_is_no_answer(nix: Nix, content: bytes) -> None:
+    with server(lambda _: 200, content=content) as (url, _):
+        caches = BinaryCaches(nix, [url])
+        assert caches.available(PATHS) is None
+        assert caches.unreachable == {url: "answered what is no description of a path"}
 
 
 def test_a_server_that_trickles_holds_nobody(nix: Nix, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +263,8 @@ def test_a_directory(nix: Nix, tmp_path: Path) -> None:
 def test_other_kinds_are_asked_through_nix(nix: Nix) -> None:
     caches = BinaryCaches(nix, ["s3://bucket?region=x"])
     assert caches.available(PATHS) is None
-    assert caches.unreachable == {"s3://bucket": "error: no credentials for the bucket"}
+    assert list(caches.unreachable) == ["s3://bucket"]
+    assert "--store s3://bucket?region=x " in caches.unreachable["s3://bucket"], "with its parameters"
 
 
 def test_without_caches_there_is_nothing_and_nothing_unreachable(nix: Nix) -> None:

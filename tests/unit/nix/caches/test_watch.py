@@ -139,3 +139,20 @@ def test_a_builder_cannot_pretend_that_something_is_fetched() -> None:
     hand.now += 600
     hand.watch.idle()
     assert not hand.complaints
+
+
+def test_a_cache_that_the_flake_brings_along_is_watched_too() -> None:
+    theirs = "http://theirs.example"
+    hand = Hand()
+    hand.start(1, TRANSFER, f"{theirs}/nix-cache-info")
+    hand.now += SILENCE + 0.1
+    with pytest.raises(TooLong):
+        hand.watch.idle()
+    assert hand.watch.blocked == {theirs}
+    with pytest.raises(TooLong):
+        hand.say(f"warning: unable to download '{theirs}/{'d' * 32}.narinfo': HTTP error 429; retrying in 99999 ms")
+    # Where it has to be put up with, it is no cache of ours.
+    hand = Hand()
+    hand.watch.others = False
+    hand.say(f"warning: unable to download '{theirs}/{'d' * 32}.narinfo': HTTP error 429; retrying in 99999 ms")
+    assert not hand.complaints

@@ -106,7 +106,7 @@ def test_a_directory_that_is_there_and_what_cannot_be_looked_at(tmp_path: Path) 
 def test_a_look_speaks_for_a_moment() -> None:
     now = 0.0
     with server(429) as (url, asked):
-        asking = Witness(never, set, lambda: now)
+        asking = Witness(never, set, clock=lambda: now)
         for _ in range(5):
             assert asking.bears_out(url, Trouble("rate-limited", f"{url}/{DIGEST}.narinfo", "said"))
         assert len(asked) == 1
