@@ -224,3 +224,34 @@ def test_two_steps_of_one_job(jobs: Jobs) -> None:
     assert len({key.rpartition("-Linux-")[0] for key in sent.saved}) == 4
     [warning] = sent.done.commands("warning")
     assert "has the id api already, so that this one is called api-2" in warning
+
+
+def test_runs_are_remembered_from_the_default_branch_alone(act: Any, pretending: Path, tmp_path: Path) -> None:
+    act.checkout, cache = pretending, tmp_path / "cache"
+    shutil.copy(ROOT / "fixtures" / "reports" / "clean.json", act.record / "canned.json")
+
+    def run(branch: str, **inputs: str) -> tuple[dict[str, dict[str, str]], list[dict[str, Any]]]:
+        """The stubs' inputs, and the trends of the report."""
+        (act.record / "calls").unlink(missing_ok=True)
+        event = {"ref": f"refs/heads/{branch}", "repository": REPOSITORY}
+        done = act({"install-nix": "never", **inputs}, event=event, env={"STUB_CACHE": str(cache)})
+        assert done.code == 0, done.story
+        (file,) = done.record.glob("nix-repro-*/report.json")
+        return done.calls(), list(json.loads(file.read_text("utf-8"))["history"])
+
+    trends: list[dict[str, Any]] = []
+    for count in range(1, 5):
+        calls, trends = run("main")
+        assert len(json.loads((cache / "history.json").read_text())["runs"]) == count
+        save, restore = calls["cache-save"], calls["cache-restore"]
+        assert save["key"] == restore["key"]
+        assert save["path"] == restore["path"]
+        assert save["key"].startswith(restore["restore_keys"])
+    assert {trend["name"]: trend for trend in trends}["total"]["runs"] == 3
+    calls, trends = run("feature")
+    assert "cache-save" not in calls
+    assert trends
+    assert run("main", installables=".#other")[1] == [], "nothing like it was done before"
+    calls, trends = run("main", history="false")
+    assert not {"cache-save", "cache-restore"} & set(calls)
+    assert not trends

@@ -34,35 +34,6 @@ def test_a_bad_limit_is_named(act: Any) -> None:
     assert any("input targets: 'soon' is not a duration such as 90s" in text for text in done.commands("error"))
 
 
-def history(done: Any) -> list[dict[str, Any]]:
-    (file,) = done.record.glob("nix-repro-*/report.json")
-    return list(json.loads(file.read_text("utf-8"))["history"])
-
-
-def test_runs_are_remembered_from_the_default_branch_alone(act: Any, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    main = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
-    done = act({"installables": ".#good"}, event=main, env={"STUB_CACHE": str(cache)})
-    for count in range(2, 6):  # the first one is cold, and three warm ones are compared with
-        done = act({"installables": ".#good"}, event=main, env={"STUB_CACHE": str(cache)})
-        assert done.code == 0, done.story
-        assert len(json.loads((cache / "history.json").read_text())["runs"]) == count
-        save, restore = done.calls()["cache-save"], done.calls()["cache-restore"]
-        assert save["key"] == restore["key"]
-        assert save["key"].startswith(restore["restore_keys"])
-    trends = {trend["name"]: trend for trend in history(done)}
-    assert trends["total"]["runs"] == 3
-    (done.record / "calls").unlink()
-    other = {"ref": "refs/heads/feature", "repository": {"default_branch": "main"}}
-    done = act({"installables": ".#good"}, event=other, env={"STUB_CACHE": str(cache)})
-    assert "cache-save" not in done.calls()
-    assert history(done)
-    (done.record / "calls").unlink()
-    done = act({"installables": ".#good", "history": "false"}, event=main, env={"STUB_CACHE": str(cache)})
-    assert not {"cache-save", "cache-restore"} & set(done.calls())
-    assert not history(done)
-
-
 def test_a_cache_service_that_fails_is_nothing_to_a_run(act: Any) -> None:
     main = {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}
     done = act({"installables": ".#good"}, event=main, env={"STUB_FAIL": "cache-restore cache-save"})

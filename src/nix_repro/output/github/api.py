@@ -10,17 +10,16 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from nix_repro.output.github.event import Destination
-from nix_repro.output.render import escape
+from nix_repro.output.github.trouble import Enough, explain, pause_before
 from nix_repro.output.render.comment import marker_id, outcome, read_marker, render_comment
 from nix_repro.output.render.statuses import commit_statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from github import GithubException
     from github.Commit import Commit
     from github.IssueComment import IssueComment
     from github.NamedUser import NamedUser
@@ -36,8 +35,6 @@ TOTAL_SECONDS = 60.0
 REQUEST_SECONDS = 10
 #: How often a request that failed for a passing reason is sent.
 ATTEMPTS = 3
-#: Seconds: a server that asks for a longer pause is not waited for.
-LONGEST_PAUSE = 10.0
 
 CommentMode = Literal["off", "failures", "changes", "always"]
 StatusesMode = Literal["overall", "all"]
@@ -72,7 +69,7 @@ def publish(
             try:
                 task()
             except Exception as error:  # noqa: BLE001  # PyGithub, requests, urllib3 and json each have their own
-                failed.setdefault(_explain(error), []).append(what)
+                failed.setdefault(explain(error), []).append(what)
 
     # A timeout of requests is one between two bytes, so a server that trickles could hold the job for ever: the work
     # is done in a thread that nobody waits for any longer than the limit.
@@ -125,7 +122,7 @@ class _Sender:
             try:
                 return request()
             except Exception as error:
-                pause = _pause(error, attempt)
+                pause = pause_before(error, attempt)
                 if pause is None or attempt == ATTEMPTS or time.monotonic() + pause >= self._deadline:
                     raise
                 time.sleep(pause)
@@ -202,7 +199,7 @@ class _Sender:
             if not _wanted(mode, report, ours):
                 return
             if ours is None and most is not None and len(made) >= most:
-                raise _Enough(f"there are {len(made)} comments of nix-repro already")
+                raise Enough(f"there are {len(made)} comments of nix-repro already")
             body = render_comment(report, run_id=self._to.run_id, run_url=self._to.run_url, note=note)
             if ours is not None:
                 ours.edit(body)
@@ -228,10 +225,6 @@ class _Sender:
         return self._found
 
 
-class _Enough(Exception):
-    """A pull request is not to be filled with comments."""
-
-
 def _is_ours(comment: IssueComment) -> bool:
     """Whether it starts with a marker of ours, and is not a stranger's imitation of one."""
     author: NamedUser | Organization | None = comment.user  # null when the account was deleted
@@ -255,74 +248,3 @@ def _wanted(mode: CommentMode, report: Report, ours: IssueComment | None) -> boo
         )
     marker = read_marker(ours.body or "")
     return mode != "changes" or marker is None or marker[1] != outcome(report)
-
-
-def _headers(error: Exception) -> dict[str, str]:
-    return {name.lower(): value for name, value in (getattr(error, "headers", None) or {}).items()}
-
-
-def _pause(error: Exception, attempt: int) -> float | None:
-    """Seconds to wait before the same request makes sense again; null when it does not."""
-    from github import GithubException
-    from requests import RequestException
-
-    backoff = float(2 ** (attempt - 1))
-    if isinstance(error, RequestException):
-        return backoff
-    if not isinstance(error, GithubException):
-        return None
-    headers = _headers(error)
-    asked = headers.get("retry-after", "")
-    limited = _limited(error)
-    if not (limited or error.status >= 500):
-        return None
-    if limited and not asked:
-        return None  # the hour's allowance is used up
-    pause = float(asked) if asked.isdecimal() else backoff
-    return pause if pause <= LONGEST_PAUSE else None
-
-
-def _limited(error: GithubException) -> bool:
-    """Is it a rate limit? Secondary ones do not always say so in a header."""
-    headers = _headers(error)
-    said = (
-        headers.get("retry-after")
-        or headers.get("x-ratelimit-remaining") == "0"
-        or "rate limit" in _message(error).lower()
-    )
-    return error.status == 429 or (error.status == 403 and bool(said))
-
-
-def _message(error: GithubException) -> str:
-    """GitHub's words; those of a rejected field say more than the message above them."""
-    data: dict[str, Any] = error.data if isinstance(error.data, dict) else {}
-    errors = data.get("errors")
-    details = (
-        [str(one["message"]) for one in errors if isinstance(one, dict) and "message" in one]
-        if isinstance(errors, list)
-        else []
-    )
-    return escape.visible("; ".join([str(data.get("message", "")), *details[:3]]), 300)
-
-
-def _explain(error: Exception) -> str:
-    """Why, in one line, without addresses or tokens that an exception may carry."""
-    if isinstance(error, _Enough):
-        return str(error)
-    from github import GithubException
-    from requests import RequestException
-
-    if isinstance(error, GithubException):
-        message = _message(error)
-        if _limited(error):
-            return f"rate limit reached ({message})"
-        if error.status in {401, 403, 404}:
-            return (
-                f"not permitted ({error.status} {message}). The job needs `statuses: write`, for comments "
-                "`pull-requests: write`; "
-                "pull requests from forks never have them"
-            )
-        return f"GitHub answered {error.status} ({message})"
-    if isinstance(error, RequestException):
-        return f"no answer from GitHub ({type(error).__name__})"
-    return f"unexpected {type(error).__name__}"
