@@ -137,11 +137,13 @@ def change_report(against: Against, change: Classified) -> Change:
 
 def idle_findings(against: Against, classes: Mapping[Root, str], built: Sequence[str]) -> list[str]:
     """What should have rebuilt nothing and did all the same. `built` are .drv paths."""
-    found: list[str] = []
+    groups: dict[tuple[str, ...], tuple[list[str], set[str]]] = {}
     for root, kind in classes.items():
         names = [store_name(path) for path in built if against.comparison.root.get(path) == root]
         if kind == "none" and names:
             every = (root, *against.comparison.beside.get(root, ()))
-            files = sorted({file for each in every for file in against.files[each] or ()})
-            found.append(idle_finding(files, names, root.name))
-    return found
+            files = {file for each in every for file in against.files[each] or ()}
+            rebuilt, sources = groups.setdefault(tuple(sorted(files)), ([], set()))
+            rebuilt += names
+            sources.add(root.name)
+    return [idle_finding(files, names, sources) for files, (names, sources) in groups.items()]

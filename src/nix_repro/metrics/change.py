@@ -16,6 +16,7 @@ import msgspec
 from nix_repro.nix.checkout import CONFIGURATION_FILE
 from nix_repro.plan.against import Against
 from nix_repro.plan.compare import Comparison, Root
+from nix_repro.plan.sources import UNNAMED
 from nix_repro.report import ChangeClass, LockChange
 from nix_repro.text import plural, some
 
@@ -185,11 +186,13 @@ def lock_line(change: LockChange) -> str:
     return f"{change.input} {revs}{dates}{blast}"
 
 
-def idle_finding(files: Sequence[str], names: Sequence[str], source: str) -> str:
-    """A file that should rebuild nothing did: which, what it rebuilt, and how to keep it out."""
+def idle_finding(files: Sequence[str], names: Sequence[str], sources: Collection[str]) -> str:
+    """Files that should rebuild nothing did: which, what they rebuilt, and how to keep them out. `sources` are the
+    names of what they are part of."""
+    (first, *more) = sorted(set(sources))
+    where = "their sources" if more else "the source" if first == UNNAMED else f"the source {first}"
     return (
-        f"{some(files)} changed, which should rebuild nothing, and rebuilt {some(names)}: it is part of the source "
-        f"{source}. "
+        f"{some(files)} changed, which should rebuild nothing, and rebuilt {some(names)}: part of {where}. "
         "Name what is needed: "
         "src = lib.fileset.toSource { root = ./.; fileset = lib.fileset.unions [ ./src ./Cargo.toml ]; }; (with your "
         "own files)"

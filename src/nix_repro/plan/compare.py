@@ -16,7 +16,7 @@ from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import in_order
 from nix_repro.nix.hashes import BASE32
 from nix_repro.nix.store_path import store_name
-from nix_repro.plan.sources import STORE_PATH, environment, known_path, pair_sources, source_name
+from nix_repro.plan.sources import STORE_PATH, UNNAMED, environment, known_path, pair_sources, source_name
 
 #: Derivations by .drv path.
 ShowOnly = Callable[[Iterable[str]], Mapping[str, Derivation]]
@@ -49,7 +49,7 @@ class Root:
         """The difference in one line."""
         match self.kind:
             case "source":
-                return f"source {self.name} of {self.drv_name}"
+                return f"source {'' if self.name == UNNAMED else f'{self.name} '}of {self.drv_name}"
             case "environment":
                 return f"{self.name} of {self.drv_name}: {_short(self.old)} → {_short(self.new)}"
             case "input":

@@ -16,6 +16,8 @@ from nix_repro.nix.store_path import DIGEST, DIGEST_LENGTH, NAME, store_name
 
 STORE = "/nix/store/"
 STORE_PATH = re.compile(rf"{STORE}{DIGEST}-{NAME}")
+#: What Nix and nixpkgs call a source to which nobody gives a name.
+UNNAMED = "source"
 _HASHED = re.compile(rf"^(?:{DIGEST}-)+(?=.)")
 #: What follows a path within its word: `/sub` of `/nix/store/…-source/sub`.
 _REST = re.compile(r"[^\s\"':;,)\]}]*")

@@ -47,7 +47,7 @@ CAUSES = Causes(OWN, against(), CHANGE, ASKED)
     ("drv_path", "why", "said"),
     [
         ("/s/fresh.drv", "new", None),
-        ("/s/app.drv", "changed", "src/main.c and 1 more in the source source of app (and 2 more changes)"),
+        ("/s/app.drv", "changed", "src/main.c and 1 more in the source of app (and 2 more changes)"),
         ("/s/lost.drv", "changed", None),
         ("/s/other.drv", "unknown", "it is not compared with the base"),
         ("/s/same.drv", "cache miss", "unchanged; asked: cache.nixos.org"),
@@ -120,8 +120,8 @@ def test_what_no_cache_has_is_told_from_what_depends_on_it() -> None:
 
 
 def test_a_source_whose_files_nobody_knows_is_named_alone() -> None:
-    assert root_line(SOURCE, None) == "source source of app"
-    assert root_line(SOURCE, ["flake.nix"]) == "flake.nix in the source source of app"
+    assert root_line(SOURCE, None) == "source of app"
+    assert root_line(SOURCE, ["flake.nix"]) == "flake.nix in the source of app"
 
 
 def test_the_report_counts_what_the_change_touches() -> None:

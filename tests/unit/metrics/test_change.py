@@ -140,8 +140,10 @@ def test_an_input_that_comes_goes_or_has_no_revision(old: str | None, new: str |
 
 
 def test_a_file_that_should_have_rebuilt_nothing_is_named_with_what_it_rebuilt() -> None:
-    said = change.idle_finding(["README.md", "docs/a", "docs/b", "docs/c"], ["app"], "source")
+    said = change.idle_finding(["README.md", "docs/a", "docs/b", "docs/c"], ["app"], {"source"})
     assert said.startswith(
         "README.md, docs/a, docs/b and 1 more changed, which should rebuild nothing, and rebuilt app:"
     )
-    assert "it is part of the source source" in said
+    assert "and rebuilt app: part of the source. Name what is needed:" in said
+    assert "part of the source mine. " in change.idle_finding(["README"], ["app"], ["mine", "mine"])
+    assert "part of their sources. " in change.idle_finding(["README"], ["app"], ["mine", "source"])

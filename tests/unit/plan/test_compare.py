@@ -129,7 +129,7 @@ def test_a_source_is_named_with_both_sides() -> None:
     sides = store("source", 1), store("source", 2)
     a, b = (drv(graph, "app", sources=[side], src=side) for graph, side in zip((old, new), sides, strict=True))
     (root,) = compare(old, new, (a, b)).root.values()
-    assert (root.kind, root.old, root.new, root.line()) == ("source", *sides, "source source of app")
+    assert (root.kind, root.old, root.new, root.line()) == ("source", *sides, "source of app")
 
 
 def test_another_version_of_an_input_is_its_counterpart() -> None:

@@ -105,19 +105,19 @@ def lines(found: why.Comparison) -> list[str]:
 def test_a_source_that_moved_with_its_path_is_all_that_differs() -> None:
     """Its own path in the environment is no further difference."""
     found = changed({"src": f"{DOT[0]}/x"}, {"src": f"{DOT[1]}/x"}, ([DOT[0]], [DOT[1]]))
-    assert lines(found) == ["source source of app"]
+    assert lines(found) == ["source of app"]
     assert set(found.others.values()) == {0}
 
 
 def test_what_else_differs_is_beside_a_source() -> None:
     """Else a README in the source would be all that a derivation with other flags was built for."""
     found = changed({"src": DOT[0], "flags": "1"}, {"src": DOT[1], "flags": "2"}, ([DOT[0]], [DOT[1]]))
-    assert lines(found) == ["source source of app", "flags of app: 1 → 2"]
+    assert lines(found) == ["source of app", "flags of app: 1 → 2"]
     assert set(found.others.values()) == {1}
     found = changed(
         {"src": DOT[0], "data": SUB[0]}, {"src": DOT[1], "data": SUB[1]}, ([DOT[0], SUB[0]], [DOT[1], SUB[1]])
     )
-    assert lines(found) == ["source source of app", "source sub of app"]
+    assert lines(found) == ["source of app", "source sub of app"]
 
 
 def test_an_output_below_is_no_source() -> None:
