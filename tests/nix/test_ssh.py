@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from command import nix_repro, write_flake
 from store import open_box
 
@@ -56,6 +58,34 @@ def test_another_machine(sandbox_nix: NixBox, installed_nix: Nix) -> None:
         assert {"chance", "above"} <= there
         for side in "ab":
             assert (keep / "pair/doc" / side).read_text().count("-") == 4
+
+
+@pytest.mark.series("2.8", "2.34")
+def test_one_that_cannot_be_used_is_found_before_the_build(sandbox_nix: NixBox, installed_nix: Nix) -> None:
+    flake = write_flake(sandbox_nix, PACKAGES)
+    other_key = sandbox_nix.work / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other_key], check=True)
+    known = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
+    with socket.socket() as silent, open_box(installed_nix) as other, sshd(other) as (port, _):
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        here = "ssh-ng://root@127.0.0.1"
+        cases = {
+            (here, "-p 9"): "ssh: connect to host 127.0.0.1 port 9: Connection refused",
+            (here, f"-p {port} -i {other_key} {known}"): "root@127.0.0.1: Permission denied (publickey",
+            (here, f"-p {silent.getsockname()[1]} -o ConnectTimeout=2"): "timed out during banner exchange",
+            ("ssh-ng://no-such-host.invalid", ""): "ssh: Could not resolve hostname no-such-host.invalid",
+            ("sssh://127.0.0.1", ""): "don't know how to open Nix store",
+            ("https://cache.nixos.org", ""): "a binary cache cannot build",
+        }
+        for (url, options), words in cases.items():
+            said = nix_repro(
+                sandbox_nix, "check", ".#same", "--rebuilder", url, cwd=flake, env={"NIX_SSHOPTS": options}
+            )
+            assert said.code == 2, (url, said.err)
+            assert words in said.err, (url, said.err)
+            assert said.err.splitlines()[-1].startswith(f"nix-repro: rebuilder {url}"), said.err
+    assert not [path for path in sandbox_nix.store_dir.iterdir() if path.name.endswith("-same")], "nothing was built"
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from nix_repro.errors import UsageError
 from nix_repro.nix import arguments, trust
 from nix_repro.nix import derivation as drv
 from nix_repro.nix.credentials import CREDENTIAL
+from nix_repro.nix.find import find_nix
 from nix_repro.nix.hashes import sri
 from nix_repro.nix.private_settings import PrivateSettings
 from nix_repro.nix.processes import SHORT_GRACE, CannotStart, Processes
@@ -24,37 +24,25 @@ from nix_repro.nix.series import Release, release
 from nix_repro.nix.store_path import is_operand
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-#: Where installers put Nix when a shell has not picked it up yet.
-_PROFILES = ("/nix/var/nix/profiles/default/bin", "~/.nix-profile/bin", "/run/current-system/sw/bin")
 #: Nix's store URLs. What starts with a dash would be an option, in Nix's arguments or in those of the ssh it starts.
 _STORE = re.compile(r"(?!-)(?!.*://-)[^\x00-\x1f]+")
+#: Called when a command begins; what it returns is called again and again meanwhile.
+Meanwhile = Callable[[], Callable[[], None] | None]
+#: How ssh notices that the other side has gone, behind what the user says: the first of two options counts.
+SSH = "-o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 #: Arguments of a command that only asks: it neither builds nor fetches.
 NO_WORK = ("--max-jobs", "0", "--option", "substitute", "false", "--option", "builders", "")
 
 
 class NixError(Exception):
-    """Nix failed. The text is what Nix said, without colours."""
+    """Nix failed. The text is what Nix said, without colours; `before` is what it and others said before that."""
+
+    before = ""
 
 
 def plain(text: str) -> str:
     """Nix's words without colours."""
     return _ANSI.sub("", text)
-
-
-def find_nix(environ: Mapping[str, str]) -> Path:
-    """The `nix` command. Raises `UsageError` when there is none."""
-    path = os.pathsep.join([environ.get("PATH", ""), *(os.path.expanduser(p) for p in _PROFILES)])
-    found = shutil.which("nix", path=path)
-    if found is None:
-        files = (os.path.join(directory, "nix") for directory in path.split(os.pathsep) if directory)
-        if (closed := next((file for file in files if os.path.isfile(file)), None)) is not None:
-            raise UsageError(f"Nix cannot be run: {closed} is not executable for this user")
-        raise UsageError(
-            "Nix was not found on PATH. Install it (https://nixos.org/download), or on Debian and Ubuntu: apt-get "
-            "install nix-bin"
-        )
-    # Not resolved: `nix` is often a link whose directory also holds nix-store.
-    return Path(found).absolute()
 
 
 class Nix:
@@ -70,6 +58,7 @@ class Nix:
         environ: Mapping[str, str],
         options: Sequence[tuple[str, str]] = (),
         store: str | None = None,
+        meanwhile: Meanwhile = lambda: None,
     ) -> None:
         self.processes = processes
         self.binary = find_nix(environ)
@@ -83,7 +72,9 @@ class Nix:
         ]
         self.env["NIX_CONFIG"] = "\n".join(line for line in config if line)
         self._private = PrivateSettings(self.env["NIX_CONFIG"], options)
-        self._environ = {**self.env, "NIX_CONFIG": self._private.reference}
+        ssh = f"{environ.get('NIX_SSHOPTS', '')} {SSH}".strip()
+        self._environ = {**self.env, "NIX_CONFIG": self._private.reference, "NIX_SSHOPTS": ssh}
+        self._meanwhile = meanwhile
         self._settings: dict[str, Any] | None = None
         self._old_names = False
         self._trusted: bool | None = None
@@ -96,13 +87,16 @@ class Nix:
         return self._again(self.env, self.options, url)
 
     def with_options(self, options: Sequence[tuple[str, str]]) -> Nix:
-        """The same Nix with further settings, which win over the present ones. Raises `NixError` for settings that
-        cannot be passed on."""
+        """The same Nix with further settings, which win. Raises `NixError` for those that cannot be passed on."""
         return self._again(self.env, [*self.options, *options], self.store)
+
+    def meanwhile(self, begin: Meanwhile) -> Nix:
+        """The same Nix, which calls what `begin` returns again and again while a command runs; raising ends that."""
+        return Nix(self.processes, self.env, self.options, self.store, begin)
 
     def _again(self, env: Mapping[str, str], options: Sequence[tuple[str, str]], store: str | None) -> Nix:
         try:
-            return Nix(self.processes, env, options, store)
+            return Nix(self.processes, env, options, store, self._meanwhile)
         except UsageError as error:
             raise NixError(str(error)) from None
 
@@ -156,7 +150,7 @@ class Nix:
 
     def _output(self, argv: Sequence[str]) -> bytes:
         with self._naming_nix():
-            done = self.processes.communicate(argv, env=self._environ)
+            done = self.processes.communicate(argv, env=self._environ, idle=self._meanwhile())
         if done.returncode != 0:
             raise _error(done.stderr, f"{Path(argv[0]).name} ended with {done.returncode}")
         return done.stdout
@@ -189,7 +183,7 @@ class Nix:
         printed, code = b"", 0
         for argv in self._argvs(command, (*args, "--log-format", "internal-json"), paths):
             with self._naming_nix():
-                done = self.processes.lines(argv, on_line, env=self._environ)
+                done = self.processes.lines(argv, on_line, env=self._environ, idle=self._meanwhile())
             printed += done.stdout
             code = done.returncode if done.returncode < 0 or code == 0 else code
         return CompletedProcess(args, code, printed)
@@ -265,12 +259,16 @@ class Nix:
         Nix 2.15 our configuration."""
         if self._trusted is None:
             try:
-                said = trust.told(self._either(("store", "info"), ("store", "ping"), "--json"))
+                said = trust.told(self.ping("--json"))
             except NixError:
                 said = None
             configured = self.settings().get("trusted-users", []) if said is None else []
             self._trusted = trust.configured(configured, self.store_dir()) if said is None else said
         return self._trusted
+
+    def ping(self, *args: str) -> str:
+        """What the store says of itself. Raises `NixError` when it does not answer."""
+        return self._either(("store", "info"), ("store", "ping"), *args)
 
     def user_files(self) -> str:
         """The user's own configuration files, as Nix finds them, for `NIX_USER_CONF_FILES`."""
@@ -327,4 +325,6 @@ def _error(said: bytes, otherwise: str) -> NixError:
     """What Nix said from its first error on. What comes before is about progress."""
     text = plain(said.decode("utf-8", "replace")).strip()
     start = re.search(r"^error:", text, re.MULTILINE)
-    return NixError(text[start.start() :] if start else text or otherwise)
+    error = NixError(text[start.start() :] if start else text or otherwise)
+    error.before = text[: start.start()] if start else ""
+    return error

@@ -145,12 +145,19 @@ class Processes:
         self.check()
 
     def communicate(
-        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, stdin: bytes | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        stdin: bytes | None = None,
+        idle: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a program to its end and capture standard output and standard error."""
+        """Run a program to its end and capture standard output and standard error. `idle` is called again and again
+        meanwhile."""
         pipe = subprocess.DEVNULL if stdin is None else subprocess.PIPE
         with self.child(argv, env=env, cwd=cwd, stdin=pipe, grace=SHORT_GRACE) as child:
-            out, err = child.communicate(stdin)
+            out, err = _communicate(child, stdin, idle)
         return subprocess.CompletedProcess(list(argv), child.returncode, out, err)
 
     def lines(
@@ -189,6 +196,18 @@ class Processes:
                 on_line(line)
             reader.join()
         return subprocess.CompletedProcess(list(argv), child.returncode, b"".join(chunks), b"")
+
+
+def _communicate(
+    child: subprocess.Popen[bytes], stdin: bytes | None, idle: Callable[[], None] | None
+) -> tuple[bytes, bytes]:
+    while True:
+        try:
+            return child.communicate(stdin, timeout=PAUSE if idle is not None else None)
+        except subprocess.TimeoutExpired:
+            stdin = None
+            if idle is not None:
+                idle()
 
 
 def bounded_lines(stream: IO[bytes], limit: int = 1 << 20) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("nix", "nix-store"):
         (profile / name).write_text(f"#!/bin/sh\necho this is {name}\n")
         (profile / name).chmod(0o755)
-    monkeypatch.setattr("nix_repro.nix.command._PROFILES", (str(profile),))
+    monkeypatch.setattr("nix_repro.nix.find._PROFILES", (str(profile),))
     return profile
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nix_repro.build.rebuild.nix_check import NixCheck
 from nix_repro.build.rebuild.protocol import Rebuilder
+from nix_repro.build.rebuild.reach import refuse_unusable
 from nix_repro.build.rebuild.replace import Replace
 from nix_repro.build.rebuild.shadow import Shadow, permit
 from nix_repro.build.rebuild.store import Store
@@ -106,6 +107,7 @@ def choose(
             return NixCheck(nix)
         case url:
             try:
+                refuse_unusable(nix, url)
                 return Store(nix, url, warn)
             except NixError as error:
                 raise UsageError(f"rebuilder {error}") from None

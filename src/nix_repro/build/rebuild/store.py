@@ -11,13 +11,16 @@ from nix_repro.build.rebuild.attempts import attempts_of, differing, keep_direct
 from nix_repro.build.rebuild.inputs import built_from, by_groups
 from nix_repro.build.rebuild.moving import AS_IT_IS, copy, delete, in_turns, to_delete
 from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Answer, Request
+from nix_repro.build.rebuild.reach import ANSWER, pulse, silence
 from nix_repro.build.rebuild.realisations import found_inputs, places
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.lock import directory_of, locked
 from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.waiting import within
 from nix_repro.observations import Tree
 from nix_repro.reasons import ALREADY_THERE, OTHER_INPUT, Reason
+from nix_repro.text import seconds
 
 
 class Store:
@@ -30,11 +33,17 @@ class Store:
     varies: frozenset[str] = frozenset()
 
     def __init__(self, nix: Nix, url: str, warn: Callable[[str], None]) -> None:
+        def alive() -> Callable[[], None]:
+            return pulse(lambda: silence(nix, url))
+
         self._nix = nix
+        # What is copied or built may take any time, as long as the other side is there.
+        self._copying = nix.meanwhile(alive)
         self._warn = warn
         self._url = url
-        self._there = nix.with_store(url)
-        self._alone = self._there.with_options([*ISOLATION, *STRICT])
+        late = f"the other store did not answer within {seconds(ANSWER)}"
+        self._there = nix.with_store(url).meanwhile(lambda: within(ANSWER, late))
+        self._alone = nix.with_store(url).with_options([*ISOLATION, *STRICT]).meanwhile(alive)
         # Inputs that were compared already: the question goes over the network path by path.
         self._same: set[str] = set()
 
@@ -82,13 +91,13 @@ class Store:
         """Have valid paths, .drv files or not, in the other store."""
         mixed = len({path.endswith(".drv") for path in paths}) > 1
         turns = in_turns(self._nix.path_info(paths)) if mixed else filter(None, [list(paths)])
-        copy(self._nix, turns, "--to", self._url)
+        copy(self._copying, turns, "--to", self._url)
 
     def _realise(self, inputs: Mapping[str, Iterable[str]]) -> None:
         """Tell the other store what content-addressed inputs have made."""
         operands = [self._nix.outputs(drv_path, names) for drv_path, names in inputs.items()]
         if operands:
-            self._nix.run("nix", "copy", "--to", self._url, *AS_IT_IS, "--max-jobs", "0", paths=operands)
+            self._copying.run("nix", "copy", "--to", self._url, *AS_IT_IS, "--max-jobs", "0", paths=operands)
 
     def _clear(self, request: Request, strayed: set[str]) -> set[str]:
         """Delete what earlier rounds left, and `strayed` inputs: it would be taken for built, and be given to what is

@@ -19,6 +19,7 @@ from nix_repro.nix.caches.http import passwords, session
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.store_path import StorePath
+from nix_repro.nix.waiting import within, words
 
 #: Look-ups at once.
 WORKERS = 24
@@ -200,9 +201,11 @@ class BinaryCaches:
 
     def _ask_nix(self, url: str, paths: list[str]) -> list[str]:
         try:
-            return list(self._nix.with_store(self._given[url]).path_info(paths))
+            late = "did not answer within its time limit"
+            there = self._nix.with_store(self._given[url]).meanwhile(lambda: within(BUDGET, late))
+            return list(there.path_info(paths))
         except NixError as error:
-            self.unreachable[url] = str(error).splitlines()[0]
+            self.unreachable[url] = words(error)
             return []
 
 

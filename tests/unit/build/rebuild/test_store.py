@@ -41,6 +41,8 @@ class Two:
         self.here, self.there = mocker.Mock(), mocker.Mock()
         self.here.with_store.return_value = self.there
         self.there.with_options.return_value = self.there
+        for nix in (self.here, self.there):
+            nix.meanwhile.return_value = nix
         self.here.settings.return_value = {}
         self.here.derivations.return_value = {}
         self.here.requisites.side_effect = lambda paths: list(dict.fromkeys([*self.valid_here, *paths]))

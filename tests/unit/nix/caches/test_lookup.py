@@ -292,3 +292,13 @@ def test_nobody_is_asked_any_more_when_the_run_is_told_to_stop(nix: Nix) -> None
     with server(first_answer) as (url, asked):
         BinaryCaches(nix, [url]).available(PATHS)
     assert len(asked) == 1
+
+
+def test_other_kinds_have_a_limit_too(nix: Nix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "BUDGET", 0.3)
+    (tmp_path / "nix").write_text("#!/bin/sh\nexec sleep 60\n")
+    began = time.monotonic()
+    caches = BinaryCaches(nix, ["ssh://host"])
+    assert caches.available(PATHS) is None
+    assert caches.unreachable == {"ssh://host": "did not answer within its time limit"}
+    assert time.monotonic() - began < 30
