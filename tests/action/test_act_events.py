@@ -198,19 +198,27 @@ def test_push_and_pull_request_of_one_commit(jobs: Jobs) -> None:
 
 
 def test_a_reusable_workflow_that_is_called_twice(jobs: Jobs) -> None:
-    """Both jobs have one name, as the runner tells them; the second to end says so, and nothing of the first is lost.
+    """The jobs have one name, as the runner tells them; the second to end says so, and nothing of the first is lost.
     On GitHub, the workflow's name is the caller's in both; act gives the called one's."""
-    steps = [{"uses": "actions/checkout@v4"}, jobs.act.warm_step(), USES | {"with": WITH}]
-    called = {"name": "CI", "on": "workflow_call", "jobs": {"check": {"runs-on": "ubuntu-latest", "steps": steps}}}
+    checkout = {"run": 'git checkout -q "${REF:-HEAD}"', "env": {"REF": "${{ inputs.ref }}"}}
+    steps = [{"uses": "actions/checkout@v4"}, checkout, jobs.act.warm_step(), USES | {"with": WITH}]
+    called = {
+        "name": "CI",
+        "on": {"workflow_call": {"inputs": {"ref": {"type": "string"}}}},
+        "jobs": {"check": {"runs-on": "ubuntu-latest", "steps": steps}},
+    }
     use = {"uses": "./.github/workflows/called.yml"}
-    jobs.prepare({"name": "CI", "on": "push", "jobs": {"one": use, "two": use | {"needs": "one"}}}, called=called)
+    calls = {"one": use, "two": use | {"needs": "one"}, "three": use | {"needs": "two", "with": {"ref": "other"}}}
+    jobs.prepare({"name": "CI", "on": "push", "jobs": calls}, called=called)
     sent = jobs.run("push", {"ref": "refs/heads/main"})
     assert sent.done.code == 0, sent.done.story
-    assert {sha for _, sha in sent.statuses} == {jobs.here}
-    assert {context for context, _ in sent.statuses} == {"nix-repro (CI-check-0-Linux-X64, push)"}
+    context = "nix-repro (CI-check-0-Linux-X64, push)"
+    assert sent.statuses == [(context, jobs.here), (context, jobs.here), (context, jobs.other)]
     said = sent.done.commands("warning")
-    assert any("status under the id CI-check-0-Linux-X64, push" in text for text in said), sent.done.story
-    assert any("another job of this run has the same id" in text for text in said)
+    # The third is about another commit, but its artifact has the name of the first's.
+    assert sum("status under the id CI-check-0-Linux-X64, push" in text for text in said) == 1, sent.done.story
+    assert sum("another job of this run has the same id" in text for text in said) == 2
+    assert len(sent.saved) == 2, "the third has checked what is not the default branch's"
 
 
 def test_two_steps_of_one_job(jobs: Jobs) -> None:

@@ -120,7 +120,7 @@ def _of_workflow_run(event: Trigger, checked: str) -> Subject:
     default = (
         waited.get("head_branch") == _default_branch(event)
         and by not in _PROPOSALS
-        and source.get("full_name") == repository.get("full_name")
+        and source.get("full_name") == repository.get("full_name", "")
     )
     return Subject(checked, default=default and checked in (head, event.sha))
 
