@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from command import nix_repro, write_flake
 from store import SYSTEM_PATH
 
@@ -22,6 +24,7 @@ def install_in_the_store(box: NixBox) -> str:
     return f"/nix/var/nix/profiles/default/bin:{SYSTEM_PATH}"
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_shadow_rebuilds_with_it(sandbox_nix: NixBox) -> None:
     path = install_in_the_store(sandbox_nix)
     shell = sandbox_nix.run(["nix-store", "--add", "/usr/bin/dash"]).stdout.strip()
