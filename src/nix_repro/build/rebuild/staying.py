@@ -41,7 +41,10 @@ def staying(nix: Nix, python: str, options: Sequence[tuple[str, str]]) -> Stayin
     programs = {name: real for name, real in _programs(nix) if containing(real, store)}
     wanted = [python, *programs.values(), *_in_sandbox(nix, options)]
     tops = dict.fromkeys(top for path in wanted if (top := containing(path, store)))
-    return Staying(programs, tuple(nix.requisites(tops)) if tops else ())
+    # What somebody has put into the directory by hand is nothing that Nix could say more of.
+    unknown = nix.invalid(tops) if tops else set()
+    known = [path for path in tops if path not in unknown]
+    return Staying(programs, tuple(nix.requisites(known)) if known else ())
 
 
 def _programs(nix: Nix) -> Iterable[tuple[str, str]]:

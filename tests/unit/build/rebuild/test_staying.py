@@ -47,6 +47,7 @@ def nix(store: Path, mocker: MockerFixture) -> Mock:
     nix.store_dir.return_value = str(store)
     nix.settings.return_value = {}
     nix.requisites.side_effect = list
+    nix.invalid.return_value = set()
     return nix
 
 
@@ -83,6 +84,14 @@ def test_what_every_sandbox_has_stays_whatever_the_settings_shape(nix: Mock, sto
     clock.mkdir()
     options = [("extra-sandbox-paths", f"/x={clock}/lib"), ("cores", f"{store}/{'z' * 32}-no-path")]
     assert names(staying(nix, "/usr/bin/python3", options).paths)[2:] == ["busybox", "faketime"]
+
+
+def test_what_nix_does_not_know_is_no_reason_to_rebuild_nothing(nix: Mock, store: Path) -> None:
+    shell = store / f"{'b' * 32}-busybox"
+    shell.mkdir()
+    nix.settings.return_value = {"sandbox-paths": [f"/bin/sh={shell}"]}
+    nix.invalid.return_value = {str(shell)}
+    assert names(staying(nix, "/usr/bin/python3", ()).paths) == ["nix", "coreutils"]
 
 
 def test_what_is_in_use_is_not_rebuilt_and_says_so(nix: Mock, tmp_path: Path, mocker: MockerFixture) -> None:
