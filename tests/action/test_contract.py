@@ -17,6 +17,7 @@ from action_start import start
 from nix_repro.cli import action
 from nix_repro.config import Config
 from nix_repro.metrics.phases import NOTED
+from nix_repro.nix import elsewhere
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.output.github import outputs
 from tools import tool
@@ -50,7 +51,7 @@ def test_what_the_check_reads_is_what_it_is_given() -> None:
     given = {name.removeprefix("INPUT_").lower() for name in check["env"] if name.startswith("INPUT_")}
     assert given == {*action.SETTINGS, *action.OWN}
     noted = {name for name in check["env"] if name.startswith("NIX_REPRO_")} | {"NIX_REPRO_CALLED"}
-    assert noted == {*NOTED, CACHE_STEPS}
+    assert noted == {*NOTED, CACHE_STEPS, elsewhere.ARTIFACT}
 
 
 def test_every_input_of_the_check_is_mapped_from_its_own_name() -> None:
