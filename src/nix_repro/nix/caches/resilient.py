@@ -134,11 +134,13 @@ class Realiser:
                 self._witness,
                 self.asked,
                 others=not self._own_only,
+                hurried=bool(self.tired),
             )
             printed, said = self._evaluate_once(watch, list(left.values()), installable, *args, cwd=cwd)
             bad = watch.blocked | (watch.fatal if printed is None else set())
-            # A build asks an upstream cache anew: to do without it may cost hours.
-            self.dropped |= dict.fromkeys(bad - set(self.upstream), self.clock())
+            if not watch.hurried:
+                # A build asks an upstream cache anew: to do without it may cost hours.
+                self.dropped |= dict.fromkeys(bad - set(self.upstream), self.clock())
             # What is not ours the flake has brought along, and has to do without.
             self._own_only |= not bad <= left.keys()
             weary = {url for url in left if watch.spent(url) > TIRED}

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from nix_repro.nix.caches.incidents import Complaint, Trouble, cache_of, read
 from nix_repro.nix.caches.kinds import normal
@@ -40,6 +39,8 @@ EVALUATION_STALLED = 4
 SILENCE = 5.0
 #: and seconds of waiting for one cache in all.
 EVALUATION_PATIENCE = 5.0
+#: What is left of each once another cache has used up the time that caches may cost an evaluation.
+HURRY = 0.5
 
 
 class TooLong(Exception):
@@ -52,7 +53,7 @@ class Watch:
     make it fail. `asked` collects which caches were asked for a path, by its digest: not those that Nix remembers to
     have asked before."""
 
-    stalled: ClassVar[int] = STALLED
+    stalled: int = field(default=STALLED, kw_only=True)
 
     recorder: Recorder
     caches: Sequence[str]
@@ -182,13 +183,17 @@ class Watch:
 class EvaluationWatch(Watch):
     """The same for an evaluation. What it prints, and what it ends with, the flake may have written: that is believed
     only when it looks as Nix's own warnings do, or when a look at the cache bears it out. `others`: caches count that
-    Nix is not configured to ask, which a flake has brought along."""
-
-    stalled: ClassVar[int] = EVALUATION_STALLED
+    Nix is not configured to ask, which a flake has brought along. `hurried`: another one has cost enough already."""
 
     others: bool = True
+    hurried: bool = False
     open: dict[int, tuple[str, str]] = field(default_factory=dict)
     moved: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.share = HURRY if self.hurried else 1.0
+        self.stalled = int(EVALUATION_STALLED * self.share)
 
     def feed(self, line: bytes) -> None:
         if b'"stop"' in line:
@@ -212,7 +217,11 @@ class EvaluationWatch(Watch):
             urls = [url for other, url in self.open.values() if other == cache]
             silent = now - self.moved[cache]
             # An archive may take its time, and a builder may pretend that something is fetched.
-            if silent > SILENCE and not any("/nar/" in url for url in urls) and not self.recorder.building():
+            if (
+                silent > SILENCE * self.share
+                and not any("/nar/" in url for url in urls)
+                and not self.recorder.building()
+            ):
                 self.complaints.append(
                     Complaint(cache, Trouble("slow", urls[0], "did not answer in time"), now, silent)
                 )
@@ -224,7 +233,7 @@ class EvaluationWatch(Watch):
         return covered([(c.at - c.waited, c.at + (c.trouble.delay or 0.0)) for c in rows])
 
     def _wearing(self, cache: str) -> bool:
-        return self.spent(cache) > EVALUATION_PATIENCE
+        return self.spent(cache) > EVALUATION_PATIENCE * self.share
 
     def _transfer(self, number: int, url: str) -> None:
         if (cache := self._cache_at(url)) is not None and not self.recorder.building():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nix_repro.nix.caches.incidents import Complaint
-from nix_repro.nix.caches.watch import SILENCE, EvaluationWatch, TooLong
+from nix_repro.nix.caches.watch import EVALUATION_STALLED, SILENCE, EvaluationWatch, TooLong
 from nix_repro.nix.log.recorder import Recorder
 
 CACHE = "https://cache.example"
@@ -20,12 +20,12 @@ TRANSFER, BUILD = 101, 105
 class Hand:
     """A clock that the test sets, and a witness that says what the test says."""
 
-    def __init__(self, *, bears_out: bool = True) -> None:
+    def __init__(self, *, bears_out: bool = True, hurried: bool = False) -> None:
         self.now = 1000.0
         self.bears = bears_out
         self.complaints: deque[Complaint] = deque()
         witness: Any = self
-        self.watch = EvaluationWatch(Recorder(), [CACHE], lambda: self.now, self.complaints, witness)
+        self.watch = EvaluationWatch(Recorder(), [CACHE], lambda: self.now, self.complaints, witness, hurried=hurried)
 
     def bears_out(self, _cache: str, _trouble: object) -> bool:
         return self.bears
@@ -156,3 +156,12 @@ def test_a_cache_that_the_flake_brings_along_is_watched_too() -> None:
     hand.watch.others = False
     hand.say(f"warning: unable to download '{theirs}/{'d' * 32}.narinfo': HTTP error 429; retrying in 99999 ms")
     assert not hand.complaints
+
+
+def test_once_one_has_cost_its_share_the_others_have_less() -> None:
+    hand = Hand(hurried=True)
+    assert hand.watch.stalled < EVALUATION_STALLED
+    hand.start(1, TRANSFER, INFO)
+    hand.now += SILENCE * 0.6
+    with pytest.raises(TooLong):
+        hand.watch.idle()
