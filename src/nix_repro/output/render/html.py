@@ -224,6 +224,7 @@ def _environment() -> Environment:
     environment.tests["silent"] = phrases.printed_nothing
     environment.filters |= {
         "advice": phrases.advice,
+        "defaults_advise": phrases.defaults_advise,
         "icon_name": _icon_name,
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,

@@ -157,6 +157,7 @@ def _environment() -> Environment:
         environment.filters[name] = _safe(function)
     environment.filters |= {
         "advice": phrases.advice,
+        "defaults_advise": phrases.defaults_advise,
         "measure": _measure,
         "nix": phrases.nix,
         "percent": phrases.percent,

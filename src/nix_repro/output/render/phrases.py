@@ -125,6 +125,14 @@ def overruns(report: Report) -> list[str]:
     return [target.name for target in report.targets if target.ok is False and not target.advisory]
 
 
+def defaults_advise(report: Report) -> str:
+    """Which of the targets fail nothing, where there are such; else empty."""
+    advisory = [target.name for target in report.targets if target.advisory]
+    which = "these defaults" if len(advisory) == len(report.targets) else f"the default of {', '.join(advisory)}"
+    verb = "advises" if len(advisory) == 1 < len(report.targets) else "advise"
+    return f"{which} only {verb} outside CI" if advisory else ""
+
+
 def advice(target: Target) -> str:
     """What to look at where a target was exceeded, and whether that is advice only; empty when it was not."""
     if target.ok is not False:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nix_repro.metrics.change import lock_line
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.lines import Cell, TableRow
-from nix_repro.output.render.phrases import advice, built_groups, margin, measure, percent
+from nix_repro.output.render.phrases import advice, built_groups, defaults_advise, margin, measure, percent
 from nix_repro.output.render.screen import Screen
 from nix_repro.report import Report
 from nix_repro.text import plural, seconds, size, some
@@ -35,6 +35,8 @@ def _print_targets(out: Screen, report: Report) -> None:
     assert report.scenario is not None
     out.line()
     out.say(f"targets ({report.scenario.name}: {visible(report.scenario.because)})", "bold", 0, 2)
+    if said := defaults_advise(report):
+        out.say(visible(said), "dim", 2, 4)
     rows = []
     for target in report.targets:
         sign, style = ("✓", "green") if target.ok else ("–", "dim") if target.ok is None else ("✗", "bold red")

@@ -60,15 +60,21 @@ def test_a_default_that_only_advises_says_so_everywhere() -> None:
     assert "  hit rate: only advice: a default, which fails nothing here" in text
     assert "(--target hit-rate=LIMIT sets your own); look at it" in text
     assert "  build: only advice" in text
+    assert "these defaults only advise outside CI" in text
+    mixed = {**made, "targets": (late, Target(name="build", limit=60.0, actual=32.0, ok=True))}
+    assert "the default of hit rate only advises outside CI" in shown(**mixed)
+    assert "advise" not in shown(**{**made, "targets": (Target(name="build", limit=60.0, actual=32.0, ok=True),)})
     assert [row[0] for row in rows(text) if row and row[-1] in ("over", "pp")] == ["!", "!"]
     report = msgspec.structs.replace(reports.read("clean"), **made)
     assert headline(report).symbol == headline(reports.read("clean")).symbol
     summary = render_summary(report)
     assert "⚠️ | build" in summary
     assert "only advice" in summary
+    assert "; these defaults only advise outside CI" in summary
     assert "❌" not in summary
     page = render_html(report)
     assert "missed, advice only" in page
+    assert "; these defaults only advise outside CI" in page
     assert "<strong>missed" not in page
 
 
