@@ -90,7 +90,7 @@ def _together(found: Iterable[Wrong]) -> list[Wrong]:
 
 def _others(report: Report) -> Iterable[Wrong]:
     for target in report.targets:
-        if target.ok is False and target.actual is not None:
+        if target.ok is False and not target.advisory and target.actual is not None:
             name = visible(target.name)
             limit, actual = measure(target.limit, target.name), measure(target.actual, target.name)
             said = f"over target, {actual} where the limit is {limit} ({margin(target)})"

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 import reports
+from nix_repro.output.render.digest import troubles
 from nix_repro.output.render.html import render_html
 from nix_repro.output.render.phrases import headline
 from nix_repro.output.render.screen import Screen
@@ -67,6 +68,7 @@ def test_a_default_that_only_advises_says_so_everywhere() -> None:
     assert [row[0] for row in rows(text) if row and row[-1] in ("over", "pp")] == ["!", "!"]
     report = msgspec.structs.replace(reports.read("clean"), **made)
     assert headline(report).symbol == headline(reports.read("clean")).symbol
+    assert troubles(report) == []
     summary = render_summary(report)
     assert "⚠️ | build" in summary
     assert "only advice" in summary
