@@ -79,6 +79,8 @@ def test_an_input_pins_what_it_says(act: Any, base: str) -> None:
 
 def test_without_the_base_it_says_so_and_checks_everything(act: Any, base: str, tmp_path: Path) -> None:
     proof = tmp_path / "proof"
+    flake = act.repository / "flake.nix"
+    flake.write_text(flake.read_text().replace("sleep 60", "sleep 1"))
     done = propose(act, "0" * 40, f"fail-on: none\ninstallables: [.#good]\nscope: closure\ntest: [touch, {proof}]\n")
     assert done.code == 1, done.story
     assert "packages.x86_64-linux.bad" in json.loads(done.outputs()["divergent"])
