@@ -16,6 +16,7 @@ from nix_repro.errors import interrupted
 from nix_repro.metrics import history
 from nix_repro.metrics.built import Asked
 from nix_repro.metrics.measure import Facts, Measurements, measure
+from nix_repro.metrics.remembered import ledger_use
 from nix_repro.nix.checkout import Checkout, flake_ref
 from nix_repro.nix.elsewhere import elsewhere, reproduce_line
 from nix_repro.nix.machine import describe_environment, in_ci
@@ -63,6 +64,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         caches=found.caches,
         test=run.test,
         elsewhere=elsewhere(run.environ),
+        ledger=ledger_use(run.known.values(), _rebuilt(run)) if run.config.ledger is not None else None,
         configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
         warnings=tuple(run.warnings),
     )
@@ -155,6 +157,7 @@ def _derivation(
             isolated=a.isolated,
         )
         for a in run.seen.attempts.get(drv_path, ())
+        if not a.recalled
     )
     return DerivationReport(
         drv_path=drv_path,
@@ -176,6 +179,10 @@ def _derivation(
         rebuilds=judged.rebuilds,
         differed=judged.differed,
     )
+
+
+def _rebuilt(run: Run) -> int:
+    return sum(any(a.round > 1 and a.status == "built" for a in found) for found in run.seen.attempts.values())
 
 
 def _text(reason: Reason | None) -> str | None:

@@ -31,6 +31,7 @@ from nix_repro.stages.build import build_targets
 from nix_repro.stages.explain import explain_divergences
 from nix_repro.stages.plan import plan_run
 from nix_repro.stages.rebuild import rebuild_targets
+from nix_repro.stages.remember import explain_by_date, open_ledger, recollect, remember
 from nix_repro.stages.suite import run_tests
 from nix_repro.text import last_line, seconds
 from nix_repro.verdict.fail_when import check_syntax
@@ -130,13 +131,20 @@ def _work(run: Run, held: ExitStack) -> None:
     held.enter_context(_store_lock(run, alone=rebuilder.alone))
     # Not before: to another run, what is rooted is in use.
     add_roots(run.nix, list(plan.installables.values()), run.work / "roots")
+    open_ledger(run, held)
     plan = build_targets(run, plan)
+    # What is known is what others have built: this run's own builds come after it.
+    recollect(run, plan)
+    remember(run, plan)
     run_tests(run, plan)
     rebuild_targets(run, plan, rebuilder)
+    remember(run, plan)
     # A signal that came while something had to be finished was not heard: what it cut short is no finding.
     run.nix.processes.check()
     run.judge()
     explain_divergences(run, plan, rebuilder)
+    explain_by_date(run)
+    remember(run, plan)
     run.nix.processes.check()
 
 

@@ -6,8 +6,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from nix_repro.reasons import Reason
 from nix_repro.report import Source, Status
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a build took place. `identity` is the address of a CI run, or a digest that tells this machine from others
+    and says nothing else of it; `facts` are what may matter to a build, by name."""
+
+    identity: str
+    facts: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,8 @@ class Attempt:
     is not a success. `started` is in seconds since the epoch. `isolated`: it was asked for alone, on the inputs of the
     build that it is compared with; `same_inputs`: it had these although it was not asked for alone. `against` is that
     other build where it is not the first one: a rebuild that the store holds, or one at the same place. `before` is
-    when outputs that nobody was seen to build had been built at the latest, in seconds since the epoch.
+    when outputs that nobody was seen to build had been built at the latest, in seconds since the epoch. `recalled`: it
+    is a build of an earlier run, on the same inputs as this run's first build, and of no round of this one.
     """
 
     drv_path: str
@@ -44,6 +55,7 @@ class Attempt:
     same_inputs: bool = False
     against: Attempt | None = None
     before: float | None = None
+    recalled: bool = False
 
     def differs(self, output: str, first: Attempt) -> bool:
         """Whether this output is not what it is compared with."""
@@ -98,7 +110,7 @@ class Observations:
 
     def rebuilds(self, drv_path: str, *, isolated: bool) -> list[Attempt]:
         """Those of everything together, or those with the inputs of what they are compared with."""
-        rebuilds = [a for a in self.attempts.get(drv_path, ()) if a.round > 1]
+        rebuilds = [a for a in self.attempts.get(drv_path, ()) if a.round > 1 or a.recalled]
         return [a for a in rebuilds if (a.isolated or a.same_inputs if isolated else not a.isolated)]
 
     def built(self) -> dict[str, Attempt]:

@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from nix_repro.parts import LedgerUse, Part
+
 Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
 Mark = Literal["known", "propagated", "intermittent", "new"]
 Source = Literal["built", "rebuilt", "substituted", "present", "ledger", "cache", "runner"]
@@ -46,10 +48,6 @@ PhaseName = Literal[
 
 #: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.
 SEVERITY: tuple[Verdict, ...] = ("divergent", "build-failed", "rebuild-failed", "unverified", "reproducible")
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the report: immutable, built by keyword, equal by value."""
 
 
 class Hash(Part, frozen=True, kw_only=True):
@@ -127,7 +125,7 @@ class DerivationReport(Part, frozen=True, kw_only=True):
     attrs: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
     reason: str | None = None
-    outputs: dict[str, Output] = {}
+    outputs: dict[str, Output] = msgspec.field(default_factory=dict)
     builds: tuple[Build, ...] = ()
     findings: tuple[Finding, ...] = ()
     reproduce: str | None = None
@@ -317,6 +315,7 @@ class Report(Part, frozen=True, kw_only=True):
     targets: tuple[Target, ...] = ()
     caches: Caches = Caches()
     test: SuiteRun | None = None
+    ledger: LedgerUse | None = None
     policies: tuple[Policy, ...] = ()
     history: tuple[Trend, ...] = ()
     configuration: Configuration | None = None

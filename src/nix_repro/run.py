@@ -12,6 +12,7 @@ from typing import Protocol
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.config import Config
+from nix_repro.ledger.file import Ledger
 from nix_repro.metrics.needed import Needs
 from nix_repro.nix.at_work import AtWork, rooms
 from nix_repro.nix.caches.lookup import BinaryCaches
@@ -28,6 +29,7 @@ from nix_repro.plan.scope import Plan
 from nix_repro.reasons import NOT_REBUILT, Reason
 from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
 from nix_repro.verdict import verdict
+from nix_repro.verdict.evidence import Recalled
 
 #: Seconds that nobody needs an explanation for.
 MOMENT = 1.0
@@ -50,7 +52,8 @@ class Run:
 
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
     `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
-    with Nix's words. `realiser` runs every build that may use caches, and
+    with Nix's words. `ledger` is what remembers the builds of earlier runs, None without one, and `known` what it says
+    of this run's derivations. `realiser` runs every build that may use caches, and
     `lookups` is what the upstream caches said they have. `checkout` is what git said before anything was evaluated or
     built that could have changed it.
     """
@@ -74,6 +77,8 @@ class Run:
     test: SuiteRun | None = None
     against: Against | None = None
     needs: Needs = field(default_factory=Needs)
+    ledger: Ledger | None = None
+    known: dict[str, Recalled] = field(default_factory=dict)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
     recorder: Recorder = field(init=False)
     realiser: Realiser = field(init=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 
 def seconds(value: float) -> str:
@@ -38,6 +39,11 @@ def some(names: Sequence[str], shown: int = 3) -> str:
     """The first few of many names: `a, b, c and 4 more`."""
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def when(at: float) -> str:
+    """A time in seconds since the epoch, to the minute."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def last_line(said: str) -> str:

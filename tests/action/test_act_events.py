@@ -147,9 +147,9 @@ def test_where_things_go(jobs: Jobs, name: str) -> None:
     steps = [
         {"uses": "actions/checkout@v4"},
         jobs.act.warm_step(),
-        USES | {"with": WITH | {"id": "own"}},
+        USES | {"with": WITH | {"id": "own", "ledger": "true"}},
         {"run": 'git checkout -q "$OTHER"'},
-        USES | {"with": WITH | {"id": "another"}},
+        USES | {"with": WITH | {"id": "another", "ledger": "true"}},
     ]
     on: dict[str, Any] = dict.fromkeys(EVENTS) | {"workflow_run": {"workflows": ["CI"]}}
     on["schedule"] = [{"cron": "0 0 * * *"}]
@@ -177,7 +177,13 @@ def test_where_things_go(jobs: Jobs, name: str) -> None:
     assert [
         found.startswith("own" if which == "here" else "another") for found, which in zip(ids, commented, strict=True)
     ] == [True] * len(ids)
-    assert [key.startswith("nix-repro-history-own-") for key in sent.saved] == [True] * remembered
+    saved = [key.partition("-Linux-")[0].removeprefix("nix-repro-") for key in sent.saved]
+    assert [key for key in saved if not key.startswith("ledger")] == ["history-own"] * remembered
+    # A change's builds stay in its own scope of the cache; in the default branch's are only its own.
+    alone = name in ("pull_request", "merge_group")
+    assert [key for key in saved if key.startswith("ledger")] == ["ledger-own"] * (remembered or alone) + [
+        "ledger-another"
+    ] * alone
 
 
 def test_push_and_pull_request_of_one_commit(jobs: Jobs) -> None:

@@ -70,7 +70,7 @@ def test_the_step_with_the_token_is_given_what_it_reads_and_starts_nothing_else(
 
 
 def test_every_setting_of_the_file_is_an_input() -> None:
-    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "history"}
+    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "history", "ledger"}
     assert inputs == {field.name for field in fields(Config)}
 
 
@@ -131,8 +131,8 @@ def test_nested_actions_neither_report_home_nor_write_summaries() -> None:
 
 
 def test_the_outcome_is_last_and_the_artifact_is_always_kept() -> None:
-    assert [step["id"] for step in STEPS][-5:] == ["check", "send", "artifact", "remember", "outcome"]
-    assert STEPS[-3]["if"].startswith("always()")
+    assert [step["id"] for step in STEPS][-6:] == ["check", "send", "artifact", "remember", "keep", "outcome"]
+    assert STEPS[-4]["if"].startswith("always()")
 
 
 def test_every_nested_action_has_a_stub_with_its_inputs() -> None:

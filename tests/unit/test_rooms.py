@@ -12,11 +12,12 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "src" / "nix_repro"
 #: From the bottom to the top. A module may import from its own room and from those before it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "text", "files", "reasons", "report", "observations"),
+    ("errors", "text", "files", "reasons", "parts", "report", "observations"),
     ("nix",),
     ("plan",),
     ("build",),
     ("verdict",),
+    ("ledger",),
     ("metrics",),
     ("explain",),
     ("doctor",),

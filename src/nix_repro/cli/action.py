@@ -57,9 +57,12 @@ SETTINGS = (
     "base",
     "base_report",
     "since",
+    "recheck",
+    "recheck_older",
+    "sample",
 )
 #: The check's other inputs, those of the step that reports to GitHub, and those of the second stage.
-OWN = ("config", "config_from", "history", "id", "nix_options", "working_directory", "statuses", "comment")
+OWN = ("config", "config_from", "history", "ledger", "id", "nix_options", "working_directory", "statuses", "comment")
 SEND = ("report", "id", "statuses", "comment", "github_token")
 PUBLISH = ("reports", "comment", "github_token")
 
@@ -133,6 +136,13 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
+def _kept(environ: Mapping[str, str], what: str, run_id: str) -> Path:
+    """Where action.yml's steps restore from the cache what outlives the job, and save it from."""
+    return Path(
+        environ.get("RUNNER_TEMP") or tempfile.gettempdir(), f"nix-repro-{what}" + (f"-{run_id}" if run_id else "")
+    )
+
+
 def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     """Inputs from `INPUT_*`, which with all credentials leave `environ` before anything is started. Raises `UsageError`
     that names the input."""
@@ -146,9 +156,11 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     directory = _directory(environ, values["working_directory"] or ".")
     settings: dict[str, str | None] = {name: values[name] or None for name in SETTINGS}
     if choice("history", values["history"], ("true", "false")) == "true":
-        # Where action.yml's steps restore it from the cache and save it.
-        folder = f"nix-repro-history-{values['id']}" if values["id"] else "nix-repro-history"
-        settings["history"] = str(Path(environ.get("RUNNER_TEMP") or tempfile.gettempdir(), folder, "history.json"))
+        settings["history"] = str(_kept(environ, "history", values["id"]) / "history.json")
+    if choice("ledger", values["ledger"], ("false", "true")) == "true":
+        folder = _kept(environ, "ledger", values["id"])
+        folder.mkdir(parents=True, exist_ok=True)
+        settings["ledger"] = str(folder / "ledger.db")
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = anchored({**layer(settings, "input {}"), **options}, directory)
     named = values["config"]

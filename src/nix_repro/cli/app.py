@@ -16,6 +16,7 @@ from nix_repro.cli.check import check
 from nix_repro.cli.demo import demo
 from nix_repro.cli.doctor import doctor
 from nix_repro.cli.explain import explain
+from nix_repro.cli.ledger import ledger
 from nix_repro.cli.plan import plan
 from nix_repro.errors import INTERNAL_ERROR, INTERRUPTED, USAGE, Interrupted, UsageError
 from nix_repro.nix.secrets import cut
@@ -83,7 +84,7 @@ def cli() -> None:
     """
 
 
-for _command in (check, plan, doctor, demo, explain):
+for _command in (check, plan, doctor, demo, explain, ledger):
     cli.add_command(_command)
 
 

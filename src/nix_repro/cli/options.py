@@ -39,6 +39,7 @@ class _Option(NamedTuple):
     multiple: bool = False
     nargs: int = 1
     type: click.Path | None = None
+    flag: bool = False
 
 
 _SETTINGS = (
@@ -83,6 +84,15 @@ _SETTINGS = (
     _Option("--since", "Check only derivations that differ from this Git revision", "REF"),
     _Option("--test", "What to run after the build: checks (of the flake) | none (default) | a command"),
     _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE", type=_PATH),
+    _Option(
+        "--ledger",
+        "Remember every build in this file, and build again only what no earlier runs have verified",
+        "FILE",
+        type=_PATH,
+    ),
+    _Option("--recheck", "Build again what the ledger has verified", flag=True),
+    _Option("--recheck-older", "Build again what was last built longer ago than this, such as 30d", "AGE"),
+    _Option("--sample", "Build again this share of what is verified, another part every day, such as 5%", "SHARE"),
     _Option("--diffoscope", "auto (default: if it is installed) | never | its path", "PROGRAM"),
     _Option(
         "--upstream-caches",
@@ -109,6 +119,8 @@ def _with(command: Any, options: list[_Option]) -> Any:
             multiple=option.multiple,
             nargs=option.nargs,
             type=option.type,
+            is_flag=option.flag or None,
+            default=None,
         )(command)
     return command
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nix_repro import settings
+from nix_repro.config import recheck
 from nix_repro.config.document import BYTES, read_document
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
@@ -26,6 +27,9 @@ Explain = Literal["off", "rules", "experiments", "variations"]
 @dataclass(frozen=True)
 class Config:
     """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL.
+
+    `ledger` is the file of what earlier runs have built. What that verifies is built again all the same when `recheck`
+    says so, when the youngest build is older than `recheck_older` seconds, or for a share of all, `sample` (0 to 1).
 
     `base` is the Git revision to compare the derivations with, `since` one whose derivations are left out, `test` is
     `checks`, `none` or a command. `diffoscope` is `auto`, `never` or a program.
@@ -51,6 +55,10 @@ class Config:
     since: str | None = None
     test: str | tuple[str, ...] = "none"
     history: Path | None = None
+    ledger: Path | None = None
+    recheck: bool = False
+    recheck_older: int | None = None
+    sample: float = 0.0
     diffoscope: str = "auto"
 
 
@@ -107,6 +115,10 @@ def read_settings(content: bytes, name: str) -> ConfigLayer:
         key = pair.key.replace("-", "_")
         if key not in _PARSERS:
             raise UsageError(f"{pair.place}: unknown key; known are {', '.join(sorted(map(written, _PARSERS)))}")
+        if key == "ledger":
+            raise UsageError(
+                f"{pair.place}: a flag or input only: what a checkout says of its own builds is no evidence"
+            )
         if key in found:
             raise UsageError(f"{pair.place}: given twice")
         found[key] = settings.Setting(pair.entries() if key in _LOCATED else pair.value(), pair.where)
@@ -143,6 +155,10 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "since": settings.revision,
     "test": lambda setting: settings.command(setting.value, setting.where),
     "history": settings.path,
+    "ledger": settings.path,
+    "recheck": recheck.yes_or_no,
+    "recheck_older": recheck.days,
+    "sample": recheck.share,
     "diffoscope": settings.diffoscope,
 }
 assert set(_PARSERS) == {field.name for field in fields(Config)}

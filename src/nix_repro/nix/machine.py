@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 
 from nix_repro.nix.command import Nix
+from nix_repro.observations import Place
 
+#: What a build may depend on besides its derivation.
+_FACTS = ("os", "kernel", "machine", "cpus", "nix sandbox", "nix cores")
 _SETTINGS = ("sandbox", "sandbox-build-dir", "cores", "max-jobs", "post-build-hook")
 
 
@@ -30,3 +36,45 @@ def describe_environment(nix: Nix, environ: Mapping[str, str]) -> dict[str, str 
             for name in _SETTINGS
         },
     }
+
+
+def this_machine(nix: Nix, environ: Mapping[str, str]) -> Place:
+    """Where this run's builds take place."""
+    facts = describe_environment(nix, environ)
+    return Place(
+        _run_url(environ) or _fingerprint(),
+        {
+            **{name: str(facts[name]) for name in _FACTS},
+            "nix": str(nix.release()),
+            "cpu": _cpu_model(),
+        },
+    )
+
+
+def _run_url(environ: Mapping[str, str]) -> str | None:
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environ.get(name) for name in names)
+    if not (server and repository and run):
+        return None
+    return f"{server}/{repository}/actions/runs/{run}/attempts/{environ.get('GITHUB_RUN_ATTEMPT', '1')}"
+
+
+@cache
+def _fingerprint() -> str:
+    """Tells this machine from others, and nothing else of it."""
+    try:
+        known = Path("/etc/machine-id").read_text("ascii", "replace").strip()
+    except OSError:
+        known = ""
+    return hashlib.sha256(f"nix-repro {known} {platform.node()}".encode()).hexdigest()[:12]
+
+
+@cache
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

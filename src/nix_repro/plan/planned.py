@@ -8,9 +8,10 @@ from typing import Literal
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.store_path import store_name
+from nix_repro.parts import Part
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNCHANGED, UNREACHABLE, UPSTREAM, Reason
-from nix_repro.report import Part, Scope
+from nix_repro.report import Scope
 
 #: What a derivation is to the run: the repository's `own` are built again and compared, the others are not.
 ScopeClass = Literal["own", "upstream", "fixed-output", "impure", "unchanged", "not-named", "unreachable"]

@@ -27,7 +27,7 @@ from nix_repro.verdict import verdict
 
 def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
     first = run.seen.built()
-    good = [path for path in plan.targets if path in first]
+    good = [path for path in plan.targets if path in first and not (path in run.known and run.known[path].verified)]
     if not rebuilder.elsewhere:
         elsewhere = _only_elsewhere(run.nix.settings(), [plan.derivations[path] for path in good])
         run.seen.add(elsewhere)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above
@@ -96,7 +97,7 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
         was = first.outputs[name]
         again = [attempt for attempt in rebuilds if name in attempt.outputs]
         different = sum(attempt.differs(name, first) for attempt in again)
-        intermittent = intermittent or 0 < different < len(again)
+        intermittent = intermittent or _intermittent(name, first, again)
         verdict, reason = _output_verdict(name, rebuilds, unfinished, different=different > 0)
         builds = [build for attempt in again for build in (attempt.against, attempt) if build is not None]
         seen = [build.outputs[name] for build in builds if name in build.outputs]
@@ -106,6 +107,18 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
     compared = [attempt for attempt in rebuilds if attempt.outputs]
     differed = sum(any(attempt.differs(name, first) for name in attempt.outputs) for attempt in compared)
     return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason, len(compared), differed)
+
+
+def _intermittent(name: str, first: Attempt, again: Sequence[Attempt]) -> bool:
+    """Whether some of this run's rebuilds differ and some do not, or, over all runs, a content came back. A first build
+    that nobody saw is none, but a copy of one."""
+    now = [attempt for attempt in again if not attempt.recalled]
+    if 0 < sum(attempt.differs(name, first) for attempt in now) < len(now):
+        return True
+    before = sorted((attempt for attempt in again if attempt.recalled), key=lambda attempt: attempt.started or 0.0)
+    builds = [*before, *([first] if first.status == "built" else []), *now] if before else []
+    contents = [content for content, _ in groupby(build.outputs[name].nar_hash for build in builds)]
+    return len(contents) > len(set(contents))
 
 
 def _output_verdict(

@@ -360,3 +360,41 @@ def test_what_speaks_against_an_attempt_leaves_nothing_of_it() -> None:
     found = attempt(A, 2, {"out": "1"}, missing={"doc": FIRST_OUTPUT_ONLY}).discounted(INPUT_REBUILT)
     assert (found.status, found.outputs, found.because) == ("not-built", {}, INPUT_REBUILT)
     assert found.missing == {"out": INPUT_REBUILT, "doc": INPUT_REBUILT}
+
+
+def earlier(hashes: str, at: float) -> Attempt:
+    """A build of an earlier run, on the same inputs."""
+    found = attempt(A, 0, hashes, source="ledger")
+    return replace(found, started=at, same_inputs=True, recalled=True)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "verdict", "marks"),
+    [
+        # Enough is known: nothing was built again.
+        ([attempt(A, 1, "x"), earlier("x", 1)], "reproducible", ()),
+        ([attempt(A, 1, "x"), earlier("y", 1)], "divergent", ()),
+        # Within this run they agree.
+        ([attempt(A, 1, "x"), earlier("y", 1), attempt(A, 2, "x")], "divergent", ()),
+        ([attempt(A, 1, "x"), earlier("y", 1), attempt(A, 2, "z")], "divergent", ()),
+        ([attempt(A, 1, "x"), earlier("x", 1), attempt(A, 2, "y")], "divergent", ()),
+        # What came out before comes out again.
+        ([attempt(A, 1, "x"), earlier("x", 1), earlier("y", 2), attempt(A, 2, "x")], "divergent", ("intermittent",)),
+        ([attempt(A, 1, "x"), earlier("x", 1), attempt(A, 2, "y"), attempt(A, 3, "x")], "divergent", ("intermittent",)),
+    ],
+)
+def test_with_builds_of_earlier_runs(attempts: list[Attempt], verdict: Verdict, marks: tuple[Mark, ...]) -> None:
+    found = judged(ONE, *attempts)[A]
+    assert (found.verdict, found.marks) == (verdict, marks)
+
+
+def test_a_copy_of_an_earlier_build_is_not_that_content_come_back() -> None:
+    there = attempt(A, 1, "x", status="present", source="present")
+    assert judged(ONE, there, earlier("x", 1), earlier("y", 2))[A].marks == ()
+
+
+def test_a_victim_is_judged_by_builds_on_its_own_inputs() -> None:
+    plan = plan_of(plain("a"), plain("b", "a"))
+    known = replace(attempt(B, 0, "v", source="ledger"), started=1.0, same_inputs=True, recalled=True)
+    found = judged(plan, attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(B, 1, "v"), known, attempt(B, 2, "w"))
+    assert (found[A].verdict, found[B].verdict, found[B].marks) == ("divergent", "reproducible", ("propagated",))

@@ -158,10 +158,10 @@ def _differing(hashes: tuple[Hash, ...]) -> bool:
 
 
 def _repeated(hashes: tuple[Hash, ...]) -> bool:
-    """Whether a rebuild gave the hash of a build before it: the first one, or one with the same inputs. A copy is no
-    evidence."""
+    """Whether a rebuild, or a build of an earlier run, gave the hash of a build before it: the first one, or one with
+    the same inputs. A copy is no evidence."""
     return any(
-        one.source == "rebuilt" and any(one.nar_hash == before.nar_hash for before in hashes[:place])
+        one.source in ("rebuilt", "ledger") and any(one.nar_hash == before.nar_hash for before in hashes[:place])
         for place, one in enumerate(hashes)
     )
 

@@ -230,6 +230,7 @@ def _environment() -> Environment:
         "log": _log,
         "measure": _measure,
         "nix": phrases.nix,
+        "remembered": phrases.remembered,
         "percent": _percent,
         "piece": _piece,
         "plural": wording.plural,

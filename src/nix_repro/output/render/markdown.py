@@ -160,6 +160,7 @@ def _environment() -> Environment:
         "defaults_advise": phrases.defaults_advise,
         "measure": _measure,
         "nix": phrases.nix,
+        "remembered": phrases.remembered,
         "percent": phrases.percent,
         "plural": wording.plural,
         "seconds": _seconds,

@@ -20,6 +20,7 @@ from nix_repro.output.render.phrases import (
     needs_attention,
     place,
     printed_nothing,
+    remembered,
     short_hash,
     two_hashes,
     verification_cost,
@@ -261,6 +262,8 @@ def _print_notes(out: Screen, report: Report) -> None:
     cost = f"verification +{verification_cost(report) or 0.0:.1f} s of {total:.1f} s"
     made = f"rebuilder {report.rebuilder or 'none'}, {report.rounds} builds each, varied: {varied or 'nothing'}; {cost}"
     out.say(visible(made), "dim")
+    if report.ledger is not None:
+        out.say(f"ledger: {visible(remembered(report.ledger))}", "dim")
 
 
 def _examples(paths: Iterable[str], count: int, shown: int = 3) -> str:

@@ -1,0 +1,201 @@
+"""What the ledger knows of this run's builds, and what it is to know of them from now on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from nix_repro.ledger.file import Ledger, LedgerError, opened
+from nix_repro.nix.command import NixError
+from nix_repro.nix.machine import this_machine
+from nix_repro.observations import Attempt, Place, Seen
+from nix_repro.plan.scope import Plan
+from nix_repro.report import Finding
+from nix_repro.run import Run
+from nix_repro.text import last_line, when
+from nix_repro.verdict.evidence import Built, Demands, How, Recalled, digests, recall, sampled
+
+#: Earlier builds that are shown of one derivation, besides one of each content.
+SHOWN = 3
+
+
+def open_ledger(run: Run, held: ExitStack) -> None:
+    """Open the ledger, if there is to be one, for as long as `held` is."""
+    if run.config.ledger is not None:
+        try:
+            run.ledger = held.enter_context(opened(run.cwd / run.config.ledger))
+        except LedgerError as error:
+            _do_without(run, error)
+
+
+def recollect(run: Run, plan: Plan) -> None:
+    """Find what is known of what was built or fetched, and take it for what it is: builds to compare with."""
+    first = run.seen.built()
+    targets = [path for path in plan.targets if path in first]
+
+    def look(ledger: Ledger) -> None:
+        before = ledger.about(targets)
+        inputs = digests(plan.derivations, _content(run, plan, first), before)
+        demands = _demands(run, before)
+        for path, builds in before.items():
+            if (known := recall(first[path], inputs.get(path), builds, demands)) is not None:
+                run.known[path] = known
+        for known in run.known.values():
+            run.seen.add(_attempt(run, build) for build in _to_show(known))
+
+    _try(run, look)
+
+
+def remember(run: Run, plan: Plan) -> None:
+    """Put into the ledger what this run has built so far. What is there already stays as it is."""
+    _try(run, lambda ledger: ledger.add(_builds(run, plan)))
+
+
+def explain_by_date(run: Run) -> None:
+    """Say of what differs from an earlier build, and not within this run, where it comes from: what is around it."""
+    here = this_machine(run.nix, run.environ)
+    for path, judged in run.verdicts.items():
+        first = run.seen.first(path)
+        if judged.verdict != "divergent" or path not in run.known or first is None:
+            continue
+        today = [a for a in run.seen.attempts[path] if a.round > 1 and a.outputs]
+        if today and not any(a.differs(name, first) for a in today for name in a.outputs):
+            other = next(
+                (build for build in reversed(run.known[path].builds) if not build.agrees(_hashes(first))), None
+            )
+            if other is not None:
+                run.findings[path] = tuple(_since_then(first, other, here, len(today) + 1))
+
+
+def _since_then(first: Attempt, other: Built, here: Place, builds: int) -> Iterator[Finding]:
+    facts = sorted(name for name in here.facts if other.machine.facts.get(name) != here.facts[name])
+    changed = "; ".join(
+        f"{name}: {other.machine.facts.get(name, 'unknown')} then, {here.facts[name]} now" for name in facts
+    )
+    around = (
+        f"besides the date, what is known to differ is: {changed}" if changed else "what is known to differ is the date"
+    )
+    for name, seen in first.outputs.items():
+        if other.hashes.get(name) != seen.nar_hash:
+            yield Finding(
+                output=name,
+                path="",
+                cause="environment",
+                confidence="low",
+                because=f"it differs from the build of {when(other.at)} on {_place(other.machine, here)}, and the "
+                f"{builds} builds of this run agree; {around}. What was built then is gone, and not compared",
+                fix="Build it there and here from the same checkout, and compare what --keep DIR keeps of each.",
+            )
+
+
+def _try(run: Run, act: Callable[[Ledger], object]) -> None:
+    """A ledger that fails changes no verdict: the run goes on without."""
+    if run.ledger is None:
+        return
+    try:
+        act(run.ledger)
+    except (LedgerError, NixError) as error:
+        _do_without(run, error)
+
+
+def _do_without(run: Run, error: Exception) -> None:
+    run.ledger = None
+    run.warn(f"ledger {run.config.ledger}: {last_line(str(error))}. The run goes on without it")
+
+
+def _demands(run: Run, before: dict[str, list[Built]]) -> Demands:
+    config, now = run.config, time.time()
+    again = [p for p in before if config.recheck or sampled(p, int(now // 86400), config.sample)]
+    since = now - config.recheck_older if config.recheck_older is not None else 0.0
+    return Demands(config.rounds, since, frozenset(again))
+
+
+def _content(run: Run, plan: Plan, made: dict[str, Attempt]) -> Callable[[str, str], str | None]:
+    """What the outputs of derivations are, by .drv path and output: as `made`, else as the store has them."""
+    others = [
+        output.path
+        for path, drv in plan.derivations.items()
+        if path not in made
+        for output in drv.outputs.values()
+        if output.path is not None
+    ]
+    stored = run.nix.valid_hashes(others)
+
+    def content(drv_path: str, output: str) -> str | None:
+        if drv_path in made:
+            seen = made[drv_path].outputs.get(output)
+            return seen.nar_hash if seen is not None else None
+        drv = plan.derivations.get(drv_path)
+        known = drv.outputs.get(output) if drv is not None else None
+        return stored.get(known.path) if known is not None and known.path is not None else None
+
+    return content
+
+
+def _builds(run: Run, plan: Plan) -> Iterator[Built]:
+    """Every build of this run that was seen, with what its inputs were."""
+    machine, first = this_machine(run.nix, run.environ), run.seen.built()
+    built = [a for path in plan.targets for a in run.seen.attempts.get(path, ()) if _is_build(a)]
+    on_first = digests(plan.derivations, _content(run, plan, first), {a.drv_path for a in built})
+    rounds = {a.round for a in built if _on_rebuilt(a)}
+    on_round = {
+        number: digests(plan.derivations, _content(run, plan, first | _round(built, number)), on_first)
+        for number in rounds
+    }
+    for attempt in built:
+        inputs = (on_round[attempt.round] if _on_rebuilt(attempt) else on_first).get(attempt.drv_path)
+        if inputs is not None and attempt.started is not None:
+            how: How = "built" if attempt.round == 1 else "rebuilt"
+            yield Built(
+                attempt.drv_path,
+                inputs,
+                _hashes(attempt),
+                how,
+                round(attempt.started, 3),
+                machine,
+                attempt.seconds,
+                ("time",) if attempt.round > 1 else (),
+            )
+
+
+def _is_build(attempt: Attempt) -> bool:
+    """Whether it was seen to be built in this run, on inputs that are known."""
+    return attempt.status == "built" and not attempt.recalled and attempt.against is None and bool(attempt.outputs)
+
+
+def _on_rebuilt(attempt: Attempt) -> bool:
+    return attempt.round > 1 and not attempt.isolated and not attempt.same_inputs
+
+
+def _round(built: list[Attempt], number: int) -> dict[str, Attempt]:
+    return {a.drv_path: a for a in built if a.round == number and _on_rebuilt(a)}
+
+
+def _to_show(known: Recalled) -> list[Built]:
+    """Of many builds one of each content, the last, and a few of the last."""
+    last = {tuple(sorted(build.hashes.items())): number for number, build in enumerate(known.builds)}
+    few = range(max(len(known.builds) - SHOWN, 0), len(known.builds))
+    return [known.builds[number] for number in sorted({*last.values(), *few})]
+
+
+def _attempt(run: Run, build: Built) -> Attempt:
+    here = this_machine(run.nix, run.environ)
+    origin = f"{when(build.at)}, {_place(build.machine, here)}"
+    first = run.seen.built()[build.drv_path]
+    outputs = {
+        name: Seen(first.outputs[name].path, h, "ledger", origin)
+        for name, h in build.hashes.items()
+        if name in first.outputs
+    }
+    return Attempt(build.drv_path, 0, "built", outputs, started=build.at, same_inputs=True, recalled=True)
+
+
+def _hashes(attempt: Attempt) -> dict[str, str]:
+    return {name: seen.nar_hash for name, seen in attempt.outputs.items()}
+
+
+def _place(machine: Place, here: Place) -> str:
+    if machine.identity == here.identity:
+        return "this machine"
+    return machine.identity if "://" in machine.identity else f"machine {machine.identity}"

@@ -1,0 +1,160 @@
+"""Runs in sequence that remember each other's builds: what is verified is not built again, and what differs from an
+earlier build is found without a rebuild."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from command import nix_repro, write_flake
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from command import Said
+    from store import NixBox
+
+
+def run_url(number: int) -> dict[str, str]:
+    """The environment of another runner."""
+    return {
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "acme/widgets",
+        "GITHUB_RUN_ID": str(number),
+    }
+
+
+class Repository:
+    """A flake whose runs share one ledger."""
+
+    def __init__(self, box: NixBox) -> None:
+        self.box = box
+        box.conf(sandbox=False)
+        self.ledger = box.work / "ledger.db"
+        self.today = box.work / "today"
+        self.today.write_text("monday\n")
+        self.sources = {
+            "leaf": 'mk "leaf" "echo leaf > $out" {}',
+            "middle": 'mk "middle" "cat ${leaf} > $out" {}',
+            "top": 'mk "top" "cat ${middle} > $out; echo more > $dev" { outputs = [ "out" "dev" ]; }',
+            "other": 'mk "other" "echo other > $out" {}',
+            "dated": f'mk "dated" "cat {self.today} > $out" {{}}',
+        }
+
+    def change(self, name: str, source: str) -> Said:
+        self.sources[name] = source
+        return self.check()
+
+    def check(self, *args: str, env: Mapping[str, str] | None = None) -> Said:
+        flake = write_flake(self.box, "\n".join(f"{name} = {text};" for name, text in self.sources.items()))
+        return nix_repro(self.box, "check", "all", "--ledger", str(self.ledger), *args, cwd=flake, env=env)
+
+    def empty_the_store(self) -> None:
+        """As on a new runner."""
+        self.box.run(["nix-collect-garbage"])
+
+
+def rebuilt(said: Said) -> set[str]:
+    return {d["name"] for d in said.derivations if any(build["round"] > 1 for build in d["builds"])}
+
+
+def built(said: Said) -> set[str]:
+    return {d["name"] for d in said.derivations if any(build["status"] == "built" for build in d["builds"])}
+
+
+ALL = {"leaf", "middle", "top", "other", "dated"}
+
+
+def test_verified_once_is_verified_until_it_changes(sandbox_nix: NixBox) -> None:
+    flake = Repository(sandbox_nix)
+    assert rebuilt(flake.check()) == ALL
+    said = flake.check()
+    assert (built(said), rebuilt(said), said.code) == (set(), set(), 0), said.err
+    assert set(said.verdicts().values()) == {"reproducible"}
+    assert said.report["ledger"]["verified"] == 5
+    sources = [one["source"] for one in said.derivation("top")["outputs"]["dev"]["hashes"]]
+    assert (sources[0], set(sources[1:])) == ("present", {"ledger"})
+    assert "ledger: rebuilt 0 derivations; 5 verified by earlier builds" in " ".join(said.out.split())
+
+    said = flake.change("other", 'mk "other" "echo changed > $out" {}')
+    assert rebuilt(said) == {"other"}, "a leaf"
+    said = flake.change("leaf", 'mk "leaf" "echo changed > $out" {}')
+    assert rebuilt(said) == {"leaf", "middle", "top"}, "a root, and what is above it"
+    assert rebuilt(flake.check("--recheck")) == ALL
+    assert rebuilt(flake.check("--recheck-older", "1s")) == ALL
+    assert rebuilt(flake.check("--recheck-older", "1d", "--sample", "0%")) == set()
+    assert rebuilt(flake.check("--sample", "100%")) == ALL
+    assert rebuilt(flake.check("--rounds", "3")) == set(), "three builds agree by now"
+
+
+def test_a_build_of_today_is_the_rebuild_of_one_of_another_machine(sandbox_nix: NixBox) -> None:
+    flake = Repository(sandbox_nix)
+    first = flake.check(env=run_url(1))
+    flake.empty_the_store()
+    said = flake.check(env=run_url(2))
+    assert (built(said), rebuilt(said)) == (ALL, set()), said.err
+    assert "https://github.example/acme/widgets/actions/runs/1" in str(said.derivation("leaf")["outputs"]["out"])
+
+    # Nothing but the date is another one: the first builds alone tell, and both origins are named.
+    flake.empty_the_store()
+    flake.today.write_text("tuesday\n")
+    said = flake.check(env=run_url(3))
+    assert rebuilt(said) == {"dated"}, "to explain it"
+    assert said.verdicts() == dict.fromkeys(ALL, "reproducible") | {"dated": "divergent"}, said.err
+    assert said.code == 1
+    [finding] = said.derivation("dated")["findings"]
+    assert (finding["cause"], finding["confidence"]) == ("environment", "low")
+    assert "actions/runs/" in finding["because"]
+    assert "the 2 builds of this run agree" in finding["because"]
+    hashes = said.derivation("dated")["outputs"]["out"]["hashes"]
+    assert {one["source"] for one in hashes} == {"built", "ledger", "rebuilt"}
+    assert first.derivation("dated")["outputs"]["out"]["hashes"][0]["nar_hash"] in {one["nar_hash"] for one in hashes}
+
+    # It stays known, also where it is not built again, until it has agreed often enough, or is another derivation.
+    assert flake.check(env=run_url(4)).verdicts()["dated"].startswith("divergent")
+    assert flake.check("--rounds", "6", env=run_url(5)).verdicts()["dated"].startswith("divergent")
+    said = flake.check(env=run_url(6))
+    assert (said.verdicts()["dated"], rebuilt(said)) == ("reproducible", set())
+
+
+@pytest.mark.series("2.34")
+def test_a_victim_is_no_divergence_of_its_own(sandbox_nix: NixBox) -> None:
+    """Above what comes out differently each time, the ledger holds builds on other inputs."""
+    flake = Repository(sandbox_nix)
+    said = flake.change("leaf", 'mk "leaf" "cat ${uuid} > $out" {}')
+    assert said.verdicts() == dict.fromkeys(ALL, "reproducible") | {
+        "leaf": "divergent",
+        "middle": "reproducible propagated",
+        "top": "reproducible propagated",
+    }
+    for _ in range(2):
+        flake.empty_the_store()
+        said = flake.check()
+        verdicts = said.verdicts()
+        assert verdicts["leaf"] == "divergent", said.err
+        assert verdicts["middle"].startswith("reproducible"), said.err
+        assert verdicts["top"].startswith("reproducible"), said.err
+    said = flake.change("leaf", 'mk "leaf" "echo mended > $out" {}')
+    assert said.verdicts() == dict.fromkeys(ALL, "reproducible")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"not a database" * 100, "not a database"), (None, "unable to open")],
+    ids=["corrupt", "unwritable"],
+)
+@pytest.mark.series("2.26")
+def test_a_ledger_that_cannot_be_used_costs_one_warning(sandbox_nix: NixBox, content: bytes | None, why: str) -> None:
+    flake = Repository(sandbox_nix)
+    if content is None:
+        flake.ledger = Path("/proc/nowhere/ledger.db")
+    else:
+        flake.ledger.write_bytes(content)
+    said = flake.check()
+    assert (said.code, rebuilt(said)) == (0, ALL), said.err
+    [warning] = [text for text in said.report["warnings"] if "ledger" in text]
+    assert why in warning
+    assert "goes on without it" in warning
+    assert content is None or flake.ledger.read_bytes() == content

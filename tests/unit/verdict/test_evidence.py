@@ -1,0 +1,160 @@
+"""What builds of earlier runs are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from nix_repro.nix.derivation import Derivation
+from nix_repro.observations import Attempt, Place, Seen
+from nix_repro.report import Source, Status
+from nix_repro.verdict.evidence import ENOUGH, Built, Demands, Recalled, digests, recall, sampled
+from rebuilds import derivation, output_path, sri
+
+HERE, THERE = Place("here", {"kernel": "6.1"}), Place("there", {"kernel": "5.10"})
+A = derivation("a")
+
+
+def build(content: str, at: float = 0.0, inputs: str = "none", machine: Place = HERE) -> Built:
+    return Built(A.drv_path, inputs, {"out": sri(content)}, "built", at, machine)
+
+
+def now(content: str, status: Status = "built") -> Attempt:
+    source: Source = "built" if status == "built" else "present"
+    return Attempt(A.drv_path, 1, status, {"out": Seen(output_path("a"), sri(content), source, "")}, started=100.0)
+
+
+def told(first: Attempt, before: str, demands: Demands | None = None) -> Recalled | None:
+    builds = [build(content, float(at)) for at, content in enumerate(before)]
+    return recall(first, "none", builds, demands or Demands())
+
+
+@pytest.mark.parametrize(
+    ("mine", "before", "rounds", "verified", "diverges"),
+    [
+        # Today's build is the second one.
+        ("A", "A", 2, True, False),
+        ("A", "A", 3, False, False),
+        ("A", "AA", 3, True, False),
+        # What differs is known, whichever way round.
+        ("B", "A", 2, False, True),
+        ("B", "AA", 2, False, True),
+        ("A", "AB", 2, False, True),
+        ("A", "BA", 2, False, True),
+        ("A", "BAAA", 2, False, True),
+        # Until it has agreed often enough.
+        ("A", "B" + "A" * (ENOUGH - 1), 2, True, False),
+        ("A", "B" + "A" * (ENOUGH - 1), ENOUGH + 1, False, True),
+        ("A", "A" * 50 + "B", 2, False, True),
+    ],
+)
+def test_what_this_run_has_built_is_one_build_more(
+    mine: str, before: str, rounds: int, verified: bool, diverges: bool
+) -> None:
+    known = told(now(mine), before, Demands(rounds))
+    assert known is not None
+    assert (known.verified, known.diverges) == (verified, diverges)
+    contents = {build.hashes["out"] for build in known.builds} | {sri(mine)}
+    assert (len(contents) > 1) == diverges, "what the verdict is given says the same"
+
+
+@pytest.mark.parametrize(
+    ("there", "before", "verified", "diverges"),
+    [
+        # A copy agrees with what it is a copy of: it is no build.
+        ("A", "A", False, False),
+        ("A", "AA", True, False),
+        ("A", "AB", False, True),
+        ("B", "ABBBBB", True, False),
+        ("A", "ABBBBB", False, True),
+    ],
+)
+@pytest.mark.parametrize("status", ["present", "substituted"])
+def test_what_it_has_found_or_fetched_is_none(
+    there: str, before: str, verified: bool, diverges: bool, status: Status
+) -> None:
+    known = told(now(there, status), before)
+    assert known is not None
+    assert (known.verified, known.diverges) == (verified, diverges)
+
+
+def test_a_copy_of_what_nobody_knows_is_not_known() -> None:
+    assert told(now("C", "present"), "AAAA") is None
+
+
+def test_builds_on_other_inputs_say_nothing() -> None:
+    assert recall(now("B"), "these", [build("A", inputs="those")], Demands()) is None
+    assert recall(now("B"), None, [build("A")], Demands()) is None, "what the inputs were is not known"
+    found = recall(now("B"), "these", [build("A", inputs="those"), build("B", inputs="these")], Demands())
+    assert found is not None
+    assert found.verified
+
+
+def test_of_a_copy_the_inputs_are_those_of_the_builds_that_made_it() -> None:
+    """A run that fetches everything has no inputs to look at."""
+    found = recall(now("B", "substituted"), None, [build("A", inputs="1"), *[build("B", inputs="2")] * 2], Demands())
+    assert found is not None
+    assert (found.verified, len(found.builds)) == (True, 2)
+
+
+def test_an_output_more_or_less_is_another_content() -> None:
+    two = Built(A.drv_path, "none", {"out": sri("A"), "dev": sri("A")}, "built", 0.0, HERE)
+    found = recall(now("A"), "none", [two], Demands())
+    assert found is not None
+    assert found.diverges
+
+
+@pytest.mark.parametrize(
+    ("status", "demands", "verified"),
+    [
+        ("present", Demands(since=1.0), True),
+        ("present", Demands(since=1.5), False),
+        ("built", Demands(since=1.5), True),
+        ("present", Demands(again={A.drv_path}), False),
+        ("built", Demands(again={A.drv_path}), False),
+        ("built", Demands(again={"/nix/store/another.drv"}), True),
+    ],
+)
+def test_what_is_old_or_asked_for_again_is_not_enough(status: Status, demands: Demands, verified: bool) -> None:
+    known = told(now("A", status), "AA", demands)
+    assert known is not None
+    assert known.verified == verified
+
+
+def content_of(made: dict[str, str], drvs: Sequence[Derivation]) -> dict[str, str]:
+    """The digests where every derivation made the letter that `made` has for its name; a dash is not known."""
+
+    def content(drv_path: str, output: str) -> str | None:
+        name = drv_path.rpartition("-")[2].removesuffix(".drv")
+        return None if made[name] == "-" else made[name]
+
+    graph = {drv.drv_path: drv for drv in drvs}
+    found = digests(graph, content, graph)
+    return {drv.name: found[drv.drv_path] for drv in drvs if drv.drv_path in found}
+
+
+def test_inputs_are_told_apart_by_content_down_to_the_last() -> None:
+    a, b, c = derivation("a"), derivation("b", {"a": ("out",)}), derivation("c", {"b": ("out",)})
+    one = content_of({"a": "1", "b": "1", "c": "1"}, [a, b, c])
+    assert one["a"] == "none"
+    assert content_of({"a": "1", "b": "1", "c": "2"}, [a, b, c]) == one, "its own content is not its input's"
+    other = content_of({"a": "2", "b": "1", "c": "1"}, [a, b, c])
+    assert other["b"] != one["b"]
+    assert other["c"] != one["c"], "an input may refer to what differs, and the builder can read that"
+    assert content_of({"a": "-", "b": "1", "c": "1"}, [a, b, c]).keys() == {"a"}, "what is not known is not guessed"
+
+
+def test_a_deep_graph() -> None:
+    chain = [derivation("d0"), *(derivation(f"d{n}", {f"d{n - 1}": ("out",)}) for n in range(1, 3000))]
+    assert len(content_of({drv.name: "1" for drv in chain}, chain)) == 3000
+
+
+def test_each_day_another_share_is_looked_at_again() -> None:
+    paths = [f"/nix/store/{n}.drv" for n in range(4000)]
+    days = [{path for path in paths if sampled(path, day, 0.05)} for day in range(40)]
+    assert all(120 < len(day) < 280 for day in days)
+    assert days[0] == {path for path in paths if sampled(path, 0, 0.05)}
+    assert len(set.union(*days)) > 3200, "over time everything is"
+    assert not any(sampled(path, 1, 0.0) for path in paths)
+    assert all(sampled(path, 1, 1.0) for path in paths)
