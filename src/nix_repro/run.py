@@ -31,9 +31,6 @@ from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
 from nix_repro.verdict import verdict
 from nix_repro.verdict.evidence import Recalled
 
-#: Seconds that nobody needs an explanation for.
-MOMENT = 1.0
-
 
 class Display(Watcher, Protocol):
     """What the run says while it works."""
@@ -41,7 +38,6 @@ class Display(Watcher, Protocol):
     def phase(self, text: str) -> None: ...
     def step(self, kind: str, name: str, number: int, total: int) -> None: ...
     def finished(self) -> None: ...
-    def waiting(self, text: str) -> None: ...
     def follow(self, at_work: AtWork | None) -> None: ...
     def warn(self, text: str) -> None: ...
 
@@ -98,13 +94,6 @@ class Run:
 
         store = Path(self.nix.store_dir())
         self.display.follow(AtWork(find, store, rooms(store)) if here else None)
-
-    def pause(self, seconds: float, reason: str) -> None:
-        """Wait; who waits for longer than a moment is told what for. Raises `Interrupted`."""
-        if seconds > MOMENT:
-            self.display.waiting(reason)
-        self.nix.processes.pause(seconds)
-        self.display.waiting("")
 
     def new_recorder(self) -> Recorder:
         """For the log of one command after the other of the same kind."""

@@ -16,6 +16,8 @@ Need = Literal["sandbox", "libfaketime", "zone", "both-kinds"]
 Kind = Literal["disk", "memory"]
 
 #: Seconds between the starts of a build and of its rebuild, so that stamps of a second's resolution differ.
+#: What the wait is for that makes it.
+GAP = "because within one second, builds would agree on every time by chance"
 TIME_GAP = 2.0
 #: By how many days the clock is shifted.
 LATER = 400

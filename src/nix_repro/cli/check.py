@@ -15,6 +15,7 @@ from nix_repro.errors import PASS, USAGE, interrupted
 
 if TYPE_CHECKING:
     from nix_repro.config import Config
+    from nix_repro.observations import Tree
     from nix_repro.output.directory import Results
     from nix_repro.output.render.screen import Verbosity
     from nix_repro.report import Report
@@ -74,6 +75,7 @@ def run_check(
     the report is handed to `write` before it is printed, which returns the names of the files that there are then. A
     signal meanwhile stops the builds, not the report."""
     from nix_repro.check import check
+    from nix_repro.nix.log.recorder import waiting
     from nix_repro.nix.processes import Processes
     from nix_repro.output.render.progress import Progress
     from nix_repro.output.render.terminal import print_report
@@ -87,6 +89,10 @@ def run_check(
                 display.phase(f"comparing {plural(total, 'output')} with diffoscope")
             display.step("diffoscope", name, number, total)
 
+        def keep(report: Report, trees: Mapping[tuple[str, str], Tree]) -> Report:
+            with waiting(display, "until both sides of what differs are packed"):
+                return results.keep_trees(report, trees, config.diffoscope, processes.stopped, compared)
+
         with Progress(stream, quiet=verbosity == "quiet", stopped=processes.stopped) as display:
             report = check(
                 config,
@@ -94,7 +100,7 @@ def run_check(
                 environ,
                 cwd,
                 display,
-                lambda report, trees: results.keep_trees(report, trees, config.diffoscope, processes.stopped, compared),
+                keep,
             )
         written: Sequence[str] = ()
         try:

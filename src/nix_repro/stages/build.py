@@ -13,6 +13,7 @@ from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.log.intervals import covered
+from nix_repro.nix.log.recorder import waiting
 from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan, built_here
 from nix_repro.reasons import UNCHANGED
@@ -48,7 +49,8 @@ def build_targets(run: Run, plan: Plan) -> Plan:
             attempts += [attempt for attempt in _observe(run, doubtful, present) if not attempt.outputs]
             run.seen.add(rooted(attempts, plan.derivations, run.recorder))
             run.phases += _build_phases(run, started)
-            _find_needs(run, plan, present)
+            with waiting(run.display, "until it is known where everything came from"):
+                _find_needs(run, plan, present)
     for number, good in enumerate(run.nix.batches(run.seen.built())):
         roots = str(run.work / "roots" / f"out{number or ''}")
         run.nix.run("nix-store", "--realise", "--add-root", roots, "--indirect", paths=good)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 from nix_repro.config import ProposedConfig
 from nix_repro.doctor.diagnose import urgent
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.caches.lookup import BinaryCaches
+from nix_repro.nix.log.recorder import waiting
 from nix_repro.plan.against import against
 from nix_repro.plan.base import Base, at_revision, attribute, from_report
 from nix_repro.plan.flake_config import told
@@ -15,6 +19,7 @@ from nix_repro.plan.installables import evaluate
 from nix_repro.plan.scope import Plan, make_plan, since
 from nix_repro.plan.systems import refuse_other_systems
 from nix_repro.run import Run
+from nix_repro.text import plural
 
 #: Bytes of a flake.nix.
 FLAKE_BYTES = 4 << 20
@@ -34,7 +39,7 @@ def plan_run(run: Run) -> Plan:
             installables,
             run.config.scope,
             lambda paths, recursive: run.nix.derivations(paths, recursive=recursive),
-            caches.available if urls else None,
+            partial(_available, run, caches) if urls else None,
         )
         run.realiser.expect(urls, caches.unreachable)
         plan = run.plan = _compare(run, plan)
@@ -69,6 +74,12 @@ def _flake_text(run: Run) -> str | None:
         return None
 
 
+def _available(run: Run, caches: BinaryCaches, paths: Iterable[str]) -> set[str] | None:
+    wanted = list(paths)
+    with waiting(run.display, f"for the upstream caches to say which of {plural(len(wanted), 'path')} they have"):
+        return caches.available(wanted)
+
+
 def _compare(run: Run, plan: Plan) -> Plan:
     """Compare the plan with the base that was asked for. Returns the plan without what `since` is not about."""
     config = run.config
@@ -79,7 +90,8 @@ def _compare(run: Run, plan: Plan) -> Plan:
 
         base = from_report(run.nix, read_report(config.base_report), plan.installables)
     elif (revision := config.since or config.base) is not None:
-        base = at_revision(run.realiser, revision, config.installables, plan.installables, run.cwd, run.warn)
+        with waiting(run.display, f"for {revision} to be evaluated"):
+            base = at_revision(run.realiser, revision, config.installables, plan.installables, run.cwd, run.warn)
     if base is None:
         return plan
     run.against = against(run.nix, plan, base)

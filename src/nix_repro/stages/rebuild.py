@@ -10,11 +10,11 @@ from nix_repro.build.rebuild.attempts import not_built
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
-from nix_repro.build.variations import TIME_GAP
+from nix_repro.build.variations import GAP, TIME_GAP
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
-from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.log.recorder import Recorder, waiting
 from nix_repro.nix.store_path import store_name
 from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan
@@ -71,7 +71,8 @@ def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
     last = max((a.started or 0.0 for path in drv_paths for a in run.seen.attempts[path]), default=0.0)
     # Never longer than that: the clock may have been set back meanwhile.
     left = min(last + TIME_GAP - time.time(), TIME_GAP)
-    run.pause(left, f"{left:.0f} s: within one second, builds would agree on every time by chance")
+    with waiting(run.display, GAP):
+        run.nix.processes.pause(left)
 
 
 def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:

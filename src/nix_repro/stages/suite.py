@@ -15,7 +15,7 @@ def run_tests(run: Run, plan: Plan) -> None:
     wanted = run.config.test
     if wanted == "none":
         return
-    with run.phase("test", "testing"):
+    with run.phase("test", "testing" if wanted == "checks" else f"testing: {shlex.join(wanted)}"):
         if wanted == "checks":
             before = {activity.name for activity in run.recorder.builds}
             run.test = run_checks(run.nix, run.realiser, run.limits, Recorder(watcher=run.display), before, run.cwd)

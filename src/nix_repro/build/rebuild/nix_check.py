@@ -20,12 +20,12 @@ from nix_repro.build.rebuild.attempts import keep_directory, not_built, refused_
 from nix_repro.build.rebuild.copying import copy_tree
 from nix_repro.build.rebuild.inputs import on_other_inputs, realise_inputs
 from nix_repro.build.rebuild.protocol import ISOLATION, STRICT, Answer, Request
-from nix_repro.build.variations import TIME_GAP
+from nix_repro.build.variations import GAP, TIME_GAP
 from nix_repro.files import remove_tree
 from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
-from nix_repro.nix.log.recorder import CLOCK_SLACK, Activity, Recorder
+from nix_repro.nix.log.recorder import CLOCK_SLACK, Activity, Recorder, waiting
 from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Seen, Tree
 from nix_repro.reasons import (
@@ -146,7 +146,8 @@ class NixCheck:
         differs between them does so by itself."""
         if not first or self._nix.processes.stopped():
             return {}
-        self._nix.processes.pause(TIME_GAP)
+        with waiting(recorder.watcher, GAP):
+            self._nix.processes.pause(TIME_GAP)
         once_more = replace(request, targets=tuple(drv for drv in request.targets if drv.drv_path in first))
         again = Recorder(watcher=recorder.watcher, disk_full=recorder.disk_full)
         self._check(once_more, again)

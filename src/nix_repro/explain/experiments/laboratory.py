@@ -15,6 +15,7 @@ from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
 from nix_repro.build.variations import (
+    GAP,
     OTHER_ZONE,
     TIME,
     TIME_GAP,
@@ -35,7 +36,7 @@ from nix_repro.explain.surroundings import BUILD_DIR, here, under
 from nix_repro.files import private_directory
 from nix_repro.nix.command import NixError
 from nix_repro.nix.graph import levels
-from nix_repro.nix.log.recorder import Recorder, Watcher
+from nix_repro.nix.log.recorder import Recorder, Watcher, waiting
 from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding
@@ -110,15 +111,18 @@ class Laboratory:
             # A rebuild within the same second would have the same time stamp anyway, and seem to prove the experiment's
             # point.
             left = min(self._started + TIME_GAP, self._deadline) - time.monotonic()
-            time.sleep(max(0.0, left))
+            with waiting(self._watcher, GAP):
+                time.sleep(max(0.0, left))
         self._started = time.monotonic()
         control = steady and experiment is None
         found: dict[str, Hashes] = {}
-        for level in levels(drv_paths, self.plan.derivations):
+        steps = levels(drv_paths, self.plan.derivations)
+        for number, level in enumerate(steps, 1):
             if not self.in_time():
                 break
             self._count += 1
-            with private_directory(parent=self._directory) as passing:
+            place = waiting(self._watcher if len(steps) > 1 else None, f"for level {number} of {len(steps)}")
+            with place, private_directory(parent=self._directory) as passing:
                 answer = self._ask(condition, level, self._directory / f"control-{self._count}" if control else passing)
                 if steady and experiment is not None and not experiment.holds and not experiment.is_placebo:
                     self._look(experiment, condition, answer)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from sys import getsizeof
@@ -41,6 +42,10 @@ class Activity:
         return None if self.stopped is None else round(self.stopped - self.started, 3)
 
 
+#: Seconds for which nobody needs to know what is waited for.
+MOMENT = 1.0
+
+
 class Tally(NamedTuple):
     """How far commands are: so many of `total` are over, of these so many have `failed`, and so many are `running`."""
 
@@ -52,11 +57,25 @@ class Tally(NamedTuple):
 
 class Watcher(Protocol):
     """Is told what happens while it happens: the live display. `counted` is Nix's own count, which is right also where
-    it says that something has stopped only in the end."""
+    it says that something has stopped only in the end. `waiting` gets what is waited for from now on, "" when that is
+    over; who need not know of a short wait is told `after` so many seconds of it."""
 
     def started(self, kind: str, name: str, at: float) -> None: ...
     def stopped(self, kind: str, name: str, at: float) -> None: ...
     def counted(self, kind: str, tally: Tally) -> None: ...
+    def waiting(self, text: str, after: float = 0.0) -> None: ...
+
+
+@contextmanager
+def waiting(watcher: Watcher | None, text: str) -> Iterator[None]:
+    """Inside, have said what is waited for, once it takes longer than a moment."""
+    if watcher is not None:
+        watcher.waiting(text, after=MOMENT)
+    try:
+        yield
+    finally:
+        if watcher is not None:
+            watcher.waiting("")
 
 
 class Failures(NamedTuple):

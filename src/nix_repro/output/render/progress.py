@@ -42,6 +42,8 @@ class Progress:
         self._tallies: dict[str, Tally] = {}
         self._phase = ""
         self._wait = ""
+        self._since_wait = 0.0
+        self._began = time.time()
         self._step = ""
         self._done = 0
         self._lock = threading.Lock()
@@ -72,8 +74,10 @@ class Progress:
     def phase(self, text: str) -> None:
         with self._lock:
             self._phase, self._done, self._wait, self._step = text, 0, "", ""
+            self._began = time.time()
             self._tallies.clear()
-        self._say(text)
+            self._running.clear()
+        self._say(visible(text))
 
     def step(self, kind: str, name: str, number: int, total: int) -> None:
         """Of `total` things that are done one after the other, the one with this number begins."""
@@ -87,11 +91,23 @@ class Progress:
             self._step = ""
             self._running.clear()
 
-    def waiting(self, text: str) -> None:
-        """What the run waits for from now on; "" when it goes on."""
+    def waiting(self, text: str, after: float = 0.0) -> None:
         with self._lock:
             self._wait = text
-        if text:
+            self._since_wait = since = time.monotonic() + after
+        if text and self._live is None and not self._quiet:
+            # A log has a line of it, if it takes so long.
+            if after:
+                timer = threading.Timer(after, self._say_wait, (since,))
+                timer.daemon = True
+                timer.start()
+            else:
+                self._say_wait(since)
+
+    def _say_wait(self, since: float) -> None:
+        with self._lock:
+            text = self._wait if self._since_wait == since else ""
+        if text and not self._ended.is_set():
             self._say(f"waiting {text}")
 
     def warn(self, text: str) -> None:
@@ -141,8 +157,11 @@ class Progress:
     def _render(self) -> RenderableType:
         phase, counts, running = self._looked_at()
         now = time.time()
-        parts = [part for part in (counts, f"waiting {self._wait}" if self._wait else "") if part]
-        lines = [Text.assemble(("● ", "cyan"), (phase, "bold"), *(f"  {part}" for part in parts))]
+        wait = self._wait if time.monotonic() >= self._since_wait else ""
+        parts = [part for part in (counts, f"waiting {visible(wait)}" if wait else "") if part]
+        if not parts and not running and phase:
+            parts.append(f"{now - self._began:.0f} s")
+        lines = [Text.assemble(("● ", "cyan"), (visible(phase), "bold"), *(f"  {part}" for part in parts))]
         for kind, name, at in running[:RUNNING]:
             took = f"  {now - at:.0f} s"
             room = max((self._screen.width or 80) - len(kind) - len(took) - 4, 8)
@@ -154,12 +173,13 @@ class Progress:
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
             phase, counts, running = self._looked_at()
-            said = [counts or "0 built", f"{len(running)} running"]
+            said = [counts] if counts else []
             if running:
                 kind, name, at = running[0]
-                said.append(f"longest: {visible(_named(kind, name))} {time.time() - at:.0f} s")
-            said += [f"waiting {self._wait}"] if self._wait else []
-            self._say(f"{phase}: {', '.join(said)}")
+                said += [f"{len(running)} running", f"longest: {visible(_named(kind, name))} {time.time() - at:.0f} s"]
+            said = said or [f"for {time.time() - self._began:.0f} s"]
+            said += [f"waiting {visible(self._wait)}"] if self._wait else []
+            self._say(f"{visible(phase)}: {', '.join(said)}")
 
 
 def _named(kind: str, name: str) -> str:

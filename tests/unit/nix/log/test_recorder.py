@@ -326,6 +326,7 @@ def test_the_watcher_hears_of_every_activity_once() -> None:
             heard.append(("stopped", kind, short(name), at))
 
         def counted(self, kind: str, tally: Tally) -> None: ...
+        def waiting(self, text: str, after: float = 0.0) -> None: ...
 
     recorder = Recorder(watcher=Watcher())
     for line in (RECORDED / "2.34/success.log").read_bytes().splitlines():
@@ -351,6 +352,8 @@ class Counter:
 
     def counted(self, kind: str, tally: Tally) -> None:
         self.counts[kind] = tally
+
+    def waiting(self, text: str, after: float = 0.0) -> None: ...
 
 
 def counts(number: int, *fields: object) -> bytes:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from goldens import Terminal
 from nix_repro.nix.at_work import AtWork
-from nix_repro.nix.log.recorder import Tally
+from nix_repro.nix.log.recorder import Tally, waiting
 from nix_repro.output.render import progress as progress_module
 from nix_repro.output.render.progress import Progress
 
@@ -66,7 +66,7 @@ def test_a_heartbeat_says_what_takes_so_long(monkeypatch: pytest.MonkeyPatch) ->
             time.sleep(0.01)
     # It may have beaten before anything ran.
     beat = next(line for line in stream.getvalue().splitlines() if "longest" in line)
-    assert re.fullmatch(r"nix-repro: building: 0 built, [12] running, longest: slow 6\d s", beat)
+    assert re.fullmatch(r"nix-repro: building: [12] running, longest: slow 6\d s", beat)
 
 
 def test_a_live_display_where_somebody_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,14 +88,14 @@ def test_a_live_display_where_somebody_does(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_display_says_how_many_of_how_many() -> None:
     progress = Progress(io.StringIO())
     progress.phase("building 60 derivations")
-    assert frame(progress) == "● building 60 derivations\n"
+    assert frame(progress) == "● building 60 derivations  0 s\n"
     progress.counted("build", Tally(0, 0, 0, 0))
-    assert frame(progress) == "● building 60 derivations\n"
+    assert frame(progress) == "● building 60 derivations  0 s\n"
     progress.counted("fetch", Tally(12, 30, 2, 0))
     progress.counted("build", Tally(13, 60, 2, 1))
     assert frame(progress) == "● building 60 derivations  12 of 30 fetched, 12 of 60 built, 1 failed\n"
     progress.phase("rebuilding")
-    assert frame(progress) == "● rebuilding\n"
+    assert frame(progress) == "● rebuilding  0 s\n"
 
 
 def test_what_is_over_does_not_run() -> None:
@@ -133,20 +133,48 @@ def test_one_after_the_other_is_counted_too() -> None:
     progress.step("explain", "b", 2, 3)
     assert frame(progress) == "● explaining 3 divergent derivations  2 of 3\n  explain b  0 s\n"
     progress.finished()
-    assert frame(progress) == "● explaining 3 divergent derivations\n"
+    assert frame(progress) == "● explaining 3 divergent derivations  0 s\n"
 
 
 def test_who_waits_says_what_for() -> None:
     stream = io.StringIO()
     progress = Progress(stream)
     progress.phase("rebuilding")
-    progress.waiting("2 s: because")
-    assert "waiting 2 s: because" in frame(progress)
+    progress.waiting("for another run")
+    assert "waiting for another run" in frame(progress)
     progress.started("wait", "waiting for lock on '/nix/store/x'", time.time())
     assert "wait waiting for lock on '/nix/store/x'  0 s" in frame(progress)
     progress.waiting("")
-    assert "2 s" not in frame(progress)
-    assert stream.getvalue() == "nix-repro: rebuilding\nnix-repro: waiting 2 s: because\n"
+    assert "another" not in frame(progress)
+    assert stream.getvalue() == "nix-repro: rebuilding\nnix-repro: waiting for another run\n"
+
+
+def test_a_short_wait_is_not_worth_a_word() -> None:
+    stream = io.StringIO()
+    with Progress(stream) as progress:
+        progress.phase("evaluating")
+        with waiting(progress, "for nothing"):
+            assert "waiting" not in frame(progress)
+        progress.waiting("for a cache", after=0.02)
+        deadline = time.monotonic() + 20
+        while "waiting" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "waiting for a cache" in frame(progress)
+        progress.waiting("for what is over at once", after=0.02)
+        progress.waiting("")
+        time.sleep(0.05)
+    assert stream.getvalue() == "nix-repro: evaluating\nnix-repro: waiting for a cache\n"
+
+
+def test_a_heartbeat_says_for_how_long_where_nothing_can_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "HEARTBEAT", 0.01)
+    stream = io.StringIO()
+    with Progress(stream) as progress:
+        progress.phase("testing: make check")
+        deadline = time.monotonic() + 20
+        while "for 0 s" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "nix-repro: testing: make check: for 0 s\n" in stream.getvalue()
 
 
 @pytest.mark.parametrize("columns", [40, 80])
