@@ -19,6 +19,7 @@ GAP = 2
 NAMES = 24
 # Where a name may be broken: behind what joins its parts.
 _PART = re.compile(r"[^-._/:=?&+,;#@!|]*[-._/:=?&+,;#@!|]+|[^-._/:=?&+,;#@!|]+")
+_COMMENT = re.compile(r"(.*?)(?:(?<=\s)|^)# (.*)")
 _WORD = re.compile(r"\s*\S+")
 # A word of a command line, with its quotes, as `shlex.join` writes it.
 _ARGUMENT = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\\.|[^\s'\"\\])+")
@@ -54,6 +55,17 @@ def _fitting(word: str, room: int) -> Iterator[tuple[str, bool]]:
     parts = [piece for part in _PART.findall(word) for piece in (chop_cells(part, room) or [part])]
     for number, part in enumerate(parts, 1):
         yield part, number < len(parts)
+
+
+def wrap_code(line: str, width: int | None, indent: int = 0) -> list[str]:
+    """A line of Nix or shell. In one that is too long, the comment at its end gets lines of its own, and stays one."""
+    found = _COMMENT.fullmatch(line)
+    if width is None or cell_len(line) + indent <= width or found is None:
+        return wrap(line, width, indent, indent + GAP)
+    code, comment = found.groups()
+    sign = " " * indent + "# "
+    told = [sign + part for part in wrap(comment, max(width - len(sign), 8))]
+    return [*told, *wrap(code, width, indent, indent + GAP)] if code.strip() else told
 
 
 def wrap_command(label: str, command: str, width: int | None, indent: int = 0) -> list[str]:

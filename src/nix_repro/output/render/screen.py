@@ -11,7 +11,7 @@ from typing import Literal, TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
-from nix_repro.output.render.lines import TableRow, table, wrap, wrap_command
+from nix_repro.output.render.lines import TableRow, table, wrap, wrap_code, wrap_command
 
 #: How much a command says: its verdict alone, what matters, everything.
 Verbosity = Literal["quiet", "normal", "verbose"]
@@ -78,6 +78,11 @@ class Screen:
         """One line of text in as many lines as it takes."""
         for line in wrap(text, self.width, indent, hanging):
             self.line(line, style)
+
+    def code(self, line: str, style: str = "", indent: int = 0) -> None:
+        """A line of a program."""
+        for part in wrap_code(line, self.width, indent):
+            self.line(part, style)
 
     def command(self, label: str, command: str, style: str = "", indent: int = 0) -> None:
         """A command to copy, behind a word that says what it is for."""

@@ -246,7 +246,7 @@ def _print_findings(out: Screen, findings: Sequence[Finding], limit: int) -> Non
         out.say(visible(finding.because), "dim", 4)
         out.say(f"fix: {visible(finding.fix)}", "", 4, 9)
         for line in visible_lines(finding.snippet or "").splitlines():
-            out.say(line.expandtabs(), "cyan", 9, 11)
+            out.code(line.expandtabs(), "cyan", 9)
     if len(findings) > limit:
         out.say(f"and {plural(len(findings) - limit, 'more finding')} {_ELSEWHERE}", "dim", 2)
 

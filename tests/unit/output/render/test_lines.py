@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from rich.cells import cell_len
 
-from nix_repro.output.render.lines import TableRow, table, wrap, wrap_command
+from nix_repro.output.render.lines import TableRow, table, wrap, wrap_code, wrap_command
 
 NAME = "python3.11-a-very-long-name_of.something/with:everything-in-it-and-more"
 
@@ -49,6 +49,22 @@ def test_a_shell_takes_the_lines_of_a_command_for_one(width: int | None) -> None
     done = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == words
     assert width is None or all(cell_len(line) <= max(width, 40) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"),
+    [
+        ("short = 1;   # of a word", ["  short = 1;   # of a word"]),
+        (
+            "enable = false;   # to find out: run it again",
+            ["  # to find out: run it", "  # again", "  enable = false;"],
+        ),
+        ("# for example: one or two words", ["  # for example: one or", "  # two words"]),
+        ("a = { one = 1; two = 22; three = 3; };", ["  a = { one = 1; two =", "    22; three = 3; };"]),
+    ],
+)
+def test_a_comment_stays_one(line: str, lines: list[str]) -> None:
+    assert wrap_code(line, 26 if len(line) < 26 else 24, 2) == lines
 
 
 def test_what_is_no_command_line_is_shown_all_the_same() -> None:
