@@ -203,3 +203,9 @@ def test_a_nix_that_cannot_be_run_is_one_clear_message(tmp_path: Path, command: 
     words = usage_error(run(*args, cwd=tmp_path, env=env))
     # What comes before it says what is being done.
     assert re.search(said, words.splitlines()[-1]), words
+
+
+@pytest.mark.parametrize("command", ["check", "explain", "demo"])
+def test_everything_and_nothing_is_not_to_be_had_together(command: str, tmp_path: Path) -> None:
+    args = [".#x"] if command == "explain" else []
+    assert "--verbose and --quiet: one or the other" in usage_error(run(command, *args, "-v", "-q", cwd=tmp_path))

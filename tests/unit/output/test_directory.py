@@ -145,3 +145,15 @@ def test_what_was_written_is_named_from_here(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path / "here")
     results = Results({JSON: tmp_path / "elsewhere.json"}, tmp_path / "here/out")
     assert results.written() == [f"{tmp_path}/elsewhere.json", "out/ (report.json)"]
+
+
+def test_what_was_written_is_named_and_what_could_not_be_is_not(tmp_path: Path) -> None:
+    page, stream = tmp_path / "page.html", Path("/dev/stdout")
+    results = Results({PAGE: page, JSON: tmp_path / "no.json"}, tmp_path / "report", tmp_path / "keep")
+    results.prepare()
+    problems = results.write(reports.read("clean"))
+    assert problems == []
+    named = results.written([f"{tmp_path / 'no.json'}: cannot be written: No space left on device"])
+    assert named == [str(page), f"{tmp_path}/report/ (junit.xml, report.html, report.json, summary.md)"]
+    assert Results({PAGE: stream}).written() == [], "who reads a stream knows"
+    assert Results().written() == []

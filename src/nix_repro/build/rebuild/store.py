@@ -64,7 +64,7 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
 
         def wait() -> None:
-            self._warn(f"waiting: another run of nix-repro is using the store {self._url}")
+            self._warn(f"waiting for another run of nix-repro, which is using the store {self._url}")
 
         with locked(directory, alone=True, waiting=wait, pause=self._nix.processes.pause):
             yield

@@ -18,6 +18,7 @@ from nix_repro.output.render.timeline import LONGEST, MERMAID_LIMIT, timeline
 from nix_repro.reasons import PATH_REWRITING
 from nix_repro.report import (
     Build,
+    BuiltBecause,
     Caches,
     DerivationReport,
     Finding,
@@ -319,3 +320,16 @@ def test_a_comparison_with_a_caches_copy_is_said_to_be_that(clean: Report, named
     report = replace(clean, derivations=(replace(derivation, outputs={"out": fetched}),))
     assert "against a cache's copy" in github(render_summary(report)).text
     assert "against" not in github(render_summary(clean)).text
+
+
+def test_why_built_is_grouped_and_what_is_left_out_is_counted() -> None:
+    def row(number: int, change: str) -> BuiltBecause:
+        return BuiltBecause(drv_path=f"/nix/store/{'0' * 32}-p{number}.drv", why="changed", root_change=change)
+
+    built = tuple(row(n, "src/lib.rs") for n in range(30)) + tuple(row(n, f"file-{n}") for n in range(100, 170))
+    report = msgspec.structs.replace(reports.read("clean"), caches=Caches(built=built))
+    text = render_summary(report)
+    assert "Why 100 derivations were built" in text
+    assert "| 30 | changed | src/lib.rs |" in text
+    assert "<code>p19</code> and 10 more in the JSON report |" in text
+    assert "11 more reasons in the JSON report only, for 11 derivations." in text
