@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.text import Text
-
 from nix_repro.output.render.escape import visible
+from nix_repro.output.render.screen import Screen
 from nix_repro.plan.planned import Planned, PlannedDerivation
 
 #: Names listed under each heading, unless all are wanted.
@@ -17,7 +14,7 @@ LISTED = 30
 
 def print_plan(planned: Planned, *, verbose: bool = False) -> None:
     """The plan for a person. `verbose` names every derivation, with its path."""
-    console = Console(file=sys.stdout, highlight=False)
+    out = Screen()
     groups: dict[str, list[PlannedDerivation]] = {"would be built": []}
     for derivation in planned.derivations:
         if derivation.first_build is not None:
@@ -31,7 +28,7 @@ def print_plan(planned: Planned, *, verbose: bool = False) -> None:
             left_out.setdefault(f"would not be rebuilt: {visible(derivation.reason)}", []).append(derivation)
     groups |= dict(sorted(left_out.items(), key=lambda group: -len(group[1])))
     for title, derivations in groups.items():
-        _section(console, title, derivations, verbose=verbose)
+        _section(out, title, derivations, verbose=verbose)
 
 
 _PRESENT = "already in the store"
@@ -47,12 +44,12 @@ def _first_build(derivation: PlannedDerivation) -> str:
             return "would be built"
 
 
-def _section(console: Console, title: str, derivations: Sequence[PlannedDerivation], *, verbose: bool) -> None:
+def _section(out: Screen, title: str, derivations: Sequence[PlannedDerivation], *, verbose: bool) -> None:
     if not derivations:
         return
-    console.print(Text(f"{len(derivations)} {title}:", style="bold"))
+    out.say(f"{len(derivations):,} {title}:", "bold", 0, 2)
     for derivation in derivations if verbose else derivations[:LISTED]:
         path = f"  {visible(derivation.drv_path)}" if verbose else ""
-        console.print(Text(f"  {visible(derivation.name)}{path}"), soft_wrap=True)
+        out.say(f"{visible(derivation.name)}{path}", "", 2, 4)
     if len(derivations) > LISTED and not verbose:
-        console.print(f"  and {len(derivations) - LISTED} more (-v names them)")
+        out.say(f"and {len(derivations) - LISTED:,} more (-v names them)", "", 2)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 import goldens
 import reports
 from goldens import Terminal
+from nix_repro.doctor.model import note
+from nix_repro.output.render.doctor import print_findings
+from nix_repro.output.render.plan import print_plan
 from nix_repro.output.render.screen import NARROWEST, USUAL, Screen
 from nix_repro.output.render.terminal import print_report
+from nix_repro.plan.planned import Planned
 
 
 class Latin(Terminal):
@@ -71,3 +76,22 @@ def test_a_log_in_no_locale_is_utf_8() -> None:
     stream = io.StringIO()
     Screen(stream, {"LANG": "C"}).say("✗ x")
     assert stream.getvalue() == "✗ x\n"
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_doctor_and_the_plan_fit_as_well(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = Latin()
+    found = note("stores", f"the store of {goldens.LONG} cannot be written to by this user", "chown it")
+    print_findings([found], stream, {"COLUMNS": str(columns), "NO_COLOR": "1"})
+    assert all(len(line) <= columns for line in stream.getvalue().splitlines())
+    assert stream.getvalue().startswith("! stores: the store of")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    one = {"drv_path": "/nix/store/x.drv", "name": goldens.LONG, "attrs": (), "scope_class": "own", "outputs": {}}
+    said = {"tool": "t", "system": "s", "nix_version": "2", "nix_implementation": "nix", "scope": "own"}
+    derivation = {**one, "reason": None, "first_build": "build", "cache": None}
+    print_plan(msgspec.convert({**said, "installables": {}, "derivations": [derivation]}, Planned))
+    told = capsys.readouterr().out
+    assert "1 would be built:\n  a-package-" in told
+    assert all(len(line) <= columns for line in told.splitlines())
