@@ -91,6 +91,7 @@ def test_every_case(sandbox_nix: NixBox, flake: Path, rebuilder: str) -> None:
         ]
     else:
         assert three == {"out": "reproducible", "dev": "divergent", "doc": "divergent"}
+    assert ("with the first build's inputs, level 2 of 2\n" in said.err) == (rebuilder != "nix-check")
     for name in ("chance", "same"):
         first, again = said.derivation(name)["outputs"]["out"]["hashes"]
         assert (first["source"], again["source"]) == ("built", "rebuilt")
