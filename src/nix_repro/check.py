@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
+
 from nix_repro import __version__
 from nix_repro.assemble import assemble, finish
 from nix_repro.build.outcome import present_outputs
@@ -70,7 +72,8 @@ def check(
             run.end_early(said(last_line(str(error)).removeprefix("error: ")))
         with processes.shielded():
             report = finish(public(assemble(run, signum)), config, environ, cwd, run.warn)
-            return keep(public(report), run.seen.trees)
+            report = msgspec.structs.replace(report, warnings=tuple(map(cut, report.warnings)))
+            return keep(report, run.seen.trees)
 
 
 def public(report: Report) -> Report:

@@ -19,8 +19,8 @@ CUT = "***"
 _SCHEME = r"\b([a-zA-Z][a-zA-Z0-9+.-]*:?//)"
 #: As far as a URL goes, also with characters in the password that should not be there: what looks like a port is one.
 _USER = re.compile(
-    rf"{_SCHEME}(?:([^\s/?#\"<>@:]{{0,2000}}):(?!\d*(?:[/?#\s]|$))[^\s\"<>@]{{0,2000}}(?:@[^\s/?#\"<>@]{{0,2000}}){{0,9}}"
-    rf"|([^\s/?#\"<>]{{0,2000}}))@"
+    rf"{_SCHEME}(?:([^\s/?#\"<>@:]{{0,500}}):(?!\d*(?:[/?#\s]|$))[^\s\"<>@]{{0,500}}(?:@[^\s/?#\"<>@]{{0,500}}){{0,9}}"
+    rf"|([^\s/?#\"<>]{{0,500}}))@"
 )
 #: Where a name before the host is no secret, as long as there is no password.
 _BY_KEY = re.compile(r"(?:git\+|hg\+)?ssh(?:-ng)?://")
@@ -30,6 +30,7 @@ _TELLING = re.compile(
     r"|(?:api|access|account|shared|subscription)[-_.]?key|^(?:key|pat|pass|pw|code|sas|k)$",
     re.IGNORECASE,
 )
+_CERTAIN = re.compile(r"token|secret|passw", re.IGNORECASE)
 #: Parameters of flakes and stores that are long and no secrets.
 _PLAIN = frozenset(
     [
@@ -46,17 +47,23 @@ _HEADER = re.compile(
 )
 _ACCESS = re.compile(r"\b(access-tokens\b\W*)([^\n'\"]*)")
 _NETRC = re.compile(r"\b(login\s+\S+\s+password\s+)\S+")
+#: What no secret is without, to be quick with the many texts that have none.
+_SUSPECT = re.compile(
+    r"[?&;#][A-Za-z][\w.%-]{0,80}=|(?i:authorization|private-token)|access-tokens|password|gh[opsur]_|github_pat_|glpat-"
+    r"|npm_|xox"
+)
 
 
 def cut(text: str, *, known_only: bool = False) -> str:
     """The text without secrets. `known_only`: only what is known to be one; a parameter that just looks random stays,
     as where two builds differ."""
-    if "//" in text:
+    if "@" in text and "//" in text:
         text = _USER.sub(_without_user, text)
-    if "=" in text or ":" in text:
-        text = _PARAMETER.sub(lambda found: _parameter(found, known_only=known_only), text)
-        text = _HEADER.sub(rf"\1\2{CUT}", text)
-        text = _ACCESS.sub(lambda found: found[1] + re.sub(r"=\S+", f"={CUT}", found[2]), text)
+    if _SUSPECT.search(text) is None:
+        return text
+    text = _PARAMETER.sub(lambda found: _parameter(found, known_only=known_only), text)
+    text = _HEADER.sub(rf"\1\2{CUT}", text)
+    text = _ACCESS.sub(lambda found: found[1] + re.sub(r"=\S+", f"={CUT}", found[2]), text)
     return _NETRC.sub(rf"\1{CUT}", _TOKENS.sub(CUT, text))
 
 
@@ -70,8 +77,10 @@ def _without_user(found: re.Match[str]) -> str:
 
 def _parameter(found: re.Match[str], *, known_only: bool) -> str:
     sign, name, value = found.groups()
-    telling = _TELLING.search(name) is not None
-    random = not known_only and sign != "#" and _RANDOM.fullmatch(value) is not None
+    # Behind these two there may be anything, a line of a program too.
+    query = sign not in ";#"
+    telling = (_TELLING if query else _CERTAIN).search(name) is not None
+    random = not known_only and query and _RANDOM.fullmatch(value) is not None
     return f"{sign}{name}={CUT}" if name not in _PLAIN and (telling or random) else str(found[0])
 
 

@@ -36,6 +36,7 @@ SECRET = "s3cr3t"
         ("https://h/a?X-Amz-Signature=s3cr3t", "https://h/a?X-Amz-Signature=***"),
         ("https://h/?sig=s3cr3t%3D&se=2026", "https://h/?sig=***&se=2026"),
         ("https://h/?t=0a1b2c3d4e5f6a7b8c9d", "https://h/?t=***"),
+        ("https://h/#access_token=s3cr3t", "https://h/#access_token=***"),
         ("Max retries exceeded with url: /x.narinfo?api_key=s3cr3t (Caused by", None),
         ("file:///c?secret-key=/s3cr3t", "file:///c?secret-key=***"),
         ("> GET /x\n> Authorization: Basic s3cr3t==", None),
@@ -68,6 +69,7 @@ def test_secrets_are_cut(text: str, shown: str | None) -> None:
         "s3://bucket?region=eu-west-1&endpoint=https://h",
         "/nix/store/00000000000000000000000000000000-x.drv!out",
         "sha256-PglQrNo5Z30y9dRd2yLMvcApTVx3z0Tk9Mpr7VTNFrY=",
+        "for (i=0;k=5;key=6) #sig=x",
         "x = y; if (a == b) { c = d; }",
     ],
 )
