@@ -20,6 +20,7 @@ from nix_repro.metrics.remembered import ledger_use
 from nix_repro.nix.checkout import Checkout, flake_ref
 from nix_repro.nix.elsewhere import elsewhere, reproduce_line
 from nix_repro.nix.machine import describe_environment, in_ci
+from nix_repro.nix.secrets import cut
 from nix_repro.output.github.event import on_default_branch
 from nix_repro.plan.installables import attribute_name
 from nix_repro.plan.scope import Plan
@@ -103,7 +104,7 @@ def finish(
     policies."""
     file = cwd / config.history if config.history is not None and not interrupted(report.exit_code) else None
     runs, wrong = history.read(file) if file is not None else ((), None)
-    this = history.entry(report, config.installables, default=on_default_branch(environ, cwd, report.commit))
+    this = history.entry(report, map(cut, config.installables), default=on_default_branch(environ, cwd, report.commit))
     report = msgspec.structs.replace(report, history=history.compare(runs, this))
     policies, errors = policy.evaluate(config.fail_when, msgspec.json.encode(report)) if config.fail_when else ((), [])
     conclusion, exit_code = judge_policies(report.conclusion, report.exit_code, policies, errors)
