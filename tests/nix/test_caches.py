@@ -280,7 +280,7 @@ def test_nor_does_one_that_has_what_only_the_rebuild_needs(shop: Shop) -> None:
     assert "answered 429" in incident
 
 
-@pytest.mark.series("2.8", "2.34")
+@pytest.mark.series("2.8")
 def test_a_private_cache_is_asked_as_nix_asks_it(shop: Shop) -> None:
     shop.cache.password = "me:s3cr3t"
     url = shop.cache.url
@@ -301,7 +301,7 @@ def test_a_private_cache_is_asked_as_nix_asks_it(shop: Shop) -> None:
     assert layers(said) == {name_of(shop.cache): 3}, said.err
 
 
-@pytest.mark.series("2.8", "2.34")
+@pytest.mark.series("2.34")
 def test_a_miss_names_the_caches_that_were_asked(shop: Shop) -> None:
     for path in shop.outs.values():
         narinfo(shop.cache, path).unlink()

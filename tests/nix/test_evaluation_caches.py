@@ -120,6 +120,7 @@ def test_they_cost_little_and_fail_nothing(sandbox_nix: NixBox) -> None:
         assert words is None or words in err, (name, err)
 
 
+@pytest.mark.series("2.26")
 def test_the_report_says_what_it_cost(sandbox_nix: NixBox) -> None:
     box = sandbox_nix
     box.run(["git", "config", "--global", "safe.directory", "*"])
@@ -132,7 +133,7 @@ def test_the_report_says_what_it_cost(sandbox_nix: NixBox) -> None:
     assert "it was left out of the rest of this run" in incident
 
 
-@pytest.mark.series("2.8", "2.34")
+@pytest.mark.series("2.34")
 def test_a_flakes_own_settings(sandbox_nix: NixBox) -> None:
     """What is not trusted is named; what is, counts for evaluation only, and its cache cannot stall that either."""
     box = sandbox_nix

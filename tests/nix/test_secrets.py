@@ -30,7 +30,7 @@ in { packages.SYSTEM = {
 """
 
 
-@pytest.mark.series("2.8", "2.34")
+@pytest.mark.series("2.34")
 def test_no_output_has_them(sandbox_nix: NixBox) -> None:
     box = sandbox_nix
     flake = box.work / "flake"
@@ -83,6 +83,7 @@ def test_no_output_has_them(sandbox_nix: NixBox) -> None:
     assert Path(report / "report.json").read_text().count("/flake.tar.gz?token=***#") > 1
 
 
+@pytest.mark.series("2.8")
 def test_a_store_that_is_a_rebuilder(sandbox_nix: NixBox) -> None:
     """Its URL is named where it cannot be used, and behind every hash where it can."""
     flake = sandbox_nix.work / "flake"
