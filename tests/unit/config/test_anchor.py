@@ -18,6 +18,7 @@ HERE = Path("/checkout/flake")
     ("key", "value", "expected"),
     [
         ("history", "h.json", Path("/checkout/flake/h.json")),
+        ("ledger", "l.db", Path("/checkout/flake/l.db")),
         ("history", Path("/var/h.json"), Path("/var/h.json")),
         ("base_report", "../old/report.json", Path("/checkout/old/report.json")),
         ("diffoscope", "tools/diffoscope", "/checkout/flake/tools/diffoscope"),
