@@ -243,6 +243,7 @@ def test_what_a_builder_puts_beside_another_s_output_is_no_rebuild(sandbox_nix: 
     assert said.code == 0
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_no_builder_accuses_a_cache(sandbox_nix: NixBox) -> None:
     """Beside it, Nix asks the cache for what it has and for what it does not have."""
     flake = write_flake(

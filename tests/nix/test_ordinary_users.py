@@ -97,6 +97,7 @@ def test_one_table_of_verdicts(sandbox_nix: NixBox, flake: Path, rebuilder: str,
 
 
 @pytest.mark.series("2.34")
+@pytest.mark.parametrize("flake", ["untrusted"], indirect=True)
 @pytest.mark.parametrize("rebuilder", ["replace", "store"])
 def test_a_third_round_and_a_second_run_come_to_the_same(sandbox_nix: NixBox, flake: Path, rebuilder: str) -> None:
     """Whatever the first one has left in the store, or in the other one."""

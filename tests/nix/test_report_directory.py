@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from command import COMMAND, nix_repro, write_flake
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def test_a_report_directory_explains_itself(sandbox_nix: NixBox) -> None:
     assert not list(directory.parent.glob("nix-repro-*"))
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_proofs_and_verdicts_travel(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES + 'cores = mk "cores" "nproc > $out" {};')
     directory = sandbox_nix.work / "report"

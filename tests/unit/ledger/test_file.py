@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nix_repro
@@ -67,6 +67,7 @@ BUILDS = st.lists(
 
 
 @pytest.mark.property
+@settings(max_examples=40)
 @given(one=BUILDS, other=BUILDS, third=BUILDS)
 def test_merging_is_a_union(
     tmp_path_factory: pytest.TempPathFactory, one: list[Built], other: list[Built], third: list[Built]
