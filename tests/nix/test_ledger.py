@@ -47,9 +47,9 @@ class Repository:
         self.sources[name] = source
         return self.check()
 
-    def check(self, *args: str, env: Mapping[str, str] | None = None) -> Said:
+    def check(self, *args: str, env: Mapping[str, str] | None = None, what: str = "all") -> Said:
         flake = write_flake(self.box, "\n".join(f"{name} = {text};" for name, text in self.sources.items()))
-        return nix_repro(self.box, "check", "all", "--ledger", str(self.ledger), *args, cwd=flake, env=env)
+        return nix_repro(self.box, "check", what, "--ledger", str(self.ledger), *args, cwd=flake, env=env)
 
     def empty_the_store(self) -> None:
         """As on a new runner."""
@@ -107,7 +107,7 @@ def test_a_build_of_today_is_the_rebuild_of_one_of_another_machine(sandbox_nix: 
     [finding] = said.derivation("dated")["findings"]
     assert (finding["cause"], finding["confidence"]) == ("environment", "low")
     assert "actions/runs/" in finding["because"]
-    assert "the 2 builds of this run agree" in finding["because"]
+    assert "and not within this run" in finding["because"]
     hashes = said.derivation("dated")["outputs"]["out"]["hashes"]
     assert {one["source"] for one in hashes} == {"built", "ledger", "rebuilt"}
     assert first.derivation("dated")["outputs"]["out"]["hashes"][0]["nar_hash"] in {one["nar_hash"] for one in hashes}
@@ -120,6 +120,15 @@ def test_a_build_of_today_is_the_rebuild_of_one_of_another_machine(sandbox_nix: 
 
 
 @pytest.mark.series("2.34")
+@pytest.mark.series("2.26")
+def test_what_is_compared_alone_is_remembered_too(sandbox_nix: NixBox) -> None:
+    """Its inputs are not in the plan, and looked up."""
+    flake = Repository(sandbox_nix)
+    for expected in ({"middle"}, set[str]()):
+        said = flake.check("--scope", "installables", what=".#middle")
+        assert (said.verdicts()["middle"], rebuilt(said)) == ("reproducible", expected), said.err
+
+
 def test_a_victim_is_no_divergence_of_its_own(sandbox_nix: NixBox) -> None:
     """Above what comes out differently each time, the ledger holds builds on other inputs."""
     flake = Repository(sandbox_nix)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 from nix_repro.ledger.file import Ledger, LedgerError, opened
 from nix_repro.nix.command import NixError
+from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.machine import this_machine
+from nix_repro.nix.secrets import cut
 from nix_repro.observations import Attempt, Place, Seen
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding
@@ -16,6 +18,8 @@ from nix_repro.run import Run
 from nix_repro.text import last_line, when
 from nix_repro.verdict.evidence import Built, Demands, How, Recalled, digests, recall, sampled
 
+#: The narHash of an output, by .drv path and name, where that is known.
+_Content = Callable[[str, str], str | None]
 #: Earlier builds that are shown of one derivation, besides one of each content.
 SHOWN = 3
 
@@ -36,7 +40,7 @@ def recollect(run: Run, plan: Plan) -> None:
 
     def look(ledger: Ledger) -> None:
         before = ledger.about(targets)
-        inputs = digests(plan.derivations, _content(run, plan, first), before)
+        inputs = digests(_targets(plan), _content(run, plan, first)) if before else {}
         demands = _demands(run, before)
         for path, builds in before.items():
             if (known := recall(first[path], inputs.get(path), builds, demands)) is not None:
@@ -65,10 +69,10 @@ def explain_by_date(run: Run) -> None:
                 (build for build in reversed(run.known[path].builds) if not build.agrees(_hashes(first))), None
             )
             if other is not None:
-                run.findings[path] = tuple(_since_then(first, other, here, len(today) + 1))
+                run.findings[path] = tuple(_since_then(first, other, here))
 
 
-def _since_then(first: Attempt, other: Built, here: Place, builds: int) -> Iterator[Finding]:
+def _since_then(first: Attempt, other: Built, here: Place) -> Iterator[Finding]:
     facts = sorted(name for name in here.facts if other.machine.facts.get(name) != here.facts[name])
     changed = "; ".join(
         f"{name}: {other.machine.facts.get(name, 'unknown')} then, {here.facts[name]} now" for name in facts
@@ -83,8 +87,8 @@ def _since_then(first: Attempt, other: Built, here: Place, builds: int) -> Itera
                 path="",
                 cause="environment",
                 confidence="low",
-                because=f"it differs from the build of {when(other.at)} on {_place(other.machine, here)}, and the "
-                f"{builds} builds of this run agree; {around}. What was built then is gone, and not compared",
+                because=f"it differs from the build of {when(other.at)} on {_place(other.machine, here)}, and not "
+                f"within this run; {around}. What was built then is gone, and not compared",
                 fix="Build it there and here from the same checkout, and compare what --keep DIR keeps of each.",
             )
 
@@ -111,57 +115,70 @@ def _demands(run: Run, before: dict[str, list[Built]]) -> Demands:
     return Demands(config.rounds, since, frozenset(again))
 
 
-def _content(run: Run, plan: Plan, made: dict[str, Attempt]) -> Callable[[str, str], str | None]:
-    """What the outputs of derivations are, by .drv path and output: as `made`, else as the store has them."""
-    others = [
-        output.path
-        for path, drv in plan.derivations.items()
-        if path not in made
-        for output in drv.outputs.values()
-        if output.path is not None
-    ]
-    stored = run.nix.valid_hashes(others)
+def _targets(plan: Plan) -> dict[str, Derivation]:
+    return {path: plan.derivations[path] for path in plan.targets}
+
+
+def _content(run: Run, plan: Plan, made: Mapping[str, Attempt]) -> _Content:
+    """What the outputs of the targets' inputs are, by .drv path and output: as `made`, else as the store has them."""
+    inputs = {path: None for drv in _targets(plan).values() for path in drv.input_drvs if path not in made}
+    known = {path: plan.derivations[path] for path in inputs if path in plan.derivations}
+    known |= run.nix.derivations([path for path in inputs if path not in known])
+    places = {(path, name): output.path for path, drv in known.items() for name, output in drv.outputs.items()}
+    stored = run.nix.valid_hashes(place for place in places.values() if place is not None)
 
     def content(drv_path: str, output: str) -> str | None:
         if drv_path in made:
             seen = made[drv_path].outputs.get(output)
             return seen.nar_hash if seen is not None else None
-        drv = plan.derivations.get(drv_path)
-        known = drv.outputs.get(output) if drv is not None else None
-        return stored.get(known.path) if known is not None and known.path is not None else None
+        return stored.get(places.get((drv_path, output)) or "")
 
     return content
 
 
 def _builds(run: Run, plan: Plan) -> Iterator[Built]:
     """Every build of this run that was seen, with what its inputs were."""
-    machine, first = this_machine(run.nix, run.environ), run.seen.built()
+    here, first, targets = this_machine(run.nix, run.environ), run.seen.built(), _targets(plan)
     built = [a for path in plan.targets for a in run.seen.attempts.get(path, ()) if _is_build(a)]
-    on_first = digests(plan.derivations, _content(run, plan, first), {a.drv_path for a in built})
-    rounds = {a.round for a in built if _on_rebuilt(a)}
+    content = _content(run, plan, first)
+    on_first = digests(targets, content)
     on_round = {
-        number: digests(plan.derivations, _content(run, plan, first | _round(built, number)), on_first)
-        for number in rounds
+        number: digests(targets, _or_else(_round(built, number), content))
+        for number in {a.round for a in built if _on_rebuilt(a)}
     }
     for attempt in built:
         inputs = (on_round[attempt.round] if _on_rebuilt(attempt) else on_first).get(attempt.drv_path)
         if inputs is not None and attempt.started is not None:
-            how: How = "built" if attempt.round == 1 else "rebuilt"
-            yield Built(
-                attempt.drv_path,
-                inputs,
-                _hashes(attempt),
-                how,
-                round(attempt.started, 3),
-                machine,
-                attempt.seconds,
-                ("time",) if attempt.round > 1 else (),
-            )
+            elsewhere = _elsewhere(run, attempt)
+            how: How = "remote" if elsewhere is not None else "built" if attempt.round == 1 else "rebuilt"
+            at, varied = round(attempt.started, 3), ("time",) if attempt.round > 1 else ()
+            yield Built(attempt.drv_path, inputs, _hashes(attempt), how, at, elsewhere or here, attempt.seconds, varied)
+
+
+def _elsewhere(run: Run, attempt: Attempt) -> Place | None:
+    """The machine on which it was built, if that is not this one: of which no more is known than its address."""
+    origin = next(seen.origin for seen in attempt.outputs.values())
+    if attempt.round == 1:
+        return Place(cut(origin), {}) if origin != "round 1" else None
+    there = run.rebuilder is not None and run.rebuilder.elsewhere and not run.config.rebuilder.startswith("local")
+    return Place(cut(run.config.rebuilder), {}) if there else None
+
+
+def _or_else(made: Mapping[str, Attempt], content: _Content) -> _Content:
+    """The content of what was `made`, and of everything else as before."""
+
+    def instead(drv_path: str, output: str) -> str | None:
+        seen = made[drv_path].outputs.get(output) if drv_path in made else None
+        return seen.nar_hash if seen is not None else content(drv_path, output)
+
+    return instead
 
 
 def _is_build(attempt: Attempt) -> bool:
-    """Whether it was seen to be built in this run, on inputs that are known."""
-    return attempt.status == "built" and not attempt.recalled and attempt.against is None and bool(attempt.outputs)
+    """Whether all of it was seen to be built in this run, on inputs that are known. Outputs that are there, Nix keeps
+    when it builds the others."""
+    made = {seen.source for seen in attempt.outputs.values()} in ({"built"}, {"rebuilt"})
+    return made and not attempt.recalled and attempt.against is None
 
 
 def _on_rebuilt(attempt: Attempt) -> bool:

@@ -68,16 +68,17 @@ class Demands:
     again: Collection[str] = ()
 
 
-def digests(
-    derivations: Mapping[str, Derivation], content: Callable[[str, str], str | None], wanted: Iterable[str]
-) -> dict[str, str]:
-    """What the inputs of derivations were, down to the last one that this is about: a digest by .drv path, for those of
-    `wanted` of which it is known. `content` gives the narHash of an output, None where that is not known."""
+def digests(targets: Mapping[str, Derivation], content: Callable[[str, str], str | None]) -> dict[str, str]:
+    """What the inputs of the targets were: a digest by .drv path, for those of which it is known. `content` gives the
+    narHash of an output, None where that is not known.
+
+    Behind an input that is a target itself are its own inputs, because its output may refer to them. Of any other its
+    own content is enough: nobody here has built it.
+    """
     found: dict[str, str | None] = {}
-    asked = set(wanted)
-    for drv_path in in_order(derivations):
+    for drv_path in in_order(targets):
         lines: list[str] = []
-        for input_drv, outputs in sorted(derivations[drv_path].input_drvs.items()):
+        for input_drv, outputs in sorted(targets[drv_path].input_drvs.items()):
             hashes = [content(input_drv, name) for name in sorted(outputs)]
             below = found.get(input_drv, "")
             if None in hashes or below is None:
@@ -87,7 +88,7 @@ def digests(
             found[drv_path] = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32] if lines else "none"
             continue
         found[drv_path] = None
-    return {path: digest for path, digest in found.items() if digest is not None and path in asked}
+    return {path: digest for path, digest in found.items() if digest is not None}
 
 
 def recall(first: Attempt, inputs: str | None, builds: Iterable[Built], demands: Demands) -> Recalled | None:
@@ -100,7 +101,7 @@ def recall(first: Attempt, inputs: str | None, builds: Iterable[Built], demands:
     for build in sorted(builds, key=lambda build: build.at):
         groups.setdefault(build.inputs, []).append(build)
     hashes = {name: seen.nar_hash for name, seen in first.outputs.items()}
-    mine = first.status == "built"
+    mine = {seen.source for seen in first.outputs.values()} == {"built"}
     if mine:
         group = groups.get(inputs or "", [])
     else:
