@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from store import NixBox
 
+#: What is tested is ours: the oldest and the newest Nix are enough.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 SAME = """
   same = mk "same" "echo same > $out" {};
 """

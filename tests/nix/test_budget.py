@@ -14,6 +14,9 @@ from command import COMMAND, SYSTEM, Said, nix_repro
 if TYPE_CHECKING:
     from store import NixBox
 
+#: What is tested is ours: the oldest and the newest Nix are enough.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 FLAKE = f"""
 {{ outputs = {{ self }}: let
     mk = name: script: derivation {{

@@ -12,6 +12,9 @@ from command import COMMAND, nix_repro, write_flake
 if TYPE_CHECKING:
     from store import NixBox
 
+#: What is tested is ours: the oldest and the newest Nix are enough.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 SECRET = secrets.token_hex(16)
 NAMES = (
     "GITHUB_TOKEN",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from store import NixBox
 
+#: What is tested is ours: the oldest and the newest Nix are enough.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 SIMPLE = """
   same = mk "same" "echo same > $out" {};
   chance = mk "chance" "cat ${uuid} > $out; echo ${same} >> $out" {};

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from nix_repro.nix.at_work import AtWork
 from nix_repro.nix.log.recorder import Tally
+from nix_repro.nix.secrets import cut
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.screen import Screen
@@ -72,6 +73,8 @@ class Progress:
             self._screen.say(f"nix-repro: {text}", "", 0, 2)
 
     def phase(self, text: str) -> None:
+        # It may quote a command.
+        text = cut(text)
         with self._lock:
             self._phase, self._done, self._wait, self._step = text, 0, "", ""
             self._began = time.time()

@@ -54,6 +54,14 @@ def test_a_line_per_phase_where_nobody_watches() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_a_phase_quotes_no_secret() -> None:
+    stream = io.StringIO()
+    with Progress(stream) as display:
+        display.phase("testing: curl https://me:5ecr3t@h?token=5ecr3t")
+    assert "testing: curl https://" in stream.getvalue()
+    assert "5ecr3t" not in stream.getvalue()
+
+
 def test_a_heartbeat_says_what_takes_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_module, "HEARTBEAT", 0.01)
     stream = io.StringIO()
