@@ -17,6 +17,9 @@ from command import Said, nix_repro, write_flake
 if TYPE_CHECKING:
     from store import NixBox
 
+#: The oldest and the newest Nix: what is between them is in test_verdicts.py.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 REBUILDERS = ("shadow", "replace", "nix-check", "local?root=/nix/other")
 EVERY = pytest.mark.parametrize("rebuilder", REBUILDERS)
 

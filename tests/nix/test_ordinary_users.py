@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from command import Said
     from store import NixBox
 
+#: The oldest and the newest Nix: what is between them is in test_verdicts.py.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 REBUILDERS = ("shadow", "replace", "nix-check", "store")
 CA = '__contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256";'
 PACKAGES = """

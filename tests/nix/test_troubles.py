@@ -19,6 +19,9 @@ from command import COMMAND, SYSTEM, nix_repro, write_flake
 if TYPE_CHECKING:
     from store import NixBox
 
+#: The oldest and the newest Nix: what is between them is in test_verdicts.py.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
 #: A builder that sleeps, told apart from those of tests that run beside this one.
 NAP = f"sleep {100_000 + os.getpid()}"
 
