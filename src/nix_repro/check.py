@@ -147,7 +147,6 @@ def _work(run: Run, held: ExitStack) -> None:
     run.judge()
     explain_divergences(run, plan, rebuilder)
     explain_by_date(run)
-    remember(run, plan)
     run.nix.processes.check()
 
 

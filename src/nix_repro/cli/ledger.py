@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,6 @@ import click
 from nix_repro.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
     from nix_repro.ledger.file import Ledger
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -78,20 +77,15 @@ def export(file: Path) -> None:
             click.echo(as_line(build))
 
 
-def _open(file: Path, *, make: bool = False) -> AbstractContextManager[Ledger]:
+@contextmanager
+def _open(file: Path, *, make: bool = False) -> Iterator[Ledger]:
     """The ledger, every complaint of which names its file."""
-    from contextlib import contextmanager
-
     from nix_repro.ledger.file import opened
 
-    @contextmanager
-    def named() -> Iterator[Ledger]:
-        if not make:
-            _must_exist(file)
-        with _naming(file), opened(file) as found:
-            yield found
-
-    return named()
+    if not make:
+        _must_exist(file)
+    with _naming(file), opened(file) as found:
+        yield found
 
 
 def _must_exist(file: Path) -> None:
@@ -99,16 +93,11 @@ def _must_exist(file: Path) -> None:
         raise UsageError(f"{file}: there is no such ledger")
 
 
-def _naming(file: Path) -> AbstractContextManager[None]:
-    from contextlib import contextmanager
-
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
     from nix_repro.ledger.file import LedgerError
 
-    @contextmanager
-    def translated() -> Iterator[None]:
-        try:
-            yield
-        except LedgerError as error:
-            raise UsageError(f"{file}: {error}") from None
-
-    return translated()
+    try:
+        yield
+    except LedgerError as error:
+        raise UsageError(f"{file}: {error}") from None

@@ -42,6 +42,7 @@ CREATE TABLE build (
 ) WITHOUT ROWID;
 """
 
+_ADD = "INSERT INTO build VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 #: What agrees on the same inputs may be forgotten.
 _FORGET = """
 DELETE FROM build WHERE at < ? AND derivation IN (
@@ -69,11 +70,8 @@ class Ledger:
                 machine = self._id("machine", "said", msgspec.json.encode(build.machine, order="sorted").decode())
                 derivation = self._id("derivation", "path", build.drv_path)
                 row = (derivation, build.at, machine, build.inputs, _hashes(build), build.how)
-                known = "SELECT 1 FROM build WHERE (derivation, at, machine, inputs, hashes, how) = (?, ?, ?, ?, ?, ?)"
-                if self._connection.execute(known, row).fetchone() is None:
-                    rest = (build.seconds, " ".join(build.variations))
-                    self._connection.execute("INSERT INTO build VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, *rest))
-                    new += 1
+                rest = (build.seconds, " ".join(build.variations))
+                new += self._connection.execute(_ADD, (*row, *rest)).rowcount
         return new
 
     def about(self, drv_paths: Iterable[str]) -> dict[str, list[Built]]:
@@ -189,4 +187,4 @@ def _translated() -> Iterator[None]:
 
 
 def _hashes(build: Built) -> str:
-    return " ".join(f"{name}={nar_hash}" for name, nar_hash in sorted(build.hashes.items()))
+    return " ".join(f"{name}={nar_hash}" for name, nar_hash in build.content)

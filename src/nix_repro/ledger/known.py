@@ -29,13 +29,13 @@ def grouped(builds: Iterable[Built], name: str | None) -> Iterator[Acquaintance]
     for drv_path, found in groupby(builds, lambda build: build.drv_path):
         of_it = list(found)
         if name is None or name in (drv_path, of_it[0].name):
-            yield _standing(drv_path, of_it)
+            yield _acquaintance(drv_path, of_it)
 
 
-def _standing(drv_path: str, builds: list[Built]) -> Acquaintance:
+def _acquaintance(drv_path: str, builds: list[Built]) -> Acquaintance:
     contents: dict[str, set[tuple[tuple[str, str], ...]]] = {}
     for build in builds:
-        contents.setdefault(build.inputs, set()).add(tuple(sorted(build.hashes.items())))
+        contents.setdefault(build.inputs, set()).add(build.content)
     return Acquaintance(
         drv_path,
         builds[0].name,

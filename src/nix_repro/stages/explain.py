@@ -12,6 +12,7 @@ from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.nix.command import NixError
 from nix_repro.plan.scope import Plan
 from nix_repro.run import Run
+from nix_repro.stages.remember import remember
 from nix_repro.text import plural, some
 
 
@@ -95,4 +96,5 @@ def _experiment(run: Run, plan: Plan, rebuilder: Rebuilder, roots: Sequence[str]
             # Nothing was changed in these rebuilds, so they count for the verdict like any other.
             run.seen.add(found.attempts)
             run.seen.trees.update(found.trees)
+            remember(run, plan)
             run.judge()

@@ -45,31 +45,30 @@ def recollect(run: Run, plan: Plan) -> None:
         for path, builds in before.items():
             if (known := recall(first[path], inputs.get(path), builds, demands)) is not None:
                 run.known[path] = known
-        for known in run.known.values():
-            run.seen.add(_attempt(run, build) for build in _to_show(known))
+        here = this_machine(run.nix, run.environ)
+        for path, known in run.known.items():
+            run.seen.add(_attempt(first[path], build, here) for build in _to_show(known))
 
     _try(run, look)
 
 
 def remember(run: Run, plan: Plan) -> None:
     """Put into the ledger what this run has built so far. What is there already stays as it is."""
-    _try(run, lambda ledger: ledger.add(_builds(run, plan)))
+    # Nix is asked for what the inputs were before the ledger is locked for others.
+    _try(run, lambda ledger: ledger.add(list(_builds(run, plan))))
 
 
 def explain_by_date(run: Run) -> None:
     """Say of what differs from an earlier build, and not within this run, where it comes from: what is around it."""
-    here = this_machine(run.nix, run.environ)
-    for path, judged in run.verdicts.items():
+    for path, known in run.known.items():
         first = run.seen.first(path)
-        if judged.verdict != "divergent" or path not in run.known or first is None:
+        if run.verdicts[path].verdict != "divergent" or first is None:
             continue
         today = [a for a in run.seen.attempts[path] if a.round > 1 and a.outputs]
         if today and not any(a.differs(name, first) for a in today for name in a.outputs):
-            other = next(
-                (build for build in reversed(run.known[path].builds) if not build.agrees(_hashes(first))), None
-            )
+            other = next((build for build in reversed(known.builds) if not build.agrees(_hashes(first))), None)
             if other is not None:
-                run.findings[path] = tuple(_since_then(first, other, here))
+                run.findings[path] = tuple(_since_then(first, other, this_machine(run.nix, run.environ)))
 
 
 def _since_then(first: Attempt, other: Built, here: Place) -> Iterator[Finding]:
@@ -191,15 +190,14 @@ def _round(built: list[Attempt], number: int) -> dict[str, Attempt]:
 
 def _to_show(known: Recalled) -> list[Built]:
     """Of many builds one of each content, the last, and a few of the last."""
-    last = {tuple(sorted(build.hashes.items())): number for number, build in enumerate(known.builds)}
+    last = {build.content: number for number, build in enumerate(known.builds)}
     few = range(max(len(known.builds) - SHOWN, 0), len(known.builds))
     return [known.builds[number] for number in sorted({*last.values(), *few})]
 
 
-def _attempt(run: Run, build: Built) -> Attempt:
-    here = this_machine(run.nix, run.environ)
+def _attempt(first: Attempt, build: Built, here: Place) -> Attempt:
+    """An earlier build as one to compare the first build with."""
     origin = f"{when(build.at)}, {_place(build.machine, here)}"
-    first = run.seen.built()[build.drv_path]
     outputs = {
         name: Seen(first.outputs[name].path, h, "ledger", origin)
         for name, h in build.hashes.items()

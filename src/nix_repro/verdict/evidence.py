@@ -42,6 +42,11 @@ class Built:
         """What people call it."""
         return store_name(self.drv_path)
 
+    @property
+    def content(self) -> tuple[tuple[str, str], ...]:
+        """The narHash of every output, in the order of their names."""
+        return tuple(sorted(self.hashes.items()))
+
     def agrees(self, hashes: Mapping[str, str]) -> bool:
         """Whether it made the same content."""
         return dict(self.hashes) == dict(hashes)

@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def said(*args: object) -> str:
-    done = CliRunner().invoke(cli, ["ledger", *map(str, args)], catch_exceptions=True)
+    done = CliRunner(env={"COLUMNS": None}).invoke(cli, ["ledger", *map(str, args)], catch_exceptions=True)
     if isinstance(done.exception, UsageError):
         raise done.exception
     assert done.exit_code == 0, done.output
