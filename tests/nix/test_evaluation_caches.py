@@ -66,6 +66,13 @@ FAULTS: dict[str, tuple[Callable[[BinaryCache], None], str | None]] = {
 }
 
 
+@pytest.fixture
+def box(sandbox_nix: NixBox) -> NixBox:
+    """A box that may evaluate what belongs to somebody else: the flakes are the test's, and not root's of the box."""
+    sandbox_nix.run(["git", "config", "--global", "safe.directory", "*"])
+    return sandbox_nix
+
+
 @contextmanager
 def faulty(box: NixBox, name: str) -> Iterator[BinaryCache]:
     directory = box.work / "caches" / name
@@ -89,9 +96,7 @@ def flake_of(box: NixBox, name: str) -> Path:
     return flake
 
 
-def test_they_cost_little_and_fail_nothing(sandbox_nix: NixBox) -> None:
-    box = sandbox_nix
-    box.run(["git", "config", "--global", "safe.directory", "*"])
+def test_they_cost_little_and_fail_nothing(box: NixBox) -> None:
     flakes = {name: flake_of(box, name) for name in FAULTS}
     for flake in flakes.values():
         box.run(["nix", "flake", "lock"], cwd=flake)
@@ -121,9 +126,7 @@ def test_they_cost_little_and_fail_nothing(sandbox_nix: NixBox) -> None:
 
 
 @pytest.mark.series("2.26")
-def test_the_report_says_what_it_cost(sandbox_nix: NixBox) -> None:
-    box = sandbox_nix
-    box.run(["git", "config", "--global", "safe.directory", "*"])
+def test_the_report_says_what_it_cost(box: NixBox) -> None:
     flake = flake_of(box, "418")
     with faulty(box, "418") as cache:
         said = nix_repro(box, "check", "--option", "substituters", cache.url, cwd=flake)
@@ -134,10 +137,8 @@ def test_the_report_says_what_it_cost(sandbox_nix: NixBox) -> None:
 
 
 @pytest.mark.series("2.34")
-def test_a_flakes_own_settings(sandbox_nix: NixBox) -> None:
+def test_a_flakes_own_settings(box: NixBox) -> None:
     """What is not trusted is named; what is, counts for evaluation only, and its cache cannot stall that either."""
-    box = sandbox_nix
-    box.run(["git", "config", "--global", "safe.directory", "*"])
     flake = flake_of(box, "silent")
     with faulty(box, "silent") as cache:
         text = (flake / "flake.nix").read_text().replace("{", f'{{ nixConfig.substituters = [ "{cache.url}" ];', 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.lines import wrap, wrap_command
-from nix_repro.output.render.phrases import failures_first, margin, measure, place, sensitive
+from nix_repro.output.render.phrases import failures_first, kept_log, margin, measure, place, sensitive
 from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Report
 from nix_repro.text import last_line, plural, some
@@ -69,7 +69,7 @@ def _derivation(derivation: DerivationReport, meaning: Meaning) -> Wrong:
         where = f" in {visible(place(best))}{more}" if best.path else ""
         return Wrong("✗", names, f"{differs}, {best.cause}", where, f"fix: {visible(best.fix)}", again)
     if meaning == "failed":
-        log = next((build.log for build in derivation.builds if build.log), None)
+        log = kept_log(derivation)
         last = visible(last_line(log)) if log else ""
         whole = ("whole log: ", f"nix log {derivation.drv_path}") if log and again is None else None
         said = f"{derivation.verdict.replace('-', ' ')}{', ' if reason else ''}{reason}"

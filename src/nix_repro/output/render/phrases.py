@@ -43,9 +43,14 @@ def place(finding: Finding) -> str:
     return f"{finding.output}/{finding.path}" if finding.path else finding.output
 
 
+def kept_log(derivation: DerivationReport) -> str | None:
+    """The end of the log of the first build that failed and printed something."""
+    return next((build.log for build in derivation.builds if build.log), None)
+
+
 def printed_nothing(derivation: DerivationReport) -> bool:
     """Whether that a builder printed nothing is worth a word: how it ended is all that is known."""
-    return (derivation.reason or "").startswith("the builder ") and not any(b.log for b in derivation.builds)
+    return (derivation.reason or "").startswith("the builder ") and kept_log(derivation) is None
 
 
 def nix(report: Report) -> str:

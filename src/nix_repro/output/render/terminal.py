@@ -15,6 +15,7 @@ from nix_repro.output.render.lines import Cell, TableRow, wrap
 from nix_repro.output.render.phrases import (
     failures_first,
     headline,
+    kept_log,
     log_end,
     marks,
     needs_attention,
@@ -229,7 +230,7 @@ def _print_details(out: Screen, report: Report, amount: Amount) -> None:
 
 
 def _print_failure(out: Screen, derivation: DerivationReport, amount: Amount) -> None:
-    log = next((b.log for b in derivation.builds if b.log), None)
+    log = kept_log(derivation)
     because = f": {visible(derivation.reason)}" if derivation.reason else ""
     out.say(f"{visible(derivation.name)}: {derivation.verdict}{because}", "bold red", 0, 2)
     told = log or ("the builder printed nothing" if printed_nothing(derivation) else "")
