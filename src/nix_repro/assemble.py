@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,27 +23,32 @@ from nix_repro.nix.checkout import Checkout, flake_ref
 from nix_repro.nix.elsewhere import elsewhere, reproduce_line
 from nix_repro.nix.machine import describe_environment, in_ci
 from nix_repro.nix.secrets import cut
+from nix_repro.nix.store_path import store_name
 from nix_repro.output.github.event import on_default_branch
+from nix_repro.parts import RuleUse
 from nix_repro.plan.installables import attribute_name
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import EVALUATION_FAILED, FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
 from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, Variation, not_evaluated
 from nix_repro.run import Run
+from nix_repro.verdict import allow, verdict
 from nix_repro.verdict import fail_when as policy
-from nix_repro.verdict import verdict
+from nix_repro.verdict.allow import AllowRule
 from nix_repro.verdict.conclusion import judge, judge_policies
 
 
 def assemble(run: Run, signum: int | None) -> Report:
     """The report, with `signum` when the run was interrupted."""
-    derivations = _derivations(run, run.checkout)
+    derivations, rules = _allowed(run, _derivations(run, run.checkout))
     total = round(time.time() - run.began, 3)
     phases = (*run.phases, Phase(name="total", seconds=total))
     found = measure(_facts(run, run.plan, phases)) if run.plan is not None else Measurements()
     for warning in found.warnings:
         run.warn(warning)
     release = run.nix.release()
-    conclusion, exit_code = judge(derivations, found.targets, run.config.fail_on, signum=signum, test=run.test)
+    conclusion, exit_code = judge(
+        derivations, found.targets, run.config.fail_on, signum=signum, test=run.test, rules=rules
+    )
     return Report(
         tool=f"nix-repro {__version__}",
         started=datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
@@ -67,8 +74,29 @@ def assemble(run: Run, signum: int | None) -> Report:
         elsewhere=elsewhere(run.environ),
         ledger=ledger_use(run.known.values(), _rebuilt(run)) if run.config.ledger is not None else None,
         configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
+        allow=rules,
         warnings=tuple(run.warnings),
     )
+
+
+def _allowed(run: Run, derivations: Sequence[DerivationReport]) -> tuple[list[DerivationReport], tuple[RuleUse, ...]]:
+    """What the allow rules make of the verdicts, and what the verdicts make of the rules."""
+    config, plan = run.config, run.plan
+    everything = "all" in config.installables and config.since is None and config.scope != "installables"
+    left_out: set[str] = set()
+    if plan is not None:
+        for path in plan.skipped:
+            name = plan.derivations[path].name if path in plan.derivations else store_name(path)
+            left_out.update(allow.names(name, plan.attrs(path)))
+    reach = allow.Reach(run.nix.settings()["system"], left_out, everything and plan is not None)
+    return allow.apply(
+        _from_here(config.allow, run.cwd), derivations, datetime.fromtimestamp(run.began, UTC).date(), reach
+    )
+
+
+def _from_here(rules: Sequence[AllowRule], cwd: Path) -> list[AllowRule]:
+    """The rules with their files as seen from the flake. A base's file has no path."""
+    return [replace(r, file=os.path.relpath(r.file, cwd)) if os.path.isabs(r.file) else r for r in rules]
 
 
 def _facts(run: Run, plan: Plan, phases: Sequence[Phase]) -> Facts:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+#: What a run says of an allow rule. `not compared`: nothing that it could be about was, so that nobody can tell.
+RuleState = Literal["in use", "expired", "matches nothing", "now reproducible", "not compared"]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,3 +24,22 @@ class LedgerUse(Part, frozen=True, kw_only=True):
     machines: int
     oldest: str | None = None
     seconds: float | None = None
+
+
+class RuleUse(Part, frozen=True, kw_only=True):
+    """A rule that allows divergences, as it stands in line `line` of the configuration `file`: for what has this `name`
+    (a derivation's, an attribute's, or a pattern), until the end of this day (ISO, UTC), in this output only, of this
+    cause only. It matched so many derivations, `examples` of which are named, and is what `allowed` of them diverge
+    by; had it not expired, in that state."""
+
+    name: str
+    reason: str
+    until: str | None = None
+    output: str | None = None
+    cause: str | None = None
+    file: str
+    line: int
+    state: RuleState
+    matched: int = 0
+    allowed: int = 0
+    examples: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from nix_repro.parts import LedgerUse, Part
+from nix_repro.parts import LedgerUse, Part, RuleUse
 
 Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
 Mark = Literal["known", "propagated", "intermittent", "new"]
@@ -319,5 +319,6 @@ class Report(Part, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] = ()
     history: tuple[Trend, ...] = ()
     configuration: Configuration | None = None
+    allow: tuple[RuleUse, ...] = ()
     elsewhere: Elsewhere | None = None
     warnings: tuple[str, ...] = ()

@@ -95,7 +95,7 @@ def test_every_target_has_its_row() -> None:
 @pytest.mark.parametrize("command", ["check", "plan", "demo", "explain"])
 def test_every_setting_has_its_option(command: str) -> None:
     options = {param.name for param in cli.commands[command].params}
-    assert {field.name for field in fields(Config)} - {"installables"} <= options
+    assert {field.name for field in fields(Config)} - {"installables", "allow"} <= options
     assert set(action.SETTINGS) <= {field.name for field in fields(Config)}
 
 

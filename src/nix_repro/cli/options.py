@@ -64,7 +64,8 @@ _SETTINGS = (
     _Option("--explain-budget", "Time for all experiments [default: 10m]"),
     _Option(
         "--fail-on",
-        "What fails the run: divergence, overrun, build-failure (default: these three), unverified; or none",
+        "What fails the run: divergence, overrun, build-failure (default: these three), unverified, expired-rule, "
+        "unexpected-pass; or none",
     ),
     _Option(
         "--target",

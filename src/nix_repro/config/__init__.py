@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nix_repro import settings
-from nix_repro.config import recheck
-from nix_repro.config.document import BYTES, read_document
+from nix_repro.config import allow, recheck
+from nix_repro.config.document import BYTES, Item, read_document
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
 from nix_repro.metrics.targets import Limit
 from nix_repro.report import Configuration, ScenarioName, Scope
+from nix_repro.verdict.allow import AllowRule
 from nix_repro.verdict.fail_when import Expression
 from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
 
@@ -30,6 +31,8 @@ class Config:
 
     `ledger` is the file of what earlier runs have built. What that verifies is built again all the same when `recheck`
     says so, when the youngest build is older than `recheck_older` seconds, or for a share of all, `sample` (0 to 1).
+
+    `allow` are the rules by which a divergence is known; they stand in a file only.
 
     `base` is the Git revision to compare the derivations with, `since` one whose derivations are left out, `test` is
     `checks`, `none` or a command. `diffoscope` is `auto`, `never` or a program.
@@ -50,6 +53,7 @@ class Config:
     targets: tuple[Limit, ...] = ()
     scenario: ScenarioName | None = None
     fail_when: tuple[Expression, ...] = ()
+    allow: tuple[AllowRule, ...] = ()
     base: str | None = None
     base_report: Path | None = None
     since: str | None = None
@@ -121,8 +125,14 @@ def read_settings(content: bytes, name: str) -> ConfigLayer:
             )
         if key in found:
             raise UsageError(f"{pair.place}: given twice")
-        found[key] = settings.Setting(pair.entries() if key in _LOCATED else pair.value(), pair.where)
+        found[key] = settings.Setting(_value(key, pair), pair.where)
     return found
+
+
+def _value(key: str, item: Item) -> Any:
+    if key == "allow":
+        return item.rows()
+    return item.entries() if key in _LOCATED else item.value()
 
 
 def written(key: str) -> str:
@@ -150,6 +160,7 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "targets": settings.targets,
     "scenario": settings.scenario,
     "fail_when": lambda setting: settings.expressions(settings.entries_of(setting)),
+    "allow": allow.rules,
     "base": settings.revision,
     "base_report": settings.path,
     "since": settings.revision,

@@ -88,6 +88,27 @@ class Item:
                 else:
                     yield self._entry(key.value, node, at=key)
 
+    def rows(self) -> tuple[Entry, ...]:
+        """The value as a list of mappings, each of them its entries, each of those with its line. A date is text here.
+        Raises `UsageError` that names the line."""
+        return self._checked(lambda: tuple(self._rows()))
+
+    def _rows(self) -> Iterator[Entry]:
+        import yaml
+
+        if isinstance(self._node, yaml.ScalarNode) and self._node.tag == f"{_TAG}null":
+            return
+        if not isinstance(self._node, yaml.SequenceNode) or self._node.tag != f"{_TAG}seq":
+            raise _Odd(self._node, "is no list")
+        if len(self._node.value) > VALUES:
+            raise _Odd(self._node, f"more than {VALUES:,} entries")
+        for node in self._node.value:
+            if not isinstance(node, yaml.MappingNode):
+                raise _Odd(node, "an entry is no mapping")
+            _plain(node, dates=True)
+            pairs = (Entry(_shown(k.value), _plain(v, dates=True), self._where(k)) for k, v in node.value)
+            yield Entry("", tuple(pairs), self._where(node))
+
     def _entry(self, name: str, node: yaml.Node, at: yaml.Node | None = None) -> Entry:
         return Entry(_shown(name), _plain(node), self._where(at or node))
 
@@ -127,7 +148,7 @@ def read_document(content: bytes, name: str) -> Iterator[Item]:
         yield Item(name, key, value)
 
 
-def _plain(node: yaml.Node) -> Any:
+def _plain(node: yaml.Node, *, dates: bool = False) -> Any:
     left = [VALUES]
 
     def plain(node: yaml.Node, level: int) -> Any:
@@ -137,7 +158,7 @@ def _plain(node: yaml.Node) -> Any:
         if left[0] < 0:
             raise _Odd(node, f"more than {VALUES:,} values")
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
+            return _text(node) if dates and node.tag == f"{_TAG}timestamp" else _scalar(node)
         if level == LEVELS:
             raise _Odd(node, "nested too deeply")
         kind = "seq" if isinstance(node, yaml.SequenceNode) else "map"

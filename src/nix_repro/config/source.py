@@ -143,9 +143,13 @@ def edits(base: ConfigLayer, head: ConfigLayer) -> tuple[str, ...]:
 
 
 def _said(setting: Setting | None) -> object:
-    if setting is None or not isinstance(setting.value, tuple):
-        return setting and setting.value
-    return [(entry.name, entry.value) for entry in setting.value]
+    return setting and _without_lines(setting.value)
+
+
+def _without_lines(value: object) -> object:
+    if not isinstance(value, tuple):
+        return value
+    return [(entry.name, _without_lines(entry.value)) for entry in value]
 
 
 def _only(layer: ConfigLayer, wanted: Callable[[str], bool]) -> dict[str, Setting]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nix_repro.errors import BUILD_FAILED, DIVERGENCE, INTERRUPTED, OVERRUN, PASS, UNVERIFIED, USAGE, interrupted
+from nix_repro.parts import RuleUse
 from nix_repro.reasons import UNCHANGED, recall
 from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Target
-from nix_repro.verdict.policy import Word, overrun_fails, standing
+from nix_repro.verdict.policy import Word, overrun_fails, stale, standing
 
 #: The first of these that a run fails on decides its exit code.
 CODES: dict[Word, int] = {
@@ -16,6 +17,9 @@ CODES: dict[Word, int] = {
     "build-failure": BUILD_FAILED,
     "unverified": UNVERIFIED,
     "overrun": OVERRUN,
+    # Nothing diverges because of these: as with `fail-when`, something that was asked for does not hold.
+    "expired-rule": OVERRUN,
+    "unexpected-pass": OVERRUN,
 }
 
 
@@ -26,12 +30,13 @@ def judge(
     *,
     signum: int | None = None,
     test: SuiteRun | None = None,
+    rules: Iterable[RuleUse] = (),
 ) -> tuple[Conclusion, int]:
     """The conclusion and the exit code.
 
-    Precedence: interrupted, divergence, build failure, unverified, overrun. What `fail_on` does not list neither fails
-    the run nor changes its exit code, except that open questions are never a pass: they are `inconclusive`, 5.
-    A failed test is a build failure.
+    Precedence: interrupted, divergence, build failure, unverified, overrun or an allow rule that no longer holds. What
+    `fail_on` does not list neither fails the run nor changes its exit code, except that open questions are never a
+    pass: they are `inconclusive`, 5. A failed test is a build failure.
     """
     standings = [standing(derivation, fail_on) for derivation in derivations]
     # Nothing at all was compared: that is no evidence either.
@@ -44,6 +49,7 @@ def judge(
         words.add("unverified")
     if any(overrun_fails(target, fail_on) for target in targets):
         words.add("overrun")
+    words |= {word for rule in rules if (word := stale(rule, fail_on)) is not None}
     codes = [code for word, code in CODES.items() if word in words]
     if signum is not None:
         return ("fail" if codes else "inconclusive"), INTERRUPTED + signum

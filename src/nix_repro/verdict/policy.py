@@ -7,14 +7,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from nix_repro.parts import RuleState, RuleUse
 from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Mark, Target
 
-FailOn = Literal["divergence", "overrun", "build-failure", "unverified"]
+FailOn = Literal["divergence", "overrun", "build-failure", "unverified", "expired-rule", "unexpected-pass"]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
 #: What `fail_on` may hold: what can be asked for, and what is kept for when there is a base to compare with.
 Word = Literal[FailOn, "new-divergence"]
+#: States of a rule that a run can be asked to fail on.
+_STALE: dict[RuleState, FailOn] = {"expired": "expired-rule", "now reproducible": "unexpected-pass"}
 Meaning = Literal["passes", "settled", "open", "unshown", "inherited", "excused", "diverges", "failed"]
 
 
@@ -64,6 +67,12 @@ def overrun_fails(target: Target, fail_on: Collection[str]) -> bool:
     """Whether the run fails because of this target: one that could not be measured was not exceeded, and one that
     nobody has set outside CI is advice."""
     return target.ok is False and not target.advisory and "overrun" in fail_on
+
+
+def stale(rule: RuleUse, fail_on: Collection[str]) -> FailOn | None:
+    """The word of `fail_on` by which an allow rule fails the run, None when it does not."""
+    word = _STALE.get(rule.state)
+    return word if word in fail_on else None
 
 
 def _differing(marks: Collection[Mark]) -> tuple[Word, ...]:

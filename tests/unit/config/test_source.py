@@ -151,6 +151,25 @@ def test_without_the_base_only_what_excuses_nothing_counts(top: Path, proposed: 
     assert config(top, proposed(unknown), installables=".#c").installables == (".#c",)
 
 
+def test_a_change_excuses_nothing_by_rules_of_its_own(top: Path, proposed: Make) -> None:
+    rule = "allow:\n- {name: good, reason: known}\n"
+    base = commit(top, f"# kept\n\n{rule}")
+    commit(top, f"{rule}- {{name: mine, reason: because}}\n")
+    found = config(top, proposed(base))
+    assert [(r.name, r.place) for r in found.allow] == [("good", f"base {base[:7]}, .nix-repro.yml:4")]
+    assert found.configuration is not None
+    assert found.configuration.edited == ("allow",)
+    assert [r.name for r in config(top, proposed(base), config_from="head").allow] == ["good", "mine"]
+    unknown = config(top, proposed("a" * 40))
+    assert unknown.allow == ()
+    assert "does not count: allow" in unknown.notes[0]
+    # Lines and comments alone are no other value.
+    commit(top, rule)
+    same = config(top, proposed(base)).configuration
+    assert same is not None
+    assert same.edited == ()
+
+
 def test_without_the_base_the_head_runs_no_program_either(top: Path, proposed: Make) -> None:
     commit(top, "fail-on: none\ntest: [touch, proof]\n")
     found = config(top, proposed("a" * 40), config_from="head")

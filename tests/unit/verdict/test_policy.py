@@ -21,7 +21,8 @@ from nix_repro.verdict.conclusion import judge
 from nix_repro.verdict.policy import FAIL_ON, Meaning, overrun_fails, standing
 
 MARKS: tuple[Mark, ...] = ("known", "propagated", "intermittent", "new")
-WORDS = (*FAIL_ON, "new-divergence")
+#: Those that are about allow rules are about no derivation.
+WORDS = (*(word for word in FAIL_ON if word not in ("expired-rule", "unexpected-pass")), "new-divergence")
 
 
 def subsets(values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
