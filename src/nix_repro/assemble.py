@@ -72,7 +72,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         caches=found.caches,
         test=run.test,
         elsewhere=elsewhere(run.environ),
-        ledger=ledger_use(run.known.values(), _rebuilt(run)) if run.config.ledger is not None else None,
+        ledger=ledger_use(run.known.values(), _rebuilt(run)) if run.ledger is not None or run.known else None,
         configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
         allow=rules,
         warnings=tuple(run.warnings),

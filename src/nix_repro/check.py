@@ -128,9 +128,7 @@ def _work(run: Run, held: ExitStack) -> None:
     plan = plan_run(run)
     if run.config.rebuilder == "shadow" and os.getuid() != 0:
         run.display.phase("asking sudo for root's rights: it may want your password")
-    rebuilder = run.rebuilder = choose(
-        run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn
-    )
+    rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
     held.enter_context(_store_lock(run, alone=rebuilder.alone))
     # Not before: to another run, what is rooted is in use.
     add_roots(run.nix, list(plan.installables.values()), run.work / "roots")

@@ -11,6 +11,9 @@ import msgspec
 from nix_repro.reasons import Reason
 from nix_repro.report import Source, Status
 
+#: The fact that tells the machine, where several CI runs may share it.
+HOST = "host"
+
 
 class Place(msgspec.Struct, frozen=True):
     """Where a build took place. `identity` is the address of a CI run, or a digest that tells this machine from others
@@ -18,6 +21,11 @@ class Place(msgspec.Struct, frozen=True):
 
     identity: str
     facts: dict[str, str]
+
+    @property
+    def machine(self) -> str:
+        """What tells the machine from others. Where CI runs say nothing of it, each has one of its own."""
+        return self.facts.get(HOST, self.identity)
 
 
 @dataclass(frozen=True)

@@ -48,10 +48,10 @@ class Run:
 
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
     `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
-    with Nix's words. `ledger` is what remembers the builds of earlier runs, None without one, and `known` what it says
-    of this run's derivations. `realiser` runs every build that may use caches, and
-    `lookups` is what the upstream caches said they have. `checkout` is what git said before anything was evaluated or
-    built that could have changed it.
+    with Nix's words. `rebuilder` is what has built anything again, None until then. `ledger` is what remembers the
+    builds of earlier runs, None without one, and `known` what it says of this run's derivations. `realiser` runs every
+    build that may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git said
+    before anything was evaluated or built that could have changed it.
     """
 
     config: Config

@@ -147,9 +147,9 @@ def test_where_things_go(jobs: Jobs, name: str) -> None:
     steps = [
         {"uses": "actions/checkout@v4"},
         jobs.act.warm_step(),
-        USES | {"with": WITH | {"id": "own", "ledger": "true"}},
+        USES | {"with": WITH | {"id": "own"}},
         {"run": 'git checkout -q "$OTHER"'},
-        USES | {"with": WITH | {"id": "another", "ledger": "true"}},
+        USES | {"with": WITH | {"id": "another"}},
     ]
     on: dict[str, Any] = dict.fromkeys(EVENTS) | {"workflow_run": {"workflows": ["CI"]}}
     on["schedule"] = [{"cron": "0 0 * * *"}]
@@ -224,7 +224,7 @@ def test_a_reusable_workflow_that_is_called_twice(jobs: Jobs) -> None:
     # The third is about another commit, but its artifact has the name of the first's.
     assert sum("status under the id CI-check-0-Linux-X64, push" in text for text in said) == 1, sent.done.story
     assert sum("another job of this run has the same id" in text for text in said) == 2
-    assert len(sent.saved) == 2, "the third has checked what is not the default branch's"
+    assert len(sent.saved) == 4, "the third has checked what is not the default branch's"
 
 
 def test_two_steps_of_one_job(jobs: Jobs) -> None:
@@ -235,7 +235,7 @@ def test_two_steps_of_one_job(jobs: Jobs) -> None:
     ids = ["CI-test-0-Linux-X64", "CI-test-0-Linux-X64-2", "api", "api-2"]
     assert [context for context, _ in sent.statuses] == [f"nix-repro ({found}, push)" for found in ids]
     assert all((jobs.act.record / f"nix-repro-{found}").is_dir() for found in ids)
-    assert len({key.rpartition("-Linux-")[0] for key in sent.saved}) == 4
+    assert len({key.rpartition("-Linux-")[0] for key in sent.saved}) == 8, "each its history and its ledger"
     [warning] = sent.done.commands("warning")
     assert "has the id api already, so that this one is called api-2" in warning
 
@@ -248,7 +248,7 @@ def test_runs_are_remembered_from_the_default_branch_alone(act: Any, pretending:
         """The stubs' inputs, and the trends of the report."""
         (act.record / "calls").unlink(missing_ok=True)
         event = {"ref": f"refs/heads/{branch}", "repository": REPOSITORY}
-        done = act({"install-nix": "never", **inputs}, event=event, env={"STUB_CACHE": str(cache)})
+        done = act({"install-nix": "never", "ledger": "false", **inputs}, event=event, env={"STUB_CACHE": str(cache)})
         assert done.code == 0, done.story
         (file,) = done.record.glob("nix-repro-*/report.json")
         return done.calls(), list(json.loads(file.read_text("utf-8"))["history"])

@@ -70,10 +70,15 @@ ALL = {"leaf", "middle", "top", "other", "dated"}
 def test_verified_once_is_verified_until_it_changes(sandbox_nix: NixBox) -> None:
     flake = Repository(sandbox_nix)
     assert rebuilt(flake.check()) == ALL
-    said = flake.check()
+    said = flake.check("--target", "verification=1s")
     assert (built(said), rebuilt(said), said.code) == (set(), set(), 0), said.err
     assert set(said.verdicts().values()) == {"reproducible"}
     assert said.report["ledger"]["verified"] == 5
+    assert said.report["rebuilder"] is None, "nothing was rebuilt"
+    assert str(flake.ledger) in said.out, "among what was written"
+    assert [(target["actual"], target["ok"]) for target in said.report["targets"] if target["limit"] == 1] == [
+        (0, True)
+    ]
     sources = [one["source"] for one in said.derivation("top")["outputs"]["dev"]["hashes"]]
     assert (sources[0], set(sources[1:])) == ("present", {"ledger"})
     assert "ledger: rebuilt 0 derivations; 5 verified by earlier builds" in " ".join(said.out.split())
@@ -111,6 +116,8 @@ def test_a_build_of_today_is_the_rebuild_of_one_of_another_machine(sandbox_nix: 
     hashes = said.derivation("dated")["outputs"]["out"]["hashes"]
     assert {one["source"] for one in hashes} == {"built", "ledger", "rebuilt"}
     assert first.derivation("dated")["outputs"]["out"]["hashes"][0]["nar_hash"] in {one["nar_hash"] for one in hashes}
+
+    assert flake.check("--explain", "off", env=run_url(3)).derivation("dated")["findings"] == []
 
     # It stays known, also where it is not built again, until it has agreed often enough, or is another derivation.
     assert flake.check(env=run_url(4)).verdicts()["dated"].startswith("divergent")

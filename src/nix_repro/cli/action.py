@@ -13,7 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -157,9 +157,11 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     settings: dict[str, str | None] = {name: values[name] or None for name in SETTINGS}
     if choice("history", values["history"], ("true", "false")) == "true":
         settings["history"] = str(_kept(environ, "history", values["id"]) / "history.json")
-    if choice("ledger", values["ledger"], ("false", "true")) == "true":
+    if choice("ledger", values["ledger"], ("true", "false")) == "true":
         folder = _kept(environ, "ledger", values["id"])
-        folder.mkdir(parents=True, exist_ok=True)
+        # Without it, the check warns and goes on.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
         settings["ledger"] = str(folder / "ledger.db")
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = anchored({**layer(settings, "input {}"), **options}, directory)

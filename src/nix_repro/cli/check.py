@@ -43,10 +43,9 @@ def check_here(config: Config, cwd: Path, results: Results, verbosity: Verbosity
         from nix_repro.output.directory import from_here
 
         problems.extend(results.write(report))
-        history = (
-            [from_here(config.history)] if config.history is not None and not interrupted(report.exit_code) else []
-        )
-        return [*results.written(problems), *history]
+        history = config.history if not interrupted(report.exit_code) else None
+        ledger = config.ledger if report.ledger is not None else None
+        return [*results.written(problems), *(from_here(file) for file in (history, ledger) if file is not None)]
 
     report = run_check(config, os.environ, cwd, results, write=write, verbosity=verbosity)
     tell(problems)

@@ -40,7 +40,7 @@ def _acquaintance(drv_path: str, builds: list[Built]) -> Acquaintance:
         drv_path,
         builds[0].name,
         len(builds),
-        len({build.machine.identity for build in builds}),
+        len({build.machine.machine for build in builds}),
         len({int(build.at // 86400) for build in builds}),
         max(build.at for build in builds),
         max(map(len, contents.values())),

@@ -71,6 +71,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 def entry(report: Report, installables: Iterable[str], *, default: bool) -> HistoryEntry:
     """What is remembered of a run that was asked for these installables."""
     values = measured(report.phases, report.caches.hit_rate)
+    if report.ledger is not None and report.ledger.verified:
+        # How much there was to verify is another thing every time.
+        values.pop("verification", None)
     return HistoryEntry(
         started=report.started,
         commit=report.commit,

@@ -15,7 +15,7 @@ def ledger_use(known: Collection[Recalled], rebuilt: int) -> LedgerUse:
     return LedgerUse(
         verified=len(verified),
         rebuilt=rebuilt,
-        machines=len({build.machine.identity for one in verified for build in one.builds}),
+        machines=len({build.machine.machine for one in verified for build in one.builds}),
         oldest=when(min(one.builds[-1].at for one in verified)) if verified else None,
         seconds=round(sum(one.builds[-1].seconds or 0.0 for one in verified), 3) if verified else None,
     )

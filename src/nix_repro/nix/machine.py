@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from nix_repro.nix.command import Nix
-from nix_repro.observations import Place
+from nix_repro.observations import HOST, Place
 
 #: What a build may depend on besides its derivation.
 _FACTS = ("os", "kernel", "machine", "cpus", "nix sandbox", "nix cores")
@@ -41,12 +41,15 @@ def describe_environment(nix: Nix, environ: Mapping[str, str]) -> dict[str, str 
 def this_machine(nix: Nix, environ: Mapping[str, str]) -> Place:
     """Where this run's builds take place."""
     facts = describe_environment(nix, environ)
+    # GitHub's own are new for every run.
+    kept = environ.get("RUNNER_ENVIRONMENT") == "self-hosted"
     return Place(
         _run_url(environ) or _fingerprint(),
         {
             **{name: str(facts[name]) for name in _FACTS},
             "nix": str(nix.release()),
             "cpu": _cpu_model(),
+            **({HOST: _fingerprint()} if kept else {}),
         },
     )
 

@@ -73,6 +73,7 @@ def _experiment(run: Run, plan: Plan, rebuilder: Rebuilder, roots: Sequence[str]
     if not rebuilder.varies:
         run.warn(f"no experiments: they need the shadow rebuilder, and this run used {rebuilder.name}")
         return
+    run.rebuilder = rebuilder
     room = Path(run.nix.store_dir()).parent / "var"
     laboratory = Laboratory(
         rebuilder,

@@ -20,6 +20,7 @@ from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan
 from nix_repro.plan.systems import systems
 from nix_repro.reasons import UNSUPPORTED, said
+from nix_repro.report import Phase
 from nix_repro.run import Run
 from nix_repro.text import last_line, plural, some
 from nix_repro.verdict import verdict
@@ -33,7 +34,11 @@ def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
         run.seen.add(elsewhere)
         good = [path for path in good if path not in {attempt.drv_path for attempt in elsewhere}]
     if not good:
+        if any(known.verified for known in run.known.values()):
+            # That took no time, which is something else than not measured.
+            run.phases.append(Phase(name="rebuild", started=round(time.time() - run.began, 3), seconds=0.0))
         return
+    run.rebuilder = rebuilder
     with run.phase("rebuild", f"rebuilding {plural(len(good), 'derivation')} ({rebuilder.name})"):
         run.watch_store(here=not rebuilder.elsewhere)
         _have_inputs(run, [plan.derivations[path] for path in good])

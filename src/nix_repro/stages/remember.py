@@ -60,7 +60,7 @@ def remember(run: Run, plan: Plan) -> None:
 
 def explain_by_date(run: Run) -> None:
     """Say of what differs from an earlier build, and not within this run, where it comes from: what is around it."""
-    for path, known in run.known.items():
+    for path, known in run.known.items() if run.config.explain != "off" else ():
         first = run.seen.first(path)
         if run.verdicts[path].verdict != "divergent" or first is None:
             continue

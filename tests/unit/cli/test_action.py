@@ -145,3 +145,17 @@ def test_a_nix_that_cannot_be_run_is_one_error_and_exit_code_2(
     (error,) = [line for line in said.splitlines() if line.startswith("::error")]
     assert ("Nix was not found" if content is None else "Nix cannot be run") in error
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", True), ("true", True), ("false", False)])
+def test_every_build_is_remembered_unless_told_otherwise(
+    job: dict[str, str], monkeypatch: pytest.MonkeyPatch, given: str, kept: bool
+) -> None:
+    monkeypatch.setenv("INPUT_LEDGER", given)
+    ledger = action.read_inputs(job).config.ledger
+    assert (ledger is not None and ledger.parent.is_dir()) == kept
+
+
+def test_where_no_ledger_can_be_the_run_goes_on(job: dict[str, str]) -> None:
+    (Path(job["RUNNER_TEMP"]) / "nix-repro-ledger").write_text("a file")
+    assert action.read_inputs(job).config.ledger is not None

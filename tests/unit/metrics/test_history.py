@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import reports
 from nix_repro.metrics import history
 from nix_repro.metrics.history import HistoryEntry
+from nix_repro.parts import LedgerUse
 from nix_repro.report import SuiteRun
 
 
@@ -139,3 +140,13 @@ def test_a_file_that_is_too_large_is_begun_anew(tmp_path: Path) -> None:
     with file.open("wb") as stream:
         stream.truncate(5 << 20)
     assert history.read(file) == ((), f"history {file}: it is too large; it is begun anew")
+
+
+def test_a_verification_that_earlier_runs_have_spared_in_part_is_nothing_to_compare() -> None:
+    def values(ledger: LedgerUse | None) -> dict[str, float]:
+        report = msgspec.structs.replace(reports.read("clean"), ledger=ledger)
+        return history.entry(report, (".#a",), default=True).values
+
+    assert "verification" in values(None)
+    assert "verification" in values(LedgerUse(verified=0, rebuilt=3, machines=0))
+    assert "verification" not in values(LedgerUse(verified=1, rebuilt=3, machines=1))

@@ -241,6 +241,7 @@ def _environment() -> Environment:
         "store_name": store_name,
         "took": _took,
         "two_hashes": phrases.two_hashes,
+        "alike": phrases.alike,
         "where": _where,
     }
     return environment

@@ -70,7 +70,7 @@ def _output_cell(name: str, output: Output, column: str) -> str:
         return escape.code(phrases.short_hash(first)) if first else "–"
     if again is None:
         return "–"
-    return "same" if again == first else f"<b>{escape.code(phrases.short_hash(again))}</b>"
+    return phrases.alike(output) if again == first else f"<b>{escape.code(phrases.short_hash(again))}</b>"
 
 
 def _outputs(derivation: DerivationReport, column: str) -> str:

@@ -163,6 +163,12 @@ def two_hashes(output: Output) -> tuple[str | None, str | None]:
     return first, next((other for other in others if other != first), others[0] if others else None)
 
 
+def alike(output: Output) -> str:
+    """What is said of an output that has come out the same: in this run's rebuild, or in earlier runs only."""
+    sources = {observed.source for observed in output.hashes[1:]}
+    return "as before" if "ledger" in sources and "rebuilt" not in sources else "same"
+
+
 def percent(ratio: float) -> str:
     """A ratio from 0 to 1 as a percentage, never rounded up to 100."""
     return f"{min(ratio * 100, 99.9) if ratio < 1 else 100:.3g} %"

@@ -13,6 +13,7 @@ from nix_repro.output.render.digest import digest, troubles
 from nix_repro.output.render.escape import visible, visible_lines
 from nix_repro.output.render.lines import Cell, TableRow, wrap
 from nix_repro.output.render.phrases import (
+    alike,
     failures_first,
     headline,
     kept_log,
@@ -179,17 +180,17 @@ def _rows(derivation: DerivationReport, fail_on: Sequence[str]) -> list[TableRow
             verdict,
             (visible(name), ""),
             (visible(short_hash(first)) if first else "–", "dim"),
-            (_again(first, again), "red" if output.verdict == "divergent" else "dim"),
+            (_again(first, again, alike(output)), "red" if output.verdict == "divergent" else "dim"),
             ("" if rows else took, ""),
         )
         rows.append(TableRow(cells, "" if rows else "; ".join(notes)))
     return rows
 
 
-def _again(first: str | None, again: str | None) -> str:
+def _again(first: str | None, again: str | None, same: str) -> str:
     if first is None:
         return ""
-    return "–" if again is None else "same" if again == first else visible(short_hash(again))
+    return "–" if again is None else same if again == first else visible(short_hash(again))
 
 
 def _sign(output: Output, meaning: Meaning) -> Cell:
@@ -261,8 +262,8 @@ def _print_notes(out: Screen, report: Report) -> None:
     varied = ", ".join(v.name for v in report.variations if v.applied)
     total = next((phase.seconds for phase in report.phases if phase.name == "total"), 0.0)
     cost = f"verification +{verification_cost(report) or 0.0:.1f} s of {total:.1f} s"
-    made = f"rebuilder {report.rebuilder or 'none'}, {report.rounds} builds each, varied: {varied or 'nothing'}; {cost}"
-    out.say(visible(made), "dim")
+    how = f"rebuilder {report.rebuilder}, {report.rounds} builds each, varied: {varied or 'nothing'}"
+    out.say(visible(f"{how if report.rebuilder else 'nothing was rebuilt'}; {cost}"), "dim")
     if report.ledger is not None:
         out.say(f"ledger: {visible(remembered(report.ledger))}", "dim")
 

@@ -16,7 +16,7 @@ from nix_repro.output.render import phrases
 from nix_repro.output.render.html import render_html
 from nix_repro.output.render.summary import render_summary
 from nix_repro.output.render.terminal import print_report
-from nix_repro.report import Elsewhere, Hash, Output, Report, Scenario, Target, Trend
+from nix_repro.report import Elsewhere, Hash, Output, Report, Scenario, Source, Target, Trend
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,27 @@ def test_a_hash_is_set_against_the_first_that_differs() -> None:
     assert phrases.two_hashes(output("a")) == ("a", None)
     assert phrases.two_hashes(output("a", "a")) == ("a", "a")
     assert phrases.two_hashes(output("a", "a", "b", "c")) == ("a", "b")
+
+
+def test_what_only_earlier_runs_have_built_again_is_said_to_be_as_before() -> None:
+    def output(*sources: Source) -> Output:
+        found = tuple(Hash(nar_hash="sha256-A", source=source, origin="o") for source in sources)
+        return Output(path="/nix/store/x", verdict="reproducible", hashes=found)
+
+    before, both = output("present", "ledger", "ledger"), output("built", "ledger", "rebuilt")
+    assert (phrases.alike(before), phrases.alike(both), phrases.alike(output("built", "rebuilt"))) == (
+        "as before",
+        "same",
+        "same",
+    )
+    it = report(
+        derivations=(msgspec.structs.replace(reports.derivation("x"), outputs={"out": before}, builds=()),),
+        rebuilder=None,
+    )
+    for shown in (terminal(it), render_summary(it), render_html(it)):
+        assert "as before" in shown
+        assert "same" not in shown.partition("What differs")[0].partition("<style>")[0]
+    assert "nothing was rebuilt; verification" in terminal(it)
 
 
 def test_the_end_of_a_log_says_how_long_it_was() -> None:
