@@ -73,6 +73,8 @@ def assemble(run: Run, signum: int | None) -> Report:
         test=run.test,
         elsewhere=elsewhere(run.environ),
         ledger=ledger_use(run.known.values(), _rebuilt(run)) if run.ledger is not None or run.known else None,
+        verified_paths=run.verified_paths,
+        verified_cache=run.verified_use,
         configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
         allow=rules,
         warnings=tuple(run.warnings),

@@ -35,6 +35,7 @@ from nix_repro.stages.plan import plan_run
 from nix_repro.stages.rebuild import rebuild_targets
 from nix_repro.stages.remember import explain_by_date, open_ledger, recollect, remember
 from nix_repro.stages.suite import run_tests
+from nix_repro.stages.verified import keep_verified, open_verified
 from nix_repro.text import last_line, seconds
 from nix_repro.verdict.fail_when import check_syntax
 
@@ -125,6 +126,7 @@ def _look_ahead(run: Run) -> Planned:
 
 def _work(run: Run, held: ExitStack) -> None:
     """`held` keeps the locks of the stores until the report is made: what it explains is in them."""
+    open_verified(run)
     plan = plan_run(run)
     if run.config.rebuilder == "shadow" and os.getuid() != 0:
         run.display.phase("asking sudo for root's rights: it may want your password")
@@ -146,6 +148,7 @@ def _work(run: Run, held: ExitStack) -> None:
     explain_divergences(run, plan, rebuilder)
     explain_by_date(run)
     run.nix.processes.check()
+    keep_verified(run, plan)
 
 
 @contextmanager

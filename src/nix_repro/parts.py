@@ -43,3 +43,14 @@ class RuleUse(Part, frozen=True, kw_only=True):
     matched: int = 0
     allowed: int = 0
     examples: tuple[str, ...] = ()
+
+
+class VerifiedUse(Part, frozen=True, kw_only=True):
+    """What the verified cache holds after a run: so many `paths`, in archives of `bytes`. `added` are those that it did
+    not have before, or had with other content, `removed` those that it had. For `left_out` it has no room."""
+
+    paths: int
+    bytes: int
+    added: int = 0
+    removed: int = 0
+    left_out: int = 0

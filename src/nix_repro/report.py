@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from nix_repro.parts import LedgerUse, Part, RuleUse
+from nix_repro.parts import LedgerUse, Part, RuleUse, VerifiedUse
 
 Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
 Mark = Literal["known", "propagated", "intermittent", "new"]
@@ -316,6 +316,8 @@ class Report(Part, frozen=True, kw_only=True):
     caches: Caches = Caches()
     test: SuiteRun | None = None
     ledger: LedgerUse | None = None
+    verified_paths: tuple[str, ...] = ()
+    verified_cache: VerifiedUse | None = None
     policies: tuple[Policy, ...] = ()
     history: tuple[Trend, ...] = ()
     configuration: Configuration | None = None

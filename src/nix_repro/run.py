@@ -17,6 +17,7 @@ from nix_repro.metrics.needed import Needs
 from nix_repro.nix.at_work import AtWork, rooms
 from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.caches.resilient import Realiser
+from nix_repro.nix.caches.verified import VerifiedCache
 from nix_repro.nix.checkout import Checkout
 from nix_repro.nix.command import Nix
 from nix_repro.nix.derivation import Derivation
@@ -24,6 +25,7 @@ from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.nix.secrets import cut
 from nix_repro.observations import Observations
+from nix_repro.parts import VerifiedUse
 from nix_repro.plan.against import Against
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import NOT_REBUILT, Reason
@@ -49,9 +51,10 @@ class Run:
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
     `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
     with Nix's words. `rebuilder` is what has built anything again, None until then. `ledger` is what remembers the
-    builds of earlier runs, None without one, and `known` what it says of this run's derivations. `realiser` runs every
-    build that may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git said
-    before anything was evaluated or built that could have changed it.
+    builds of earlier runs, None without one, and `known` what it says of this run's derivations. `verified` is the
+    cache of what is verified, None without one, `verified_paths` what of this run is, and `verified_use` what became of
+    the cache. `realiser` runs every build that may use caches, and `lookups` is what the upstream caches said they
+    have. `checkout` is what git said before anything was evaluated or built that could have changed it.
     """
 
     config: Config
@@ -76,6 +79,9 @@ class Run:
     ledger: Ledger | None = None
     known: dict[str, Recalled] = field(default_factory=dict)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
+    verified: VerifiedCache | None = None
+    verified_paths: tuple[str, ...] = ()
+    verified_use: VerifiedUse | None = None
     recorder: Recorder = field(init=False)
     realiser: Realiser = field(init=False)
     lookups: BinaryCaches = field(init=False)

@@ -70,7 +70,7 @@ def test_the_step_with_the_token_is_given_what_it_reads_and_starts_nothing_else(
 
 
 def test_every_setting_of_the_file_is_an_input() -> None:
-    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "history", "ledger"}
+    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "history", "ledger", "verified_cache"}
     assert inputs == {field.name for field in fields(Config)}
 
 

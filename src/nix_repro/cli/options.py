@@ -94,6 +94,12 @@ _SETTINGS = (
     _Option("--recheck", "Build again what the ledger has verified", flag=True),
     _Option("--recheck-older", "Build again what was last built longer ago than this, such as 30d", "AGE"),
     _Option("--sample", "Build again this share of what is verified, another part every day, such as 5%", "SHARE"),
+    _Option(
+        "--verified-cache",
+        "Fetch from the binary cache in this directory, and put into it what is verified, and nothing else",
+        "DIR",
+        type=_PATH,
+    ),
     _Option("--diffoscope", "auto (default: if it is installed) | never | its path", "PROGRAM"),
     _Option(
         "--upstream-caches",

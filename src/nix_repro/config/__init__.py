@@ -34,6 +34,8 @@ class Config:
 
     `allow` are the rules by which a divergence is known; they stand in a file only.
 
+    `verified_cache` is the directory of the cache that is filled with what is verified, and fetched from.
+
     `base` is the Git revision to compare the derivations with, `since` one whose derivations are left out, `test` is
     `checks`, `none` or a command. `diffoscope` is `auto`, `never` or a program.
     """
@@ -63,6 +65,7 @@ class Config:
     recheck: bool = False
     recheck_older: int | None = None
     sample: float = 0.0
+    verified_cache: Path | None = None
     diffoscope: str = "auto"
 
 
@@ -119,10 +122,8 @@ def read_settings(content: bytes, name: str) -> ConfigLayer:
         key = pair.key.replace("-", "_")
         if key not in _PARSERS:
             raise UsageError(f"{pair.place}: unknown key; known are {', '.join(sorted(map(written, _PARSERS)))}")
-        if key == "ledger":
-            raise UsageError(
-                f"{pair.place}: a flag or input only: what a checkout says of its own builds is no evidence"
-            )
+        if key in _NO_KEYS:
+            raise UsageError(f"{pair.place}: a flag or input only: {_NO_KEYS[key]}")
         if key in found:
             raise UsageError(f"{pair.place}: given twice")
         found[key] = settings.Setting(_value(key, pair), pair.where)
@@ -142,6 +143,11 @@ def written(key: str) -> str:
 
 #: Settings whose entries are named by line when one is wrong.
 _LOCATED = ("targets", "fail_when")
+#: Settings that a file cannot make, and why.
+_NO_KEYS = {
+    "ledger": "what a checkout says of its own builds is no evidence",
+    "verified_cache": "a checkout names no cache that Nix is to trust",
+}
 
 
 _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
@@ -170,6 +176,7 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "recheck": recheck.yes_or_no,
     "recheck_older": recheck.days,
     "sample": recheck.share,
+    "verified_cache": settings.path,
     "diffoscope": settings.diffoscope,
 }
 assert set(_PARSERS) == {field.name for field in fields(Config)}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nix_repro.settings import Setting
 
-_FILES = ("base_report", "history", "ledger")
+_FILES = ("base_report", "history", "ledger", "verified_cache")
 #: A store of one's own, and where it is.
 _LOCAL = re.compile(r"(local\?(?:[^&]*&)*?root=)([^&]+)(.*)", re.DOTALL)
 

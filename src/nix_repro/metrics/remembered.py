@@ -1,10 +1,11 @@
-"""What earlier runs have saved this one. Pure."""
+"""What earlier runs have saved this one, and what it keeps for later ones. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from nix_repro.parts import LedgerUse
+from nix_repro.nix.caches.narinfo import Held
+from nix_repro.parts import LedgerUse, VerifiedUse
 from nix_repro.text import when
 from nix_repro.verdict.evidence import Recalled
 
@@ -19,3 +20,10 @@ def ledger_use(known: Collection[Recalled], rebuilt: int) -> LedgerUse:
         oldest=when(min(one.builds[-1].at for one in verified)) if verified else None,
         seconds=round(sum(one.builds[-1].seconds or 0.0 for one in verified), 3) if verified else None,
     )
+
+
+def verified_use(before: Mapping[str, Held], after: Mapping[str, Held], left_out: int) -> VerifiedUse:
+    """What has become of the verified cache, in which so many paths found no room."""
+    was, now = ({(one.path, one.nar_hash) for one in held.values()} for held in (before, after))
+    taken = sum(one.size for one in after.values())
+    return VerifiedUse(paths=len(now), bytes=taken, added=len(now - was), removed=len(was - now), left_out=left_out)

@@ -19,6 +19,7 @@ HERE = Path("/checkout/flake")
     [
         ("history", "h.json", Path("/checkout/flake/h.json")),
         ("ledger", "l.db", Path("/checkout/flake/l.db")),
+        ("verified_cache", "kept", Path("/checkout/flake/kept")),
         ("history", Path("/var/h.json"), Path("/var/h.json")),
         ("base_report", "../old/report.json", Path("/checkout/old/report.json")),
         ("diffoscope", "tools/diffoscope", "/checkout/flake/tools/diffoscope"),

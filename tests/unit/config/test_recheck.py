@@ -16,6 +16,13 @@ def test_no_file_of_the_checkout_names_a_ledger() -> None:
     assert load([layer({"ledger": "l.db"}, "--{}")]).ledger == Path("l.db")
 
 
+def test_no_file_of_the_checkout_names_a_cache_that_is_believed() -> None:
+    for key in (b"verified-cache", b"verified_cache"):
+        with pytest.raises(UsageError, match=r"c\.yml:1: verified.cache: a flag or input only"):
+            read_settings(key + b": kept\n", "c.yml")
+    assert load([layer({"verified_cache": "kept"}, "--{}")]).verified_cache == Path("kept")
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

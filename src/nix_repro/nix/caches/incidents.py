@@ -41,10 +41,11 @@ _DOWNLOAD = re.compile(r"unable to (?:download|upload to) '([^']+)': (.*)", re.D
 _RETRY = re.compile(r"retrying in (\d+) ms")
 _STATUS = re.compile(r"HTTP error (\d{3})")
 _UNSIGNED = re.compile(r"substitute for '([^']+)' from '([^']+)'[^\n]*not signed by any of the keys")
-_GONE = re.compile(r"file '[^']*' does not exist in binary cache '([^']+)'")
+_GONE = re.compile(r"file '[^']*' does not exist in binary cache(?: '([^']+)')?")
 _HASH = re.compile(r"hash mismatch importing path '([^']+)'")
 _BROKEN = re.compile(
-    r"(?:failed to (?:decompress|read compressed)|bad archive|unexpected end of (?:file|nar)|input .{0,20} is corrupt)",
+    r"(?:failed to (?:decompress|read compressed|open archive)|bad archive|unexpected end of (?:file|nar)"
+    r"|input .{0,20} is corrupt)",
     re.IGNORECASE,
 )
 _NARINFO = re.compile(rf"NAR info file '({DIGEST})\.narinfo' is corrupt")
@@ -71,7 +72,7 @@ def read(message: str) -> Trouble | None:
     if found := _UNSIGNED.search(message):
         return Trouble("untrusted", found.group(2), "its signature is by no trusted key", path=found.group(1))
     if found := _GONE.search(message):
-        return Trouble("corrupt", found.group(1), "an archive that it lists is not there")
+        return Trouble("corrupt", found.group(1) or "", "an archive that it lists is not there")
     if found := _HASH.search(message):
         return Trouble("corrupt", "", "an archive does not have the hash it is listed with", path=found.group(1))
     if found := _NARINFO.search(message):

@@ -12,6 +12,8 @@ from nix_repro.report import LayerKind
 CACHE_STEPS = "NIX_REPRO_CACHES"
 #: Where the Magic Nix Cache's daemon listens.
 MAGIC_NIX_CACHE = ("127.0.0.1:37515", "localhost:37515")
+#: What the directory is called that holds the verified cache, and its key.
+VERIFIED = "nix-repro-verified"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def recognise(url: str, upstream: Collection[str] = ()) -> CacheLayer:
     if host.endswith(".cachix.org"):
         return CacheLayer("project", f"Cachix {host.removesuffix('.cachix.org')}", base)
     match parts.scheme:
+        case "file" if parts.path.endswith(f"/{VERIFIED}/cache"):
+            return CacheLayer("project", "verified cache", base)
         case "file" | "":
             return CacheLayer("project", f"directory {unquote(parts.path)}", base)
         case "s3":

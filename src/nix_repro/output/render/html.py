@@ -231,6 +231,7 @@ def _environment() -> Environment:
         "measure": _measure,
         "nix": phrases.nix,
         "remembered": phrases.remembered,
+        "kept": phrases.kept,
         "percent": _percent,
         "piece": _piece,
         "plural": wording.plural,

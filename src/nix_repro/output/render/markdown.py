@@ -161,6 +161,7 @@ def _environment() -> Environment:
         "measure": _measure,
         "nix": phrases.nix,
         "remembered": phrases.remembered,
+        "kept": phrases.kept,
         "percent": phrases.percent,
         "plural": wording.plural,
         "seconds": _seconds,

@@ -10,7 +10,7 @@ from nix_repro.errors import interrupted
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.series import Release
 from nix_repro.nix.store_path import store_name
-from nix_repro.parts import LedgerUse
+from nix_repro.parts import LedgerUse, VerifiedUse
 from nix_repro.report import (
     SEVERITY,
     BuiltBecause,
@@ -23,7 +23,7 @@ from nix_repro.report import (
     Target,
     Verdict,
 )
-from nix_repro.text import plural, seconds, some
+from nix_repro.text import plural, seconds, size, some
 from nix_repro.verdict.policy import Meaning, standing
 
 SYMBOLS: dict[Meaning, str] = {
@@ -239,6 +239,13 @@ def remembered(use: LedgerUse) -> str:
         f"rebuilt {rebuilt}; {use.verified:,} verified by earlier builds, the oldest of {use.oldest}, on "
         f"{plural(use.machines, 'machine')}{saved}"
     )
+
+
+def kept(use: VerifiedUse) -> str:
+    """What the verified cache holds now, and what this run has changed."""
+    changes = ((use.added, "added"), (use.removed, "removed"), (use.left_out, "without room"))
+    said = ", ".join(f"{count:,} {what}" for count, what in changes if count)
+    return f"verified cache of {plural(use.paths, 'path')}, {size(use.bytes)}" + (f" ({said})" if said else "")
 
 
 def edited(configuration: Configuration) -> str | None:

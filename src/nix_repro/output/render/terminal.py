@@ -16,6 +16,7 @@ from nix_repro.output.render.phrases import (
     alike,
     failures_first,
     headline,
+    kept,
     kept_log,
     log_end,
     marks,
@@ -266,6 +267,8 @@ def _print_notes(out: Screen, report: Report) -> None:
     out.say(visible(f"{how if report.rebuilder else 'nothing was rebuilt'}; {cost}"), "dim")
     if report.ledger is not None:
         out.say(f"ledger: {visible(remembered(report.ledger))}", "dim")
+    if report.verified_cache is not None:
+        out.say(kept(report.verified_cache), "dim")
 
 
 def _examples(paths: Iterable[str], count: int, shown: int = 3) -> str:

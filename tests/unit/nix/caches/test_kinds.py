@@ -14,6 +14,7 @@ from nix_repro.nix.caches.kinds import recognise
         ("https://my-team.cachix.org", "Cachix my-team", "project"),
         ("https://cache.nixos.org/", "cache.nixos.org", "upstream"),
         ("file:///var/my%20cache?trusted=true", "directory /var/my cache", "project"),
+        ("file:///tmp/x/nix-repro-verified/cache", "verified cache", "project"),
         ("s3://bucket?endpoint=x", "S3 bucket bucket", "project"),
         ("ssh-ng://host", "store on host", "project"),
         ("https://attic.example:8080/main", "attic.example:8080", "project"),
