@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nix_repro.cli.options import LedgerFile
 from nix_repro.errors import UsageError
 
 if TYPE_CHECKING:
     from nix_repro.ledger.file import Ledger
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = LedgerFile(dir_okay=False)
 
 
 @click.group()
 def ledger() -> None:
-    """What earlier runs have built, and how well it is known."""
+    """What earlier runs have built, and how well it is known.
+
+    A FILE is a ledger's, or `user`: your own, in your state directory.
+    """
 
 
 @ledger.command()

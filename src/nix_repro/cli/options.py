@@ -23,6 +23,15 @@ class _Absolute(click.Path):
         return Path(os.path.abspath(os.fsdecode(super().convert(value, param, ctx))))
 
 
+class LedgerFile(click.Path):
+    """A ledger's file, or a word that stands for the user's own."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from nix_repro.ledger.own import named
+
+        return named(os.fsdecode(super().convert(value, param, ctx)), os.environ)
+
+
 _PATH = _Absolute(path_type=Path)
 #: What is read at once, and named in errors as it was given.
 _AS_GIVEN = click.Path(path_type=Path)
@@ -87,10 +96,11 @@ _SETTINGS = (
     _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE", type=_PATH),
     _Option(
         "--ledger",
-        "Remember every build in this file, and build again only what no earlier runs have verified",
+        "Remember every build in this file (user: your own), and build again only what no earlier runs have verified",
         "FILE",
-        type=_PATH,
+        type=LedgerFile(),
     ),
+    _Option("--no-ledger", "Use none, although NIX_REPRO_LEDGER names one", flag=True),
     _Option("--recheck", "Build again what the ledger has verified", flag=True),
     _Option("--recheck-older", "Build again what was last built longer ago than this, such as 30d", "AGE"),
     _Option("--sample", "Build again this share of what is verified, another part every day, such as 5%", "SHARE"),
@@ -164,10 +174,23 @@ def configuration(installables: tuple[str, ...], flags: dict[str, Any], *, defau
     from nix_repro.config import layer
     from nix_repro.config.anchor import anchored
     from nix_repro.config.source import Chosen, choose, config_from
+    from nix_repro.ledger.own import VARIABLE
 
     file, origin = flags.pop("config_file"), flags.pop("config_from", None)
+    own = _own_ledger(flags) if "no_ledger" in flags else None
     given = anchored(layer({"installables": installables, **flags}, "--{}"), Path())
+    given = anchored(layer({"ledger": own}, VARIABLE), Path()) | given
     found = Chosen({})
     if file is not None or defaults:
         found = choose(Path(), file, os.environ, config_from(origin, "--config-from"), given)
     return found.config([given])
+
+
+def _own_ledger(flags: dict[str, Any]) -> Path | None:
+    """The ledger that the environment names, unless there is to be none. Takes `no_ledger` out of the flags."""
+    from nix_repro.ledger.own import from_environment
+
+    without = flags.pop("no_ledger")
+    if without and flags["ledger"] is not None:
+        raise UsageError("--ledger and --no-ledger: one or the other")
+    return None if without else from_environment(os.environ)

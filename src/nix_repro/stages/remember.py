@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
 from nix_repro.ledger.file import Ledger, LedgerError, opened
+from nix_repro.ledger.own import make_room, own_ledger
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.machine import this_machine
@@ -28,6 +29,8 @@ def open_ledger(run: Run, held: ExitStack) -> None:
     """Open the ledger, if there is to be one, for as long as `held` is."""
     if run.config.ledger is not None:
         try:
+            if run.config.ledger == own_ledger(run.environ):
+                make_room(run.config.ledger)
             run.ledger = held.enter_context(opened(run.cwd / run.config.ledger))
         except LedgerError as error:
             _do_without(run, error)
