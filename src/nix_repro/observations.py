@@ -65,6 +65,11 @@ class Attempt:
     before: float | None = None
     recalled: bool = False
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The narHash of every output that is known, by its name."""
+        return {name: seen.nar_hash for name, seen in self.outputs.items()}
+
     def differs(self, output: str, first: Attempt) -> bool:
         """Whether this output is not what it is compared with."""
         return self.outputs[output].nar_hash != (self.against or first).outputs[output].nar_hash

@@ -51,10 +51,11 @@ class Run:
     `against` is the comparison with a base, None without one. `verdicts` are those on everything observed so far, and
     `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
     with Nix's words. `rebuilder` is what has built anything again, None until then. `ledger` is what remembers the
-    builds of earlier runs, None without one, and `known` what it says of this run's derivations. `verified` is the
-    cache of what is verified, None without one, `verified_paths` what of this run is, and `verified_use` what became of
-    the cache. `realiser` runs every build that may use caches, and `lookups` is what the upstream caches said they
-    have. `checkout` is what git said before anything was evaluated or built that could have changed it.
+    builds of earlier runs, None without one, `known` what it says of this run's derivations, and `heirs` those of them
+    that came out differently on other inputs. `verified` is the cache of what is verified, None without one,
+    `verified_paths` what of this run is, and `verified_use` what became of the cache. `realiser` runs every build that
+    may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git said before
+    anything was evaluated or built that could have changed it.
     """
 
     config: Config
@@ -78,6 +79,7 @@ class Run:
     needs: Needs = field(default_factory=Needs)
     ledger: Ledger | None = None
     known: dict[str, Recalled] = field(default_factory=dict)
+    heirs: set[str] = field(default_factory=set)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
     verified: VerifiedCache | None = None
     verified_paths: tuple[str, ...] = ()
@@ -116,7 +118,7 @@ class Run:
     def judge(self) -> None:
         """Judge what was observed so far: after the rebuilds, after what observed more, when the run ends early."""
         if self.plan is not None:
-            self.verdicts = verdict.judge_all(self.plan, self.seen, self.unfinished)
+            self.verdicts = verdict.judge_all(self.plan, self.seen, self.unfinished, self.heirs)
 
     def end_early(self, because: Reason) -> None:
         """Say of what was never rebuilt why it was not."""

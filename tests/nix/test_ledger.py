@@ -145,6 +145,7 @@ def test_a_victim_is_no_divergence_of_its_own(sandbox_nix: NixBox) -> None:
         "middle": "reproducible propagated",
         "top": "reproducible propagated",
     }
+    assert flake.check().verdicts() == said.verdicts(), "nothing was built again but the leaf"
     for _ in range(2):
         flake.empty_the_store()
         said = flake.check()

@@ -140,7 +140,10 @@ def opened(path: Path) -> Iterator[Ledger]:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    if _is_ours(connection):
+    # In one look: another run may be making it.
+    with _transaction(connection, "DEFERRED"):
+        ours = _is_ours(connection)
+    if ours:
         connection.execute("PRAGMA foreign_keys = ON")
         return
     # All at once: who is killed meanwhile leaves an empty file, and not half of a ledger.
@@ -168,8 +171,8 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
     except BaseException:

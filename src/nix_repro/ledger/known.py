@@ -36,13 +36,14 @@ def _acquaintance(drv_path: str, builds: list[Built]) -> Acquaintance:
     contents: dict[str, set[tuple[tuple[str, str], ...]]] = {}
     for build in builds:
         contents.setdefault(build.inputs, set()).add(build.content)
+    made = [build for build in builds if build.made]
     return Acquaintance(
         drv_path,
         builds[0].name,
-        len(builds),
-        len({build.machine.machine for build in builds}),
-        len({int(build.at // 86400) for build in builds}),
-        max(build.at for build in builds),
+        len(made),
+        len({build.machine.machine for build in made}),
+        len({int(build.at // 86400) for build in made}),
+        max((build.at for build in made), default=builds[-1].at),
         max(map(len, contents.values())),
         tuple(sorted({variation for build in builds for variation in build.variations})),
     )

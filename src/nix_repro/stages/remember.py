@@ -17,7 +17,7 @@ from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding
 from nix_repro.run import Run
 from nix_repro.text import last_line, when
-from nix_repro.verdict.evidence import Built, Demands, How, Recalled, digests, recall, sampled
+from nix_repro.verdict.evidence import Built, Demands, How, Recalled, digests, inherits, recall, sampled
 
 #: The narHash of an output, by .drv path and name, where that is known.
 _Content = Callable[[str, str], str | None]
@@ -48,6 +48,8 @@ def recollect(run: Run, plan: Plan) -> None:
         for path, builds in before.items():
             if (known := recall(first[path], inputs.get(path), builds, demands)) is not None:
                 run.known[path] = known
+            if inherits(first[path], inputs.get(path), builds):
+                run.heirs.add(path)
         here = this_machine(run.nix, run.environ)
         for path, known in run.known.items():
             run.seen.add(_attempt(first[path], build, here) for build in _to_show(known))
@@ -69,7 +71,7 @@ def explain_by_date(run: Run) -> None:
             continue
         today = [a for a in run.seen.attempts[path] if a.round > 1 and a.outputs]
         if today and not any(a.differs(name, first) for a in today for name in a.outputs):
-            other = next((build for build in reversed(known.builds) if not build.agrees(_hashes(first))), None)
+            other = next((build for build in reversed(known.builds) if not build.agrees(first.hashes)), None)
             if other is not None:
                 run.findings[path] = tuple(_since_then(first, other, this_machine(run.nix, run.environ)))
 
@@ -114,7 +116,7 @@ def _demands(run: Run, before: dict[str, list[Built]]) -> Demands:
     config, now = run.config, time.time()
     again = [p for p in before if config.recheck or sampled(p, int(now // 86400), config.sample)]
     since = now - config.recheck_older if config.recheck_older is not None else 0.0
-    return Demands(config.rounds, since, frozenset(again))
+    return Demands(config.rounds, since, now + 60, frozenset(again))
 
 
 def _targets(plan: Plan) -> dict[str, Derivation]:
@@ -154,7 +156,11 @@ def _builds(run: Run, plan: Plan) -> Iterator[Built]:
             elsewhere = _elsewhere(run, attempt)
             how: How = "remote" if elsewhere is not None else "built" if attempt.round == 1 else "rebuilt"
             at, varied = round(attempt.started, 3), ("time",) if attempt.round > 1 else ()
-            yield Built(attempt.drv_path, inputs, _hashes(attempt), how, at, elsewhere or here, attempt.seconds, varied)
+            yield Built(attempt.drv_path, inputs, attempt.hashes, how, at, elsewhere or here, attempt.seconds, varied)
+    again = {attempt.drv_path for attempt in built if attempt.round > 1}
+    for path in again:
+        if first[path].status == "present" and path in on_first:
+            yield Built(path, on_first[path], first[path].hashes, "found", round(run.began, 3), here)
 
 
 def _elsewhere(run: Run, attempt: Attempt) -> Place | None:
@@ -200,17 +206,14 @@ def _to_show(known: Recalled) -> list[Built]:
 
 def _attempt(first: Attempt, build: Built, here: Place) -> Attempt:
     """An earlier build as one to compare the first build with."""
-    origin = f"{when(build.at)}, {_place(build.machine, here)}"
+    found = "" if build.made else "found there "
+    origin = f"{found}{when(build.at)}, {_place(build.machine, here)}"
     outputs = {
         name: Seen(first.outputs[name].path, h, "ledger", origin)
         for name, h in build.hashes.items()
         if name in first.outputs
     }
     return Attempt(build.drv_path, 0, "built", outputs, started=build.at, same_inputs=True, recalled=True)
-
-
-def _hashes(attempt: Attempt) -> dict[str, str]:
-    return {name: seen.nar_hash for name, seen in attempt.outputs.items()}
 
 
 def _place(machine: Place, here: Place) -> str:

@@ -1,13 +1,15 @@
 """What earlier runs have seen of derivations, and what that is worth. Pure.
 
 Only a build is evidence: a path that was fetched or copied agrees with the build that it is a copy of by construction.
-Two builds say something of a derivation if they had the same inputs, content and all: above a divergent derivation,
-others differ because of it.
+What was in the store before it was built again stands for the one build that it came of, unless that may be one which
+is known anyway: what a rebuild has made is never published. Two builds say something of a derivation if they had the
+same inputs, content and all: above a divergent derivation, others differ because of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,9 +19,12 @@ from nix_repro.nix.graph import in_order
 from nix_repro.nix.store_path import store_name
 from nix_repro.observations import Attempt, Place
 
-How = Literal["built", "rebuilt", "remote"]
+#: `found` is what was in a store before it was built again there.
+How = Literal["built", "rebuilt", "remote", "found"]
 #: Builds in a row that have to agree before a divergence counts as one that is over.
 ENOUGH = 5
+#: Seconds between the starts of builds that are evidence of each other: sooner, they agree on times by chance.
+APART = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Built:
     def name(self) -> str:
         """What people call it."""
         return store_name(self.drv_path)
+
+    @property
+    def made(self) -> bool:
+        """Whether it was seen to be built."""
+        return self.how != "found"
 
     @property
     def content(self) -> tuple[tuple[str, str], ...]:
@@ -66,10 +76,12 @@ class Recalled:
 @dataclass(frozen=True)
 class Demands:
     """When earlier builds are enough: `rounds` of them agree, and the youngest is not older than `since` (seconds since
-    the epoch). `again` are derivations that are to be built again whatever is known."""
+    the epoch). What is dated later than `now` was not young then. `again` are derivations that are to be built again
+    whatever is known."""
 
     rounds: int = 2
     since: float = 0.0
+    now: float = math.inf
     again: Collection[str] = ()
 
 
@@ -105,22 +117,50 @@ def recall(first: Attempt, inputs: str | None, builds: Iterable[Built], demands:
     groups: dict[str, list[Built]] = {}
     for build in sorted(builds, key=lambda build: build.at):
         groups.setdefault(build.inputs, []).append(build)
-    hashes = {name: seen.nar_hash for name, seen in first.outputs.items()}
-    mine = {seen.source for seen in first.outputs.values()} == {"built"}
-    if mine:
+    hashes = first.hashes
+    mine = (first.started or math.inf) if _is_built(first) else None
+    if mine is not None:
         group = groups.get(inputs or "", [])
     else:
         group = max(
             (group for group in groups.values() if any(build.agrees(hashes) for build in group)), key=len, default=[]
         )
-    if not group:
-        return None
+    return _weigh(group, hashes, mine, demands, again=first.drv_path in demands.again) if group else None
+
+
+def _weigh(
+    group: Sequence[Built], hashes: Mapping[str, str], mine: float | None, demands: Demands, *, again: bool
+) -> Recalled:
+    """What builds on the same inputs, oldest first, say of these hashes, which a build of `mine` has made as well."""
     agreeing = _agreeing(group, hashes)
-    settled = len(agreeing) == len(group) or len(agreeing) + mine >= max(ENOUGH, demands.rounds)
+    count = _independent(agreeing, mine)
+    settled = len(agreeing) == len(group) or count >= max(ENOUGH, demands.rounds)
     compared = agreeing if settled else group
-    young = mine or compared[-1].at >= demands.since
-    verified = settled and len(agreeing) + mine >= demands.rounds and young and first.drv_path not in demands.again
-    return Recalled(tuple(compared), verified, diverges=not settled)
+    young = mine is not None or any(demands.since <= build.at <= demands.now for build in agreeing if build.made)
+    return Recalled(tuple(compared), settled and count >= demands.rounds and young and not again, diverges=not settled)
+
+
+def inherits(first: Attempt, inputs: str | None, builds: Sequence[Built]) -> bool:
+    """Whether it has come out differently on other inputs than this run's `inputs`. Where these are not known, they are
+    those on which it came out the same."""
+    hashes = first.hashes
+    same = {build.inputs for build in builds if build.agrees(hashes)} if inputs is None else {inputs}
+    return any(build.inputs not in same and not build.agrees(hashes) for build in builds)
+
+
+def _is_built(attempt: Attempt) -> bool:
+    return {seen.source for seen in attempt.outputs.values()} == {"built"}
+
+
+def _independent(agreeing: Sequence[Built], mine: float | None) -> int:
+    """How many builds these are, and one that started at `mine`, of which none is another's copy or time."""
+    made = [build for build in agreeing if build.made]
+    count, last = 0, -math.inf
+    for at in sorted([build.at for build in made] + ([mine] if mine is not None else [])):
+        if at - last >= APART:
+            count, last = count + 1, at
+    copied = mine is not None or any(build.how != "rebuilt" for build in made)
+    return count + (0 < len(made) < len(agreeing) and not copied)
 
 
 def _agreeing(builds: Sequence[Built], hashes: Mapping[str, str]) -> list[Built]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -37,14 +37,23 @@ class Judged:
     differed: int = 0
 
 
-def judge_all(plan: Plan, seen: Observations, unfinished: Reason = NOT_REBUILT) -> dict[str, Judged]:
-    """The verdict on every target. `unfinished` is the reason for what was never rebuilt."""
+def judge_all(
+    plan: Plan, seen: Observations, unfinished: Reason = NOT_REBUILT, heirs: Collection[str] = ()
+) -> dict[str, Judged]:
+    """The verdict on every target. `unfinished` is the reason for what was never rebuilt; `heirs` are known to differ
+    with their inputs."""
     whole = judge_whole_set(plan, seen, unfinished)
     dependent = set(dependent_divergences(plan, whole))
-    return {
-        drv_path: _isolated(plan.derivations[drv_path], judged, seen) if drv_path in dependent else judged
-        for drv_path, judged in whole.items()
+    judged = {
+        drv_path: _isolated(plan.derivations[drv_path], found, seen) if drv_path in dependent else found
+        for drv_path, found in whole.items()
     }
+    if heirs:
+        divergent = {drv_path for drv_path, found in judged.items() if found.verdict == "divergent"}
+        for drv_path in above(plan.derivations, divergent).intersection(heirs, judged):
+            if judged[drv_path].verdict == "reproducible":
+                judged[drv_path] = replace(judged[drv_path], marks=("propagated",))
+    return judged
 
 
 def judge_whole_set(plan: Plan, seen: Observations, unfinished: Reason = NOT_REBUILT) -> dict[str, Judged]:

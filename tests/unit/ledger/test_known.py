@@ -41,6 +41,12 @@ def test_builds_machines_and_days() -> None:
     assert [one.name for one in grouped(BUILDS, BUILDS[0].drv_path)] == ["fine"]
 
 
+def test_what_was_found_is_no_build_but_a_content() -> None:
+    there = Built(BUILDS[0].drv_path, "none", {"out": sri("B")}, "found", 3 * DAY, Place("3", {}))
+    one = next(grouped([BUILDS[0], BUILDS[1], there], None))
+    assert (one.builds, one.machines, one.days, one.last, one.contents) == (2, 2, 2, DAY, 2)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     with opened(tmp_path / "l.db") as found:

@@ -62,13 +62,13 @@ def test_the_flag_counts_more_than_the_environment(
 
 
 def test_what_has_no_ledger_takes_none_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`explain` builds again to explain."""
+    """A command that takes no ledger has none."""
     monkeypatch.setenv("NIX_REPRO_LEDGER", "/of/mine.db")
     assert configuration((), {"config_file": None}, defaults=False).ledger is None
 
 
 def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="NIX_REPRO_LEDGER: 'l.db' is neither user nor an absolute path"):
+    with pytest.raises(UsageError, match=r"NIX_REPRO_LEDGER: 'l\.db' is neither user nor an absolute path"):
         from_environment({"NIX_REPRO_LEDGER": "l.db"})
     with pytest.raises(UsageError, match="needs XDG_STATE_HOME"):
         from_environment({"NIX_REPRO_LEDGER": "user"})

@@ -9,15 +9,15 @@ import pytest
 from nix_repro.nix.derivation import Derivation
 from nix_repro.observations import Attempt, Place, Seen
 from nix_repro.report import Source, Status
-from nix_repro.verdict.evidence import ENOUGH, Built, Demands, Recalled, digests, recall, sampled
+from nix_repro.verdict.evidence import ENOUGH, Built, Demands, How, Recalled, digests, inherits, recall, sampled
 from rebuilds import derivation, output_path, sri
 
 HERE, THERE = Place("here", {"kernel": "6.1"}), Place("there", {"kernel": "5.10"})
 A = derivation("a")
 
 
-def build(content: str, at: float = 0.0, inputs: str = "none", machine: Place = HERE) -> Built:
-    return Built(A.drv_path, inputs, {"out": sri(content)}, "built", at, machine)
+def build(content: str, at: float = 0.0, inputs: str = "none", machine: Place = HERE, how: How = "built") -> Built:
+    return Built(A.drv_path, inputs, {"out": sri(content)}, how, at, machine)
 
 
 def now(content: str, status: Status = "built") -> Attempt:
@@ -93,7 +93,9 @@ def test_builds_on_other_inputs_say_nothing() -> None:
 
 def test_of_a_copy_the_inputs_are_those_of_the_builds_that_made_it() -> None:
     """A run that fetches everything has no inputs to look at."""
-    found = recall(now("B", "substituted"), None, [build("A", inputs="1"), *[build("B", inputs="2")] * 2], Demands())
+    found = recall(
+        now("B", "substituted"), None, [build("A", inputs="1"), build("B", 1.0, "2"), build("B", 5.0, "2")], Demands()
+    )
     assert found is not None
     assert (found.verified, len(found.builds)) == (True, 2)
 
@@ -120,6 +122,88 @@ def test_what_is_old_or_asked_for_again_is_not_enough(status: Status, demands: D
     known = told(now("A", status), "AA", demands)
     assert known is not None
     assert known.verified == verified
+
+
+@pytest.mark.parametrize(
+    ("builds", "verified"),
+    [
+        # What was there came of a build that the rebuild is none of.
+        ("A found, A rebuilt", True),
+        # It may be a copy of what another run has built, or another machine keeps.
+        ("A found, A built", False),
+        ("A found, A remote", False),
+        ("A built, A found", False),
+        # Found twice, it is still one build.
+        ("A found, A found, A rebuilt", True),
+        ("A found, A found", False),
+        ("A rebuilt", False),
+        ("A found, A built, A rebuilt", True),
+        # What it differs from stays known.
+        ("B found, A rebuilt", False),
+        ("A rebuilt, B found, A rebuilt", False),
+    ],
+)
+def test_what_was_there_stands_for_the_one_build_that_it_came_of(builds: str, verified: bool) -> None:
+    hows: dict[str, How] = {"built": "built", "rebuilt": "rebuilt", "remote": "remote", "found": "found"}
+    rows = [build(said[0], 10.0 * at, how=hows[said[2:]]) for at, said in enumerate(builds.split(", "))]
+    known = recall(now("A", "present"), None, rows, Demands())
+    assert known is not None
+    assert known.verified == verified
+    assert known.diverges == ("B" in builds)
+
+
+def test_what_was_found_is_no_build_beside_one_of_today() -> None:
+    known = recall(now("A"), "none", [build("A", 0.0, how="found")], Demands())
+    assert known is not None
+    assert not known.verified
+
+
+@pytest.mark.parametrize(
+    ("starts", "verified"),
+    [((0.0, 0.4), False), ((0.0, 1.0), True), ((0.0, 0.6, 1.2), True), ((0.0, 0.9, 1.7, 1.9), True), ((5.0,), False)],
+)
+def test_builds_of_one_second_are_no_evidence_of_each_other(starts: tuple[float, ...], verified: bool) -> None:
+    """They agree on whatever tells the time, also where they are of two machines."""
+    rows = [build("A", at, machine=(HERE, THERE)[number % 2]) for number, at in enumerate(starts)]
+    known = recall(now("A", "present"), None, rows, Demands())
+    assert known is not None
+    assert known.verified == verified
+
+
+@pytest.mark.parametrize(("started", "verified"), [(100.4, False), (99.6, False), (101.0, True), (50.0, True)])
+def test_the_same_second_as_today_s(started: float, verified: bool) -> None:
+    """Also where the clock has been set back."""
+    known = recall(now("A"), "none", [build("A", started)], Demands())
+    assert known is not None
+    assert known.verified == verified
+
+
+def test_nothing_is_young_because_it_says_that_it_is_of_tomorrow() -> None:
+    rows = [build("A", 1.0), build("A", 10.0), build("A", 9e9)]
+    for since, verified in ((5.0, True), (50.0, False)):
+        known = recall(now("A", "present"), None, rows, Demands(since=since, now=100.0))
+        assert known is not None
+        assert known.verified == verified
+    found = recall(now("A", "present"), None, [*rows[:2], build("A", 60.0, how="found")], Demands(since=50.0))
+    assert found is not None
+    assert not found.verified, "what was found was not built then"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "others", "heir"),
+    [
+        ("1", {"2": "B"}, True),
+        ("1", {"1": "B"}, False),
+        ("1", {"2": "A"}, False),
+        (None, {"1": "A", "2": "B"}, True),
+        (None, {"1": "A"}, False),
+    ],
+)
+def test_what_came_out_differently_on_other_inputs_differs_with_them(
+    inputs: str | None, others: dict[str, str], heir: bool
+) -> None:
+    rows = [build(content, inputs=others_) for others_, content in others.items()]
+    assert inherits(now("A"), inputs, rows) == heir
 
 
 def content_of(made: dict[str, str], drvs: Sequence[Derivation]) -> dict[str, str]:

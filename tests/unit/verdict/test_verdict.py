@@ -398,3 +398,20 @@ def test_a_victim_is_judged_by_builds_on_its_own_inputs() -> None:
     known = replace(attempt(B, 0, "v", source="ledger"), started=1.0, same_inputs=True, recalled=True)
     found = judged(plan, attempt(A, 1, "x"), attempt(A, 2, "y"), attempt(B, 1, "v"), known, attempt(B, 2, "w"))
     assert (found[A].verdict, found[B].verdict, found[B].marks) == ("divergent", "reproducible", ("propagated",))
+
+
+def test_what_was_not_built_again_is_known_to_differ_with_its_input() -> None:
+    """Its own builds agree; that it comes out differently on others is the ledger's word."""
+    plan = plan_of(plain("a"), plain("b", "a"), plain("c", "a"))
+    seen = Observations()
+    known = {path: replace(attempt(path, 0, "v", source="ledger"), same_inputs=True, recalled=True) for path in (B, C)}
+    seen.add([attempt(A, 1, "x"), attempt(A, 2, "y"), *(attempt(path, 1, "v") for path in known), *known.values()])
+    found = judge_all(plan, seen, heirs={A, B})
+    assert {path: (one.verdict, one.marks) for path, one in found.items()} == {
+        A: ("divergent", ()),
+        B: ("reproducible", ("propagated",)),
+        C: ("reproducible", ()),
+    }
+    steady = Observations({path: made for path, made in seen.attempts.items() if path != A})
+    steady.add([attempt(A, 1, "x"), attempt(A, 2, "x")])
+    assert judge_all(plan, steady, heirs={A, B})[B].marks == (), "the input is the same again"
