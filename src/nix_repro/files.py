@@ -25,8 +25,9 @@ def is_stream(path: Path) -> bool:
     return path.parent in _OPEN or (path.exists() and not (path.is_file() or path.is_dir()))
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the file, then rename. Raises `UsageError` when it cannot be written there."""
+def write_whole(path: Path, content: bytes, *, keep_mode: bool = False) -> None:
+    """Write beside the file, then rename; with `keep_mode`, who may read and write it stays as it is. Raises
+    `UsageError` when it cannot be written there."""
     temporary: str | None = None
     try:
         if is_stream(path):
@@ -37,12 +38,16 @@ def write_whole(path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fchmod(file.fileno(), _mode(path) if keep_mode and path.exists() else 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _umask() -> int:

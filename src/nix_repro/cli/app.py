@@ -11,6 +11,7 @@ import sys
 import click
 
 from nix_repro import __version__
+from nix_repro.cli.allow import allow
 from nix_repro.cli.anew import start_anew
 from nix_repro.cli.check import check
 from nix_repro.cli.demo import demo
@@ -84,7 +85,7 @@ def cli() -> None:
     """
 
 
-for _command in (check, plan, doctor, demo, explain, ledger):
+for _command in (check, plan, doctor, demo, explain, allow, ledger):
     cli.add_command(_command)
 
 

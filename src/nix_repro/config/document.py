@@ -220,3 +220,10 @@ def _shown(text: str) -> str:
     """What may stand in an error: one line, and not long."""
     text = text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
     return text if len(text) <= 100 else f"{text[:99]}…"
+
+
+def without_lines(value: object) -> object:
+    """What a value says, wherever it stands: entries as names and values."""
+    if not isinstance(value, tuple):
+        return value
+    return [(entry.name, without_lines(entry.value)) for entry in value]

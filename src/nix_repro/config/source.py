@@ -19,7 +19,7 @@ from nix_repro import settings
 from nix_repro.config import Config, ConfigLayer, ProposedConfig, load, read_file, read_settings, written
 from nix_repro.config.anchor import anchored
 from nix_repro.config.confine import confine, refuse_weakening
-from nix_repro.config.document import BYTES
+from nix_repro.config.document import BYTES, without_lines
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
 from nix_repro.nix.checkout import CONFIGURATION_FILE, file_at, git, has_commit
@@ -143,13 +143,7 @@ def edits(base: ConfigLayer, head: ConfigLayer) -> tuple[str, ...]:
 
 
 def _said(setting: Setting | None) -> object:
-    return setting and _without_lines(setting.value)
-
-
-def _without_lines(value: object) -> object:
-    if not isinstance(value, tuple):
-        return value
-    return [(entry.name, _without_lines(entry.value)) for entry in value]
+    return setting and without_lines(setting.value)
 
 
 def _only(layer: ConfigLayer, wanted: Callable[[str], bool]) -> dict[str, Setting]:

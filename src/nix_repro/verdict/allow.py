@@ -96,10 +96,10 @@ def names(name: str, attrs: Iterable[str]) -> Iterator[str]:
     yield name
     for attr in attrs:
         yield attr.rpartition("#")[2]
-        yield from _short(attr)
+        yield from short(attr)
 
 
-def _short(attr: str) -> Iterator[str]:
+def short(attr: str) -> Iterator[str]:
     """What an attribute path leads to, as people name it. A store path is none."""
     if not attr.startswith("/"):
         yield attribute_name(attr.rpartition("#")[2])
