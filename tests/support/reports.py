@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from nix_repro.parts import RuleState, RuleUse
 from nix_repro.report import (
     Build,
     BuiltBecause,
@@ -85,6 +86,12 @@ def finding(**fields: Any) -> Finding:
     return Finding(**given | fields)
 
 
+def rule(state: RuleState, **fields: Any) -> RuleUse:
+    """An allow rule in this state, in the line of the file that the fixed runs are about."""
+    given: dict[str, Any] = {"name": "root", "reason": "upstream bug", "file": ".nix-repro.yml", "line": 7}
+    return RuleUse(**given | {"state": state} | fields)
+
+
 def everything() -> Report:
     """Every part of the model that a page can show, filled in."""
     report = read("diverged")
@@ -130,6 +137,10 @@ def everything() -> Report:
         test=suite,
         policies=(Policy(expression=".exit_code > 0", failed=True), Policy(expression="false", failed=False)),
         history=(Trend(name="total", actual=170.0, median=90.0, runs=12, regression=True),),
+        allow=tuple(
+            rule(state, until="2026-01-31", output="doc", matched=9, allowed=2, examples=("root", "near"))
+            for state in typing.get_args(RuleState)
+        ),
         warnings=(*report.warnings, "a warning of some length"),
     )
 
@@ -228,6 +239,10 @@ def hostile(base: Report, word: str) -> Report:
         test=SuiteRun(command=word, status="failed", ran=(word,), cached=(word,), failed=(word,), log=word),
         policies=(Policy(expression=word, failed=True),),
         history=(Trend(name=word, actual=1, median=2, runs=3, regression=True),),
+        allow=tuple(
+            rule(state, name=word, reason=word, output=word, cause=word, file=word, matched=3, examples=(word,))
+            for state in typing.get_args(RuleState)
+        ),
         warnings=(word,),
     )
 

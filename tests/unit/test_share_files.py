@@ -39,7 +39,7 @@ def test_text_is_text_to_roff(text: str, escaped: str) -> None:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ("nix-repro ", ["check", "demo", "doctor", "explain", "ledger", "plan"]),
+        ("nix-repro ", ["allow", "check", "demo", "doctor", "explain", "ledger", "plan"]),
         ("nix-repro check --report", ["--report-dir", "--report-json"]),
         ("nix-repro plan --sco", ["--scope"]),
     ],

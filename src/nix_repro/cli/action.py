@@ -246,7 +246,7 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
         workspace = Path(environ.get("GITHUB_WORKSPACE") or ".").resolve()
         flake = inputs.directory.resolve()
         prefix = f"{flake.relative_to(workspace)}/" if flake != workspace and flake.is_relative_to(workspace) else ""
-        runner.print_annotations(runner.annotate(report, places.locator(places.nix_files(flake), prefix)))
+        runner.print_annotations(runner.annotate(report, places.locator(places.nix_files(flake), prefix), prefix))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def allow(name: str | None, all_current: bool, report: Path | None, config: Path
     if useless := _useless(all_current, report, values):
         raise UsageError(f"{useless} with {'--all-current' if all_current else 'NAME'}")
     places = {key: f"--{key}" for key in values} | {"name": "NAME"}
-    given = rule({"name": name or "*", **values}, places)
+    given = rule({"name": "*" if all_current else name, **values}, places)
     if given.until is not None and given.until < datetime.now(UTC).date():
         raise UsageError(f"--until: {given.until} is over")
     file = config or Path(CONFIGURATION_FILE)
@@ -102,14 +102,14 @@ def diverging(report: Report) -> list[str]:
             attributes = (name for attr in derivation.attrs for name in short(attr))
             alone = (name for name in attributes if called[name] == 1 and name != "default")
             found[next(alone, derivation.name)] = None
-    return list(found)
+    return sorted(found)
 
 
 def _add(file: Path, wanted: Sequence[AllowRule]) -> int:
     """Add rules to the file, but for those that it has. Returns the exit code."""
     from nix_repro.config import load, read_settings
     from nix_repro.config.amend import block, with_rules
-    from nix_repro.config.document import BYTES
+    from nix_repro.config.document import BYTES, VALUES
     from nix_repro.files import read_regular, write_whole
     from nix_repro.output.render.escape import visible
     from nix_repro.text import plural
@@ -122,6 +122,8 @@ def _add(file: Path, wanted: Sequence[AllowRule]) -> int:
             click.echo(f"nix-repro: {old.place} has a rule for {visible(rule.name)} already: change that one", err=True)
     if not wanted:
         click.echo("nothing diverges that is not known: no rule was written")
+    if len(had) + len(new) > VALUES:
+        raise UsageError(f"{file}: would have more than {VALUES:,} rules; patterns allow several at once")
     if new:
         lines = "\n".join(["allow:", *map(visible, block(new))])
         changed = with_rules(content, str(file), new)

@@ -17,6 +17,8 @@ from nix_repro.verdict.allow import AllowRule
 REASON = 300
 #: Characters of a name.
 NAME = 250
+_REASON = "a reason"
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 #: The keys of a rule, in the order in which one is written.
 KEYS = ("name", "reason", "until", "output", "cause")
 
@@ -56,7 +58,7 @@ def rule(values: dict[str, Any], places: dict[str, str], file: str = "", line: i
     output, until, cause = setting("output"), setting("until"), setting("cause")
     return AllowRule(
         name=_text(Setting(values["name"], places["name"]), NAME, "the name of a derivation, or a pattern of names"),
-        reason=" ".join(_text(Setting(values["reason"], places["reason"]), REASON, "a reason").split()),
+        reason=" ".join(_text(Setting(values["reason"], places["reason"]), REASON, _REASON).split()),
         until=_day(until) if until is not None else None,
         output=_text(output, NAME, "the name of an output") if output is not None else None,
         cause=_cause(cause) if cause is not None else None,
@@ -66,12 +68,13 @@ def rule(values: dict[str, Any], places: dict[str, str], file: str = "", line: i
 
 
 def _text(setting: Setting, most: int, what: str) -> str:
-    value = setting.value
-    if not isinstance(value, str) or not value.strip():
+    value = setting.value.strip() if isinstance(setting.value, str) else ""
+    # A reason may have several lines, which are shown as one.
+    if not value or _CONTROL.search(value) or (what != _REASON and not value.isprintable()):
         raise fail(setting, what)
     if len(value) > most:
         raise UsageError(f"{setting.where}: {len(value):,} characters; at most {most} are allowed")
-    return value.strip()
+    return value
 
 
 def _day(setting: Setting) -> date:

@@ -5,6 +5,7 @@ Workflow commands and the output file go through actions-toolkit, which escapes 
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from actions_toolkit.command import issue_command
 
 from nix_repro.output.github.places import Location
-from nix_repro.output.render import escape, phrases
+from nix_repro.output.render import allowed, escape, phrases
 from nix_repro.reasons import recall
-from nix_repro.verdict.policy import Meaning, overrun_fails, standing
+from nix_repro.verdict.policy import Meaning, overrun_fails, stale, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from nix_repro.parts import RuleUse
     from nix_repro.report import DerivationReport, Report
 
 #: The runner shows this many of each level and step, and drops the rest without a word.
@@ -42,8 +44,11 @@ class Annotation(NamedTuple):
     location: Location | None
 
 
-def annotate(report: Report, locate: Callable[[DerivationReport], Location | None]) -> list[Annotation]:
-    """What to say beside the code: at most ten of each level, the last of which counts what is left out."""
+def annotate(
+    report: Report, locate: Callable[[DerivationReport], Location | None], prefix: str = ""
+) -> list[Annotation]:
+    """What to say beside the code: at most ten of each level, the last of which counts what is left out. `prefix` is
+    the flake's directory in the repository, with a slash, where it has one of its own."""
     found: list[Annotation] = []
     for derivation in phrases.failures_first(report.derivations, report.fail_on):
         level = _level(derivation, report.fail_on)
@@ -67,10 +72,24 @@ def annotate(report: Report, locate: Callable[[DerivationReport], Location | Non
     found += [
         Annotation("error", "policy failed", policy.expression, None) for policy in report.policies if policy.failed
     ]
+    found += [_about(rule, report, prefix) for rule in allowed.outdated(report.allow)]
     found += [Annotation("warning", "nix-repro", text, None) for text in (*report.warnings, *report.caches.incidents)]
     return [
         shown for level in ("error", "warning", "notice") for shown in _at_most([a for a in found if a.level == level])
     ]
+
+
+def _about(rule: RuleUse, report: Report, prefix: str) -> Annotation:
+    level: Level = "error" if stale(rule, report.fail_on) else "warning"
+    message = f"{allowed.state(rule)}; {allowed.advice(rule)}"
+    change = report.configuration
+    if change is None:
+        file = os.path.normpath(prefix + rule.file)
+        where = Location(file, rule.line) if not file.startswith(("../", "/")) else None
+    else:
+        # What the base has in a line, a change may have in another one.
+        where = Location(change.file, rule.line if change.source == "head" or not change.edited else None)
+    return Annotation(level, f"allow rule for {allowed.about(rule)}", message, where)
 
 
 def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from nix_repro.output.render import allowed
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.lines import wrap, wrap_command
 from nix_repro.output.render.phrases import failures_first, kept_log, margin, measure, place, sensitive
 from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Report
 from nix_repro.text import last_line, plural, some
-from nix_repro.verdict.policy import Meaning, standing
+from nix_repro.verdict.policy import Meaning, stale, standing
 
 #: Names in front of what they have in common.
 _NAMED = 3
@@ -62,6 +63,8 @@ def _derivation(derivation: DerivationReport, meaning: Meaning) -> Wrong:
         differs = (
             f"divergent in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}" if often else "divergent"
         )
+        # Of what is allowed, and not enough.
+        differs += f" ({reason})" if reason else ""
         if not derivation.findings:
             return Wrong("✗", names, f"{differs}, nothing here says why", command=again)
         best = derivation.findings[0]
@@ -103,6 +106,10 @@ def _others(report: Report) -> Iterable[Wrong]:
     for policy in report.policies:
         if policy.failed:
             yield Wrong("✗", ("fail-when",), f"true, {visible(policy.expression)}")
+    for rule in allowed.outdated(report.allow):
+        sign = "✗" if stale(rule, report.fail_on) else "?"
+        said = f"allow rule for {visible(allowed.about(rule))}: {visible(allowed.state(rule))}"
+        yield Wrong(sign, (visible(allowed.place(rule)),), said, todo=allowed.advice(rule))
     names = tuple(visible(d.name) for d in report.derivations if sensitive(d))
     if names:
         yield Wrong("?", names, "the same, but not under every condition")

@@ -16,10 +16,11 @@ from markupsafe import Markup
 
 from nix_repro import text as wording
 from nix_repro.nix.store_path import store_name
-from nix_repro.output.render import bars, escape, graph, phrases
+from nix_repro.output.render import allowed, bars, escape, graph, phrases
 from nix_repro.output.render import snippet_diff as marking
 from nix_repro.output.render.templating import TEMPLATES, make_environment
 from nix_repro.report import SEVERITY
+from nix_repro.verdict.allow import narrowing
 from nix_repro.verdict.policy import Meaning, standing
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def render_html(report: Report) -> str:
             unverified=_unverified(ordered),
             rows=ordered[:ROWS],
             more_rows=len(ordered) - ROWS,
+            rules=allowed.urgent_first(report.allow)[:ITEMS],
             items=ITEMS,
             unfolded=UNFOLDED,
         )
@@ -232,6 +234,11 @@ def _environment() -> Environment:
         "nix": phrases.nix,
         "remembered": phrases.remembered,
         "kept": phrases.kept,
+        "narrowing": narrowing,
+        "rules_counted": allowed.counted,
+        "rule_advice": allowed.advice,
+        "rule_place": allowed.place,
+        "rule_state": allowed.state,
         "percent": _percent,
         "piece": _piece,
         "plural": wording.plural,

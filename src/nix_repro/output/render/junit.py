@@ -5,10 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from nix_repro.output.render import escape, phrases
-from nix_repro.verdict.policy import standing
+from nix_repro.output.render import allowed, escape, phrases
+from nix_repro.verdict.policy import stale, standing
 
 if TYPE_CHECKING:
+    from nix_repro.parts import RuleUse
     from nix_repro.report import DerivationReport, Report
 
 
@@ -60,14 +61,24 @@ def _case(suite: ET.Element, derivation: DerivationReport, fail_on: tuple[str, .
             break
 
 
+def _rule(suite: ET.Element, rule: RuleUse) -> None:
+    case = _add(suite, "testcase", classname="nix-repro", name=f"allow {allowed.about(rule)}", time="0.000")
+    _add(
+        case, "failure", allowed.place(rule), type=rule.state, message=f"{allowed.state(rule)}; {allowed.advice(rule)}"
+    )
+
+
 def render_junit(report: Report) -> str:
     """The report as JUnit XML. Divergent derivations are failures, failed builds and builds that could not be shown are
-    errors, what else is unverified and known divergences are skipped, whether or not `fail_on` lists them. Characters
-    that XML cannot hold are replaced."""
+    errors, what else is unverified and known divergences are skipped, whether or not `fail_on` lists them. Allow rules
+    that fail the run are failures. Characters that XML cannot hold are replaced."""
     root = ET.Element("testsuites", {"name": "nix-repro"})
     suite = _add(root, "testsuite", name=f"nix-repro {report.system}", timestamp=report.started)
     for derivation in phrases.failures_first(report.derivations, report.fail_on):
         _case(suite, derivation, report.fail_on)
+    for rule in report.allow:
+        if stale(rule, report.fail_on) is not None:
+            _rule(suite, rule)
     for tag, key in (("testcase", "tests"), ("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         count = str(len(suite.findall(f".//{tag}")))
         suite.set(key, count)

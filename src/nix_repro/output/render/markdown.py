@@ -10,8 +10,9 @@ from markupsafe import Markup
 from nix_repro import text as wording
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.store_path import store_name
-from nix_repro.output.render import escape, phrases
+from nix_repro.output.render import allowed, escape, phrases
 from nix_repro.output.render.templating import make_environment
+from nix_repro.verdict.allow import narrowing
 from nix_repro.verdict.policy import standing
 
 if TYPE_CHECKING:
@@ -162,6 +163,13 @@ def _environment() -> Environment:
         "nix": phrases.nix,
         "remembered": phrases.remembered,
         "kept": phrases.kept,
+        "narrowing": narrowing,
+        "outdated": allowed.outdated,
+        "rules_counted": allowed.counted,
+        "rule_advice": allowed.advice,
+        "rule_place": allowed.place,
+        "rule_state": allowed.state,
+        "rule_symbol": lambda rule: allowed.SYMBOLS[rule.state],
         "percent": phrases.percent,
         "plural": wording.plural,
         "seconds": _seconds,

@@ -10,6 +10,7 @@ from nix_repro.errors import interrupted
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.series import Release
 from nix_repro.nix.store_path import store_name
+from nix_repro.output.render import allowed
 from nix_repro.parts import LedgerUse, VerifiedUse
 from nix_repro.report import (
     SEVERITY,
@@ -226,7 +227,7 @@ def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
         said.append("tests failed")
     if broken := sum(policy.failed for policy in report.policies):
         said.append(f"{plural(broken, 'policy', 'policies')} failed")
-    return said
+    return said + allowed.failing(report.allow, report.fail_on)
 
 
 def remembered(use: LedgerUse) -> str:
@@ -283,7 +284,8 @@ def headline(report: Report) -> Headline:
     if count := sum(sensitive(d) for d in report.derivations):
         said.append(f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions")
     if known := meanings["excused"]:
-        said.append(plural(known, "known divergence"))
+        total = len(report.derivations) - meanings["settled"]
+        said.insert(len(trouble), allowed.divergences(known, total, report.allow, others=bool(trouble)))
     if open_questions:
         said.append(f"{open_questions:,} unverified")
     if interrupted(report.exit_code):

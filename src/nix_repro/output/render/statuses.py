@@ -61,7 +61,7 @@ def _said(derivation: DerivationReport, meaning: Meaning) -> str:
         case "excused" | "diverges":
             best = next(iter(derivation.findings), None)
             where = f": {best.cause} in {best.path or best.output}" if best else reason
-            return ("Known divergence" if meaning == "excused" else "Diverges") + where
+            return f"Known divergence{reason or where}" if meaning == "excused" else f"Diverges{where}"
         case "failed":
             return ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
         case "open" | "unshown" | "settled":

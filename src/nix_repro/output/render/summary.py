@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nix_repro import text as wording
-from nix_repro.output.render import phrases
+from nix_repro.output.render import allowed, phrases
 from nix_repro.output.render.markdown import render
 from nix_repro.output.render.timeline import timeline
 from nix_repro.reasons import recall
@@ -29,6 +29,7 @@ LEFT_OUT_FIRST = {
     "logs": "the logs of failed builds",
     "caches": "the cache layers",
     "messages": "warnings and cache incidents",
+    "allow": "the allow rules",
     "sensitive": "what differs under other conditions",
     "divergences": "what differs in each derivation",
     "history": "the comparison with earlier runs",
@@ -51,7 +52,7 @@ _LOGS = 15
 _NAMES = 20
 #: Rows of other tables.
 _ITEMS = 60
-_FOLDED = {"others", "timeline", "caches", "built", "skipped", "environment"}
+_FOLDED = {"allow", "others", "timeline", "caches", "built", "skipped", "environment"}
 _DETAILS = "### Details\n"
 #: Warnings and incidents.
 _MESSAGES = 15
@@ -107,6 +108,8 @@ def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
     add("targets", report.targets or report.scenario)
     add("history", report.history)
     add("messages", report.warnings or caches.incidents, limit=_MESSAGES)
+    rules = allowed.urgent_first(report.allow)
+    add("allow", rules, rules=rules[:_ITEMS], more=len(rules) - _ITEMS)
     add("others", others, rows=others[:_OTHER_ROWS], count=len(others), more=len(others) - _OTHER_ROWS)
     add("timeline", drawn, drawn=drawn)
     add("caches", caches.layers or caches.hit_rate is not None)

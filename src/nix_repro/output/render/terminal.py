@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from nix_repro.nix.store_path import store_name
+from nix_repro.output.render import allowed
 from nix_repro.output.render.digest import digest, troubles
 from nix_repro.output.render.escape import visible, visible_lines
 from nix_repro.output.render.lines import Cell, TableRow, wrap
@@ -167,7 +168,7 @@ def _rows(derivation: DerivationReport, fail_on: Sequence[str]) -> list[TableRow
     """A row for every output, worst first; what is said of the derivation stands in the first."""
     meaning = standing(derivation, fail_on).meaning
     style = _MILDER.get(meaning, _STYLE[derivation.verdict])
-    reason = derivation.reason if derivation.verdict == "unverified" else None
+    reason = derivation.reason if derivation.verdict in ("unverified", "divergent") else None
     notes = [words for _, words in marks(derivation)] + ([visible(reason)] if reason else [])
     took = "/".join(f"{b.seconds:.1f}" if b.seconds is not None else "–" for b in derivation.builds if not b.isolated)
     rows: list[TableRow] = []
@@ -269,6 +270,8 @@ def _print_notes(out: Screen, report: Report) -> None:
         out.say(f"ledger: {visible(remembered(report.ledger))}", "dim")
     if report.verified_cache is not None:
         out.say(kept(report.verified_cache), "dim")
+    if report.allow:
+        out.say(allowed.counted(report.allow), "dim")
 
 
 def _examples(paths: Iterable[str], count: int, shown: int = 3) -> str:
