@@ -65,3 +65,13 @@ def test_the_defaults_in_the_documentation_are_the_real_ones() -> None:
     for name, limits in DEFAULTS.items():
         (row,) = re.findall(rf"^\| `{name}` \|.*\| (\S+) \| (\S+) \| (\S+) \| [^|]+ \|$", text, re.MULTILINE)
         assert [duration(cell) for cell in row] == [limits.get(phase) for phase in ("build", "test", "total")]
+
+
+def test_the_allow_rule_in_the_readme_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```yaml\n(# \.nix-repro\.yml.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    file = tmp_path / ".nix-repro.yml"
+    file.write_text(block)
+    [rule] = load([read_file(file)]).allow
+    assert rule.key == ("hello", "doc", "timestamp")

@@ -87,7 +87,7 @@ def state(rule: RuleUse) -> str:
         case "in use":
             return f"allows {plural(rule.allowed, 'divergence')}"
         case "expired":
-            still = "what it allowed still diverges" if rule.allowed else "nothing was found that it would allow"
+            still = "what it allowed still differs" if rule.allowed else "nothing was found that it would allow"
             return f"expired on {rule.until}, and {still}"
         case "now reproducible":
             return "not needed this time, as no difference was found"

@@ -104,7 +104,7 @@ def test_why_a_rule_is_not_enough_is_said_where_it_fails() -> None:
             "expired",
             "expired-rule",
             "1 allow rule expired",
-            "expired on 2026-01-31, and what it allowed still diverges",
+            "expired on 2026-01-31, and what it allowed still differs",
         ),
         (
             "now reproducible",
