@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from nix_repro import __version__
-from nix_repro.build.variations import TIME
 from nix_repro.config import Config, ProposedConfig, kept
 from nix_repro.errors import interrupted
 from nix_repro.metrics import history
@@ -29,7 +28,7 @@ from nix_repro.parts import RuleUse
 from nix_repro.plan.installables import attribute_name
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import EVALUATION_FAILED, FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
-from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, Variation, not_evaluated
+from nix_repro.report import Build, DerivationReport, Output, Phase, Report, Skipped, not_evaluated
 from nix_repro.run import Run
 from nix_repro.verdict import allow, verdict
 from nix_repro.verdict import fail_when as policy
@@ -63,7 +62,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         scope=run.config.scope,
         rebuilder=run.rebuilder.name if run.rebuilder else None,
         rounds=run.config.rounds,
-        variations=(Variation(name=TIME.name, applied=True, reason=TIME.what),),
+        variations=run.varied.said if run.rebuilder is not None else (),
         derivations=tuple(derivations),
         skipped=_skipped(run.plan, derivations) if run.plan else (),
         phases=phases,

@@ -14,6 +14,7 @@ from nix_repro import __version__
 from nix_repro.assemble import assemble, finish
 from nix_repro.build.outcome import present_outputs
 from nix_repro.build.rebuild.choose import choose
+from nix_repro.build.varying import varied
 from nix_repro.config import Config
 from nix_repro.errors import Interrupted, UsageError
 from nix_repro.files import private_directory
@@ -131,6 +132,7 @@ def _work(run: Run, held: ExitStack) -> None:
     if run.config.rebuilder == "shadow" and os.getuid() != 0:
         run.display.phase("asking sudo for root's rights: it may want your password")
     rebuilder = choose(run.config.rebuilder, run.nix, run.environ, lambda: _release_roots(run), run.warn)
+    run.varied = varied(run.config.vary, run.config.rounds, run.machine, rebuilder, run.conditions)
     held.enter_context(_store_lock(run, alone=rebuilder.alone))
     # Not before: to another run, what is rooted is in use.
     add_roots(run.nix, list(plan.installables.values()), run.work / "roots")

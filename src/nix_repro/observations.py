@@ -47,7 +47,8 @@ class Attempt:
     build that it is compared with; `same_inputs`: it had these although it was not asked for alone. `against` is that
     other build where it is not the first one: a rebuild that the store holds, or one at the same place. `before` is
     when outputs that nobody was seen to build had been built at the latest, in seconds since the epoch. `recalled`: it
-    is a build of an earlier run, on the same inputs as this run's first build, and of no round of this one.
+    is a build of an earlier run, on the same inputs as this run's first build, and of no round of this one. `varied`
+    names what was held different on purpose, besides the time.
     """
 
     drv_path: str
@@ -64,6 +65,7 @@ class Attempt:
     against: Attempt | None = None
     before: float | None = None
     recalled: bool = False
+    varied: tuple[str, ...] = ()
 
     @property
     def hashes(self) -> dict[str, str]:

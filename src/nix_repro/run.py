@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Rebuilder
+from nix_repro.build.variations import AS_USUAL, Machine, Varied
+from nix_repro.build.varying import machine_of
 from nix_repro.config import Config
 from nix_repro.ledger.file import Ledger
 from nix_repro.metrics.needed import Needs
@@ -24,7 +27,7 @@ from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.nix.secrets import cut
-from nix_repro.observations import Observations
+from nix_repro.observations import Attempt, Observations
 from nix_repro.parts import VerifiedUse
 from nix_repro.plan.against import Against
 from nix_repro.plan.scope import Plan
@@ -53,9 +56,10 @@ class Run:
     with Nix's words. `rebuilder` is what has built anything again, None until then. `ledger` is what remembers the
     builds of earlier runs, None without one, `known` what it says of this run's derivations, and `heirs` those of them
     that came out differently on other inputs. `verified` is the cache of what is verified, None without one,
-    `verified_paths` what of this run is, and `verified_use` what became of the cache. `realiser` runs every build that
-    may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git said before
-    anything was evaluated or built that could have changed it.
+    `verified_paths` what of this run is, and `verified_use` what became of the cache. `varied` is what rebuilds
+    are to hold different, and `stopping` are the rebuilds that failed because of that, by .drv path. `realiser` runs
+    every build that may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git
+    said before anything was evaluated or built that could have changed it.
     """
 
     config: Config
@@ -80,6 +84,8 @@ class Run:
     ledger: Ledger | None = None
     known: dict[str, Recalled] = field(default_factory=dict)
     heirs: set[str] = field(default_factory=set)
+    varied: Varied = AS_USUAL
+    stopping: dict[str, Attempt] = field(default_factory=dict)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
     verified: VerifiedCache | None = None
     verified_paths: tuple[str, ...] = ()
@@ -114,6 +120,18 @@ class Run:
     def limits(self) -> Limits:
         """What the configuration allows every command of Nix that builds."""
         return Limits(self.config.jobs, self.config.cores, self.config.timeout)
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What this machine has for variations."""
+        return machine_of(self.nix, self.config.cores)
+
+    @cached_property
+    def conditions(self) -> Path:
+        """Where what variations need is written."""
+        directory = self.work / "conditions"
+        directory.mkdir(mode=0o755)
+        return directory
 
     def judge(self) -> None:
         """Judge what was observed so far: after the rebuilds, after what observed more, when the run ends early."""

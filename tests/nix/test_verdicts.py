@@ -152,7 +152,9 @@ def test_a_rebuild_that_fails_and_one_that_differs_now_and_then(sandbox_nix: Nix
         third = mk "third" "{count}; if test $n = 3; then echo other > $out; else echo > $out; fi" {{}};
         """,
     )
-    said = nix_repro(sandbox_nix, "check", ".#fails", ".#third", "--rounds", "3", "--rebuilder", rebuilder, cwd=flake)
+    # What does not build with variations is built again without, which would be one more.
+    args = ("--rounds", "3", "--rebuilder", rebuilder, "--vary", "none")
+    said = nix_repro(sandbox_nix, "check", ".#fails", ".#third", *args, cwd=flake)
     assert said.verdicts() == {"fails": "rebuild-failed", "third": "divergent intermittent"}
     assert [b["status"] for b in said.derivation("third")["builds"]] == ["built", "built", "built"]
     assert "attempt 2" in said.derivation("fails")["builds"][1]["log"]

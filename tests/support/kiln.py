@@ -79,14 +79,18 @@ class Kiln:
     def _bake(self, drv_path: str, condition: Condition, round_number: int) -> Attempt:
         number = self._builds[drv_path] = self._builds.get(drv_path, 0) + 1
         content = self.recipes[self.graph[drv_path].name](condition, number)
-        started = BEGAN if round_number == 1 else time.time()
+        started, parts = BEGAN if round_number == 1 else time.time(), condition.parts
         if content is None:
             words = "building\nit has expired\n"
-            return Attempt(drv_path, round_number, "failed", because=said("exit code 1"), started=started, log=words)
+            return Attempt(
+                drv_path, round_number, "failed", because=said("exit code 1"), started=started, log=words, varied=parts
+            )
         tree = self._tree(drv_path, number)
         tree.write_text(content)
         seen = Seen(out(self.graph, drv_path), nar_hash(tree), "built" if round_number == 1 else "rebuilt", "kiln")
-        return Attempt(drv_path, round_number, "built", {"out": seen}, started=started, seconds=1.0, isolated=True)
+        return Attempt(
+            drv_path, round_number, "built", {"out": seen}, started=started, seconds=1.0, isolated=True, varied=parts
+        )
 
     def _tree(self, drv_path: str, number: int) -> Path:
         return self.directory / f"{self.graph[drv_path].name}-{number}"

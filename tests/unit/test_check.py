@@ -37,13 +37,14 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
     nix = mocker.create_autospec(Nix, instance=True)
     nix.processes = processes
     nix.options = ()
+    nix.env = {}
     nix.settings.return_value = {"system": "x86_64-linux"}
     nix.release.return_value = release("nix (Nix) 2.26.3")
     nix.store_dir.return_value = str(tmp_path / "store")
     mocker.patch.object(checks, "Nix", return_value=nix)
     for stage in ("add_roots", "run_tests", "explain_divergences"):
         mocker.patch.object(checks, stage)
-    mocker.patch.object(checks, "choose").return_value.name = "shadow"
+    mocker.patch.object(checks, "choose").return_value.configure_mock(name="shadow", varies=frozenset())
 
     def planned(run: Run) -> Plan:
         run.plan = plan

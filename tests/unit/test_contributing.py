@@ -18,7 +18,7 @@ from nix_repro.cli.app import cli
 from nix_repro.config import Config
 from nix_repro.explain.causes.fixes import FIXES
 from nix_repro.explain.causes.rules import RULES
-from nix_repro.explain.experiments.inquiry import HOLDS, VARIES
+from nix_repro.explain.experiments.inquiry import HOLDS, OTHERS, VARIES
 from nix_repro.metrics.targets import DEFAULTS, QUANTITIES
 from nix_repro.report import Cause, ScenarioName
 from nix_repro.verdict.conclusion import CODES
@@ -100,16 +100,14 @@ def test_every_setting_has_its_option(command: str) -> None:
 
 
 def test_every_variation_is_tried_by_an_experiment_and_every_wrapper_is_known() -> None:
-    assert {experiment.condition.name for experiment in (*HOLDS, *VARIES)} == {row.name for row in TABLE}
+    assert {experiment.condition.name for experiment in (*HOLDS, *VARIES, *OTHERS)} == {row.name for row in TABLE}
     helper = ast.parse((SOURCE / "build/rebuild/shadow_helper.py").read_text("utf-8"))
     [known] = [
         {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
         for node in helper.body
-        if isinstance(node, ast.Assign)
-        and ast.unparse(node.targets[0]) == "_UNDER"
-        and isinstance(node.value, ast.Dict)
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "_UNDER" and isinstance(node.value, ast.Dict)
     ]
-    assert {row.under for row in (*TABLE, *PLACEBOS.values()) if row.under} == known
+    assert {word for row in (*TABLE, *PLACEBOS.values()) for word in row.under} == known
 
 
 def test_every_word_of_fail_on_has_an_exit_code() -> None:

@@ -5,13 +5,15 @@ Experiments, the shadow helper's words, the description of a side and the report
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from nix_repro.report import Variation
+
 #: What a machine may lack.
-Need = Literal["sandbox", "libfaketime", "zone", "both-kinds"]
+Need = Literal["sandbox", "libfaketime", "zone", "both-kinds", "processors"]
 #: Where a build directory may lie: on a disk, which lists a directory by a hash or as it was filled, or in memory.
 Kind = Literal["disk", "memory"]
 
@@ -21,6 +23,12 @@ GAP = "because within one second, builds would agree on every time by chance"
 TIME_GAP = 2.0
 #: By how many days the clock is shifted.
 LATER = 400
+#: By how many years it is for builds that stop working one day: past 2038, when 32 bits are too few for the time.
+MUCH_LATER = 16
+#: Seconds in a year, as libfaketime has it.
+YEAR = 365 * 86400
+#: Where Nix's sandbox puts the build directory, unless it is set otherwise.
+BUILD_DIR = "/build"
 #: What other time zone there is, if tzdata is installed, and the one that a sandbox has anyway.
 OTHER_ZONE = Path("/usr/share/zoneinfo/Asia/Tokyo")
 USUAL_ZONE = Path("/usr/share/zoneinfo/Etc/UTC")
@@ -30,10 +38,11 @@ USUAL_ZONE = Path("/usr/share/zoneinfo/Etc/UTC")
 class Condition:
     """A row: something that a rebuild holds different from the build, or still. `what` completes "with …".
 
-    It is brought about by settings (`options`) and arguments for Nix, a wrapper that the shadow helper knows by the
-    word `under`, the kind of place `build_on` that the build directory is put in, what libfaketime is told of the
+    It is brought about by settings (`options`) and arguments for Nix, wrappers that the shadow helper knows by the
+    words in `under`, the kind of place `build_on` that the build directory is put in, what libfaketime is told of the
     `clock`, and a file for the time `zone`. A build sees `cores`, `cpus` and `build_dir`, and a clock that is
-    `clock_shift` seconds ahead. `needs` is what the machine has to have for it.
+    `clock_shift` seconds ahead. `needs` is what the machine has to have for it. `parts` are the names of those that are
+    brought about together.
     """
 
     name: str
@@ -41,7 +50,7 @@ class Condition:
     needs: tuple[Need, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     args: tuple[str, ...] = ()
-    under: str = ""
+    under: tuple[str, ...] = ()
     build_on: Kind | None = None
     clock: str | None = None
     zone: Path | None = None
@@ -49,6 +58,12 @@ class Condition:
     cpus: int | None = None
     build_dir: str | None = None
     clock_shift: int = 0
+    parts: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its own, or those of its parts."""
+        return self.parts or (self.name,)
 
 
 #: Of every rebuild, by every rebuilder.
@@ -63,10 +78,25 @@ CLOCK_SHIFTED = Condition(
     clock=f"+{LATER}d",
     clock_shift=LATER * 86400,
 )
+FUTURE = Condition(
+    "future",
+    f"the clock {MUCH_LATER} years ahead",
+    needs=("sandbox", "libfaketime"),
+    clock=f"+{MUCH_LATER}y",
+    clock_shift=MUCH_LATER * YEAR,
+)
 # Also one job at a time: builds that share the only processor would disturb each other.
-ONE_CPU = Condition("one-cpu", "one core", args=("--cores", "1", "--max-jobs", "1"), under="one-cpu", cores=1, cpus=1)
+ONE_CPU = Condition(
+    "one-cpu", "one core", args=("--cores", "1", "--max-jobs", "1"), under=("one-cpu",), cores=1, cpus=1
+)
 #: Which number, depends on how many cores a build has otherwise: see `on_machine`.
 CORES = Condition("cores", "another number of cores")
+#: How many, depends on how many it has otherwise: see `on_machine`. That costs nothing, and fewer do.
+MORE_CORES = Condition("more-cores", "one core more to use")
+FEWER_PROCESSORS = Condition(
+    "fewer-processors", "one processor less", needs=("processors",), under=("fewer-processors",)
+)
+NICE = Condition("nice", "a lower priority", under=("nice",))
 #: Where to, depends on where it is otherwise: see `on_machine`.
 DIRECTORY_ORDER = Condition(
     "directory-order", "the build directory moved between disk and memory", needs=("both-kinds",), build_on="memory"
@@ -79,11 +109,45 @@ BUILD_PATH = Condition(
     options=(("sandbox-build-dir", "/other"),),
     build_dir="/other",
 )
-KERNEL = Condition("kernel", "another kernel release", under="other-kernel")
+KERNEL = Condition("kernel", "another kernel release", under=("other-kernel",))
 ZONE = Condition("zone", "another time zone", needs=("sandbox", "zone"), zone=OTHER_ZONE)
 
 #: All that only some rebuilders can do, on some machines.
-TABLE = (CLOCK_FROZEN, CLOCK_SHIFTED, ONE_CPU, CORES, DIRECTORY_ORDER, BUILD_PATH, KERNEL, ZONE)
+TABLE = (
+    CLOCK_FROZEN,
+    CLOCK_SHIFTED,
+    FUTURE,
+    ONE_CPU,
+    CORES,
+    MORE_CORES,
+    FEWER_PROCESSORS,
+    NICE,
+    DIRECTORY_ORDER,
+    BUILD_PATH,
+    KERNEL,
+    ZONE,
+)
+
+#: What can be asked for by name.
+NAMED = {
+    condition.name: condition
+    for condition in (
+        MORE_CORES,
+        NICE,
+        CORES,
+        FEWER_PROCESSORS,
+        CLOCK_SHIFTED,
+        FUTURE,
+        DIRECTORY_ORDER,
+        BUILD_PATH,
+        KERNEL,
+        ZONE,
+    )
+}
+#: What costs nothing and breaks no honest build.
+DEFAULT = (MORE_CORES.name, NICE.name)
+#: What there is, but for what is in the way of another.
+ALL = tuple(name for name in NAMED if name not in (MORE_CORES.name, FUTURE.name))
 
 #: By the name of a condition: the same means without the effect. Whatever follows from the means alone (a file or a
 #: variable more, another personality of the process, no build beside it) follows from its placebo as well. The fake
@@ -102,21 +166,27 @@ PLACEBOS = {
         clock="+000d",
         clock_shift=0,
     ),
+    FUTURE.name: replace(
+        FUTURE, name="future-placebo", what="the fake clock showing the right time", clock="+00y", clock_shift=0
+    ),
     ONE_CPU.name: Condition("one-cpu-placebo", "one build at a time", args=("--max-jobs", "1")),
-    KERNEL.name: Condition("kernel-placebo", "a personality of the process without effect", under="other-personality"),
+    KERNEL.name: Condition(
+        "kernel-placebo", "a personality of the process without effect", under=("other-personality",)
+    ),
     ZONE.name: replace(ZONE, name="zone-placebo", what="the usual time zone given as a file", zone=USUAL_ZONE),
 }
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What matters of the machine that rebuilds: the `cores` that a build has otherwise, the `build_dir` that it sees
-    in the sandbox, the kind of place `build_on` in which that lies, where libfaketime is, and for each need that the
-    machine does not meet the reason."""
+    """What matters of the machine that rebuilds: the `cores` that a build has otherwise, the `processors` that it may
+    run on, the `build_dir` that it sees in the sandbox, the kind of place `build_on` in which that lies, where
+    libfaketime is, and for each need that the machine does not meet the reason."""
 
     cores: int
+    processors: int = 1
     libfaketime: Path | None = None
-    build_dir: str = "/build"
+    build_dir: str = BUILD_DIR
     build_on: Kind = "disk"
     lacks: Mapping[Need, str] = field(default_factory=dict)
 
@@ -140,6 +210,10 @@ def on_machine(condition: Condition, machine: Machine, directory: Path) -> Condi
             else replace(CORES, args=args, cores=number)
         )
         return replace(other, name=CORES.name, what=CORES.what)
+    if condition is MORE_CORES:
+        return replace(MORE_CORES, args=("--cores", str(machine.cores + 1)), cores=machine.cores + 1)
+    if condition is FEWER_PROCESSORS:
+        return replace(FEWER_PROCESSORS, cpus=machine.processors - 1)
     if condition is DIRECTORY_ORDER and machine.build_on == "memory":
         return replace(DIRECTORY_ORDER, build_on="disk")
     if condition is BUILD_PATH:
@@ -155,6 +229,32 @@ def on_machine(condition: Condition, machine: Machine, directory: Path) -> Condi
         return condition
     paths = " ".join(f"{inside}={outside}" for inside, outside in shown.items())
     return replace(condition, options=(*condition.options, ("extra-sandbox-paths", paths)))
+
+
+def at_once(conditions: Sequence[Condition]) -> Condition:
+    """One of these conditions, all as `on_machine` has them, for a rebuild of everything: what keeps builds out of each
+    other's way in an experiment would cost too much there, and is left out."""
+    if not conditions:
+        return TIME
+    options: dict[str, list[str]] = {}
+    for name, value in (option for condition in conditions for option in condition.options):
+        options.setdefault(name, []).append(value)
+    cores = next((condition.cores for condition in conditions if condition.cores), None)
+    return Condition(
+        "varied",
+        ", ".join(condition.what for condition in conditions),
+        options=tuple((name, " ".join(values)) for name, values in options.items()),
+        args=("--cores", str(cores)) if cores else (),
+        under=tuple(word for condition in conditions for word in condition.under if word not in ONE_CPU.under),
+        build_on=next((condition.build_on for condition in conditions if condition.build_on), None),
+        clock=next((condition.clock for condition in conditions if condition.clock), None),
+        zone=next((condition.zone for condition in conditions if condition.zone), None),
+        cores=cores,
+        cpus=next((c.cpus for c in conditions if c.cpus and c.name == FEWER_PROCESSORS.name), None),
+        build_dir=next((condition.build_dir for condition in conditions if condition.build_dir), None),
+        clock_shift=sum(condition.clock_shift for condition in conditions),
+        parts=tuple(condition.name for condition in conditions),
+    )
 
 
 def other_number(cores: int) -> int:
@@ -182,3 +282,25 @@ def files(condition: Condition, machine: Machine, directory: Path) -> dict[Path,
 
 def _preload(directory: Path) -> Path:
     return directory / "preload"
+
+
+@dataclass(frozen=True)
+class Varied:
+    """What rebuilds hold different: their `conditions` by the number of the round, and what is said of each variation
+    that was asked for."""
+
+    conditions: Mapping[int, Condition] = field(default_factory=dict)
+    said: tuple[Variation, ...] = (Variation(name=TIME.name, applied=True, reason=TIME.what),)
+
+    @property
+    def applied(self) -> list[str]:
+        """What some rebuild really held different, besides the time."""
+        return [name for condition in self.conditions.values() for name in condition.parts]
+
+    def of(self, round_number: int) -> Condition:
+        """The condition of a round."""
+        return self.conditions.get(round_number, TIME)
+
+
+#: Nothing is held different but the time.
+AS_USUAL = Varied()

@@ -42,6 +42,7 @@ SETTINGS = (
     "scope",
     "rounds",
     "rebuilder",
+    "vary",
     "jobs",
     "cores",
     "timeout",

@@ -65,6 +65,7 @@ _SETTINGS = (
     ),
     _Option("--rounds", "How often to build in total [default: 2]; more rounds find intermittent differences"),
     _Option("--rebuilder", "auto (default) | shadow | replace | nix-check | a store URL"),
+    _Option("--vary", "What rebuilds hold different: default (what costs nothing) | all | none | a list of variations"),
     _Option("--jobs", "How many builds run at once (Nix's max-jobs)"),
     _Option("--cores", "Cores for one build (NIX_BUILD_CORES)"),
     _Option("--timeout", "Time limit for one build, such as 90s or 7m"),

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nix_repro import settings
+from nix_repro.build.variations import DEFAULT
 from nix_repro.config import allow, recheck
 from nix_repro.config.document import BYTES, Item, read_document
+from nix_repro.config.vary import vary
 from nix_repro.errors import UsageError
 from nix_repro.files import read_regular
 from nix_repro.metrics.targets import Limit
@@ -32,7 +34,8 @@ class Config:
     `ledger` is the file of what earlier runs have built. What that verifies is built again all the same when `recheck`
     says so, when the youngest build is older than `recheck_older` seconds, or for a share of all, `sample` (0 to 1).
 
-    `allow` are the rules by which a divergence is known; they stand in a file only.
+    `allow` are the rules by which a divergence is known; they stand in a file only. `vary` names what is held different
+    between a build and its rebuilds.
 
     `verified_cache` is the directory of the cache that is filled with what is verified, and fetched from.
 
@@ -44,6 +47,7 @@ class Config:
     scope: Scope = "own"
     rounds: int = 2
     rebuilder: str = "auto"
+    vary: tuple[str, ...] = DEFAULT
     jobs: str | None = None
     cores: int | None = None
     timeout: int | None = None
@@ -155,6 +159,7 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "scope": settings.one_of(get_args(Scope)),
     "rounds": settings.whole_number(2, 20),
     "rebuilder": settings.rebuilder,
+    "vary": vary,
     "jobs": settings.jobs,
     "cores": settings.whole_number(0, 4096),
     "timeout": settings.seconds,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nix_repro.build.variations import AS_USUAL, Varied
 from nix_repro.explain import surroundings
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Input, Side
@@ -46,10 +47,11 @@ def explain_roots(
     here: Side,
     stopped: Callable[[], bool],
     tell: Callable[[str, int, int], None] = lambda *_: None,
+    varied: Varied = AS_USUAL,
 ) -> Explanations:
     """Explain the divergent derivations whose trees were kept; as many as there is time for, and no more when it is
     `stopped`. `here` is what all builds of the run have in common. `tell` gets the name of each, its number and how
-    many there are."""
+    many there are; `varied` is what rebuilds held different."""
     deadline = time.monotonic() + TOTAL
     found: dict[str, tuple[Finding, ...]] = {}
     late: list[str] = []
@@ -64,7 +66,7 @@ def explain_roots(
                 continue
             if stopped():
                 return Explanations(found, tuple(late))
-            context = _context(plan, drv_path, output, trees, seen, here)
+            context = _context(plan, drv_path, output, trees, seen, here, varied)
             budget = StoppableBudget(stopped=stopped)
             found[drv_path] = (*found.get(drv_path, ()), *explain_output(output, tree.a, tree.b, context, budget))
     return Explanations(found, tuple(late))
@@ -77,6 +79,7 @@ def _context(
     trees: Mapping[str, Mapping[str, Tree]],
     seen: Observations,
     here: Side,
+    varied: Varied,
 ) -> Context:
     drv = plan.derivations[drv_path]
     first = seen.first(drv_path)
@@ -85,11 +88,16 @@ def _context(
     inputs = [kept for (path, _), kept in seen.trees.items() if path in drv.input_drvs]
     return Context(
         a=side(was, here),
-        b=side(again[-1] if again else None, here),
+        b=_varied_side(again[-1], here, varied) if again else Side(),
         store_path=first.outputs[output].path if first and output in first.outputs else None,
         inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for kept in inputs),
         builds=sum(attempt.status == "built" and output in attempt.outputs for attempt in seen.attempts[drv_path]),
     )
+
+
+def _varied_side(attempt: Attempt, here: Side, varied: Varied) -> Side:
+    known = side(attempt, here)
+    return surroundings.under(varied.of(attempt.round), known) if attempt.varied else known
 
 
 def side(attempt: Attempt | None, here: Side) -> Side:

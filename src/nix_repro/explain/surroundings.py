@@ -10,11 +10,8 @@ from typing import Any
 
 import msgspec
 
-from nix_repro.build.variations import Condition
+from nix_repro.build.variations import BUILD_DIR, Condition
 from nix_repro.explain.context import Side
-
-#: Where Nix's sandbox puts the build directory, unless it is set otherwise.
-BUILD_DIR = "/build"
 
 
 def surroundings(environment: Mapping[str, object], *, host: str | None = None, cpu: str | None = None) -> Side:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nix_repro.build.rebuild.attempts import not_built
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
-from nix_repro.build.variations import GAP, TIME_GAP
+from nix_repro.build.variations import GAP, TIME_GAP, files
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
@@ -20,10 +21,13 @@ from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan
 from nix_repro.plan.systems import systems
 from nix_repro.reasons import UNSUPPORTED, said
-from nix_repro.report import Phase
+from nix_repro.report import Phase, Status
 from nix_repro.run import Run
 from nix_repro.text import last_line, plural, some
 from nix_repro.verdict import verdict
+
+#: How a rebuild may end because of what was varied.
+DIED: tuple[Status, ...] = ("failed", "timed-out", "disk-full", "dependency-failed")
 
 
 def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
@@ -49,13 +53,30 @@ def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
             _wait_for_clock(run, good)
             _ask(run, rebuilder, [plan.derivations[path] for path in good], round_number, isolated=False)
         if rebuilder.isolates:
-            victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
-            alone = levels(victims, plan.derivations)
-            for number, level in enumerate(alone, 1):
-                of = f", level {number} of {len(alone)}" if len(alone) > 1 else ""
-                what = plural(len(level), "derivation")
-                run.display.phase(f"rebuilding {what} alone, with the first build's inputs{of}")
-                _ask(run, rebuilder, [plan.derivations[path] for path in level], 2, isolated=True)
+            _isolate(run, plan, rebuilder)
+
+
+def _isolate(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
+    """Rebuild what may differ because an input does, alone, as in the round in which it differed."""
+    victims = verdict.dependent_divergences(plan, verdict.judge_whole_set(plan, run.seen))
+    alone = levels(victims, plan.derivations)
+    for number, level in enumerate(alone, 1):
+        of = f", level {number} of {len(alone)}" if len(alone) > 1 else ""
+        what = plural(len(level), "derivation")
+        run.display.phase(f"rebuilding {what} alone, with the first build's inputs{of}")
+        by_round: dict[int, list[Derivation]] = {}
+        for path in level:
+            by_round.setdefault(_differed_in(run, path), []).append(plan.derivations[path])
+        for round_number, targets in sorted(by_round.items()):
+            _ask(run, rebuilder, targets, round_number, isolated=True)
+
+
+def _differed_in(run: Run, drv_path: str) -> int:
+    """The first round in which a derivation that diverges differed."""
+    first, rebuilds = run.seen.first(drv_path), run.seen.rebuilds(drv_path, isolated=False)
+    assert first is not None
+    differing = [a.round for a in rebuilds if any(a.differs(name, first) for name in a.outputs)]
+    return max(min(differing), 2)
 
 
 def _have_inputs(run: Run, targets: Sequence[Derivation]) -> None:
@@ -81,17 +102,36 @@ def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
 
 
 def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:
-    request = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
+    """Rebuild as in that round. What does not build so is rebuilt as usual before anything is said of it."""
+    usual = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
+    condition = run.varied.of(round_number)
+    for file, text in files(condition, run.machine, run.conditions).items():
+        file.write_text(text, encoding="ascii")
+    answer = _answer(run, rebuilder, replace(usual, condition=condition))
+    died = {attempt.drv_path: attempt for attempt in answer.attempts if attempt.varied and attempt.status in DIED}
+    if died:
+        run.display.phase(f"rebuilding {plural(len(died), 'derivation')} again, without variations")
+        again = _answer(run, rebuilder, replace(usual, targets=tuple(drv for drv in targets if drv.drv_path in died)))
+        for attempt in again.attempts:
+            if attempt.outputs and (was := died[attempt.drv_path]).status in ("failed", "timed-out"):
+                run.stopping[attempt.drv_path] = was
+                name = store_name(attempt.drv_path)
+                because = was.because.text if was.because else was.status
+                run.warn(f"{name} does not build with {condition.what} ({because}); it does without")
+        others = tuple(attempt for attempt in answer.attempts if attempt.drv_path not in died)
+        answer = Answer((*others, *again.attempts), {**answer.trees, **again.trees})
+    _take(run, answer, isolated=isolated)
+
+
+def _answer(run: Run, rebuilder: Rebuilder, request: Request) -> Answer:
     recorder = run.new_recorder()
     try:
-        answer = rebuilder.rebuild(request, recorder)
+        return rebuilder.rebuild(request, recorder)
     except NixError as error:
         run.warn(f"the rebuild could not be done: {error}")
         because = said(last_line(str(error)).removeprefix("error: "))
         # A round that did not take place is no evidence, whatever the others say.
-        run.seen.add(not_built(targets, round_number, because, isolated=isolated))
-        return
-    _take(run, answer, isolated=isolated)
+        return Answer(tuple(not_built(request.targets, request.round, because, isolated=request.isolated)), {})
 
 
 def _take(run: Run, answer: Answer, *, isolated: bool) -> None:

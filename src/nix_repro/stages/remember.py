@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 
+from nix_repro.build.variations import DEFAULT, NAMED
 from nix_repro.ledger.file import Ledger, LedgerError, opened
 from nix_repro.ledger.own import make_room, own_ledger
 from nix_repro.nix.command import NixError
@@ -76,14 +77,21 @@ def explain_by_date(run: Run) -> None:
                 run.findings[path] = tuple(_since_then(first, other, this_machine(run.nix, run.environ)))
 
 
-def _since_then(first: Attempt, other: Built, here: Place) -> Iterator[Finding]:
+def _around(other: Built, here: Place) -> str:
+    """What is known to have been otherwise in an earlier build."""
+    if on_purpose := [NAMED[name].what for name in other.variations if name in NAMED]:
+        return f"that one was built with {', '.join(on_purpose)}, on purpose"
     facts = sorted(name for name in here.facts if other.machine.facts.get(name) != here.facts[name])
     changed = "; ".join(
         f"{name}: {other.machine.facts.get(name, 'unknown')} then, {here.facts[name]} now" for name in facts
     )
-    around = (
-        f"besides the date, what is known to differ is: {changed}" if changed else "what is known to differ is the date"
-    )
+    if changed:
+        return f"besides the date, what is known to differ is: {changed}"
+    return "what is known to differ is the date"
+
+
+def _since_then(first: Attempt, other: Built, here: Place) -> Iterator[Finding]:
+    around = _around(other, here)
     for name, seen in first.outputs.items():
         if other.hashes.get(name) != seen.nar_hash:
             yield Finding(
@@ -116,7 +124,9 @@ def _demands(run: Run, before: dict[str, list[Built]]) -> Demands:
     config, now = run.config, time.time()
     again = [p for p in before if config.recheck or sampled(p, int(now // 86400), config.sample)]
     since = now - config.recheck_older if config.recheck_older is not None else 0.0
-    return Demands(config.rounds, since, now + 60, frozenset(again))
+    # What costs nothing goes along with a rebuild, and is not worth one of its own.
+    varied = frozenset(run.varied.applied) - {*DEFAULT}
+    return Demands(config.rounds, since, now + 60, frozenset(again), varied)
 
 
 def _targets(plan: Plan) -> dict[str, Derivation]:
@@ -155,7 +165,7 @@ def _builds(run: Run, plan: Plan) -> Iterator[Built]:
         if inputs is not None and attempt.started is not None:
             elsewhere = _elsewhere(run, attempt)
             how: How = "remote" if elsewhere is not None else "built" if attempt.round == 1 else "rebuilt"
-            at, varied = round(attempt.started, 3), ("time",) if attempt.round > 1 else ()
+            at, varied = round(attempt.started, 3), ("time", *attempt.varied) if attempt.round > 1 else ()
             yield Built(attempt.drv_path, inputs, attempt.hashes, how, at, elsewhere or here, attempt.seconds, varied)
     again = {attempt.drv_path for attempt in built if attempt.round > 1}
     for path in again:

@@ -75,14 +75,16 @@ class Recalled:
 
 @dataclass(frozen=True)
 class Demands:
-    """When earlier builds are enough: `rounds` of them agree, and the youngest is not older than `since` (seconds since
-    the epoch). What is dated later than `now` was not young then. `again` are derivations that are to be built again
-    whatever is known."""
+    """When earlier builds are enough: `rounds` of them agree, the youngest is not older than `since` (seconds since the
+    epoch), and each of the `variations` was held different in one of them. What is dated later than `now` was not young
+    then. `again` are derivations that are to be built again whatever is known.
+    """
 
     rounds: int = 2
     since: float = 0.0
     now: float = math.inf
     again: Collection[str] = ()
+    variations: Collection[str] = ()
 
 
 def digests(targets: Mapping[str, Derivation], content: Callable[[str, str], str | None]) -> dict[str, str]:
@@ -137,7 +139,9 @@ def _weigh(
     settled = len(agreeing) == len(group) or count >= max(ENOUGH, demands.rounds)
     compared = agreeing if settled else group
     young = mine is not None or any(demands.since <= build.at <= demands.now for build in agreeing if build.made)
-    return Recalled(tuple(compared), settled and count >= demands.rounds and young and not again, diverges=not settled)
+    varied = {variation for build in agreeing for variation in build.variations}
+    enough = count >= demands.rounds and varied.issuperset(demands.variations)
+    return Recalled(tuple(compared), settled and enough and young and not again, diverges=not settled)
 
 
 def inherits(first: Attempt, inputs: str | None, builds: Sequence[Built]) -> bool:

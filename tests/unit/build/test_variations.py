@@ -9,12 +9,19 @@ import pytest
 
 from nix_repro.build.rebuild import shadow_helper
 from nix_repro.build.variations import (
+    ALL,
     BUILD_PATH,
     CLOCK_FROZEN,
     CLOCK_SHIFTED,
     CORES,
+    DEFAULT,
     DIRECTORY_ORDER,
+    FEWER_PROCESSORS,
+    FUTURE,
     KERNEL,
+    MORE_CORES,
+    NAMED,
+    NICE,
     ONE_CPU,
     PLACEBOS,
     TABLE,
@@ -24,25 +31,26 @@ from nix_repro.build.variations import (
     Condition,
     Machine,
     Need,
+    at_once,
     files,
     on_machine,
 )
-from nix_repro.explain.experiments.inquiry import HOLDS, VARIES
+from nix_repro.explain.experiments.inquiry import HOLDS, OTHERS, VARIES
 
 #: Conditions that leave no trace but their effect: another number with as many digits, another name of the same length;
 #: and one that has no placebo, because nothing in memory lists a directory as a disk does.
-WITHOUT = {CORES.name, BUILD_PATH.name, DIRECTORY_ORDER.name}
+WITHOUT = {c.name for c in (CORES, MORE_CORES, FEWER_PROCESSORS, NICE, BUILD_PATH, DIRECTORY_ORDER)}
 HERE = Machine(cores=4, libfaketime=Path("/lib/faketime/libfaketime.so.1"))
 DIRECTORY = Path("/run/d")
 
 
 def test_the_helper_knows_every_word_of_the_table_and_no_other() -> None:
     """It is started by its path, as root, and takes nothing of ours but one list."""
-    assert {condition.under for condition in (*TABLE, *PLACEBOS.values())} - {""} == shadow_helper._UNDER.keys()
+    assert {word for row in (*TABLE, *PLACEBOS.values()) for word in row.under} == shadow_helper._UNDER.keys()
 
 
 def test_every_condition_is_experimented_with() -> None:
-    assert {experiment.condition for experiment in (*HOLDS, *VARIES)} == set(TABLE)
+    assert {experiment.condition for experiment in (*HOLDS, *VARIES, *OTHERS)} == set(TABLE)
     assert len({row.name for row in (*TABLE, *PLACEBOS.values(), TIME)}) == len(TABLE) + len(PLACEBOS) + 1
 
 
@@ -72,7 +80,7 @@ def test_most_are_the_same_on_every_machine(condition: Condition) -> None:
 def test_another_number_of_cores_is_one_or_one_more() -> None:
     fewer, more = (on_machine(CORES, Machine(cores=cores), DIRECTORY) for cores in (4, 1))
     assert (fewer.args, fewer.under, fewer.cores, fewer.cpus) == (ONE_CPU.args, ONE_CPU.under, 1, 1)
-    assert (more.args, more.under, more.cores, more.cpus) == (("--cores", "2"), "", 2, None)
+    assert (more.args, more.under, more.cores, more.cpus) == (("--cores", "2"), (), 2, None)
     assert {fewer.name, more.name} == {"cores"}
     assert {fewer.what, more.what} == {"another number of cores"}
 
@@ -110,7 +118,7 @@ def test_a_placebo_is_the_same_means_without_the_effect(condition: Condition) ->
 def test_another_number_of_cores_has_as_many_digits(cores: int, other: int) -> None:
     condition = on_machine(CORES, Machine(cores=cores), DIRECTORY)
     assert (condition.cores, condition.args[:2]) == (other, ("--cores", str(other)))
-    assert condition.under == ("one-cpu" if other < cores else "")
+    assert condition.under == (("one-cpu",) if other < cores else ())
 
 
 @pytest.mark.parametrize("usual", ["/build", "/other", "/b", "/tmp/nix/build", "/o"])
@@ -143,3 +151,38 @@ def test_the_clock_needs_files_and_is_told_where_they_are(condition: Condition) 
 def test_a_shifted_clock_says_by_how_much() -> None:
     assert (CLOCK_SHIFTED.clock, CLOCK_SHIFTED.clock_shift) == ("+400d", 400 * 24 * 60 * 60)
     assert "400 days" in CLOCK_SHIFTED.what
+
+
+def test_several_at_once_have_the_means_of_each() -> None:
+    machine = Machine(cores=4, processors=4, libfaketime=Path("/lib/faketime/libfaketime.so.1"))
+    conditions = [on_machine(NAMED[name], machine, DIRECTORY) for name in ALL]
+    together = at_once(conditions)
+    assert together.names == together.parts == ALL
+    assert together.under == ("nice", "fewer-processors", "other-kernel"), "not one after the other, on one processor"
+    assert together.args == ("--cores", "1")
+    assert (together.cores, together.cpus, together.build_dir, together.build_on) == (1, 3, "/other", "memory")
+    assert together.clock_shift == CLOCK_SHIFTED.clock_shift
+    options = dict(together.options)
+    assert set(options) == {"extra-sandbox-paths", "sandbox-build-dir"}
+    assert [word.split("=")[0] for word in options["extra-sandbox-paths"].split()] == [
+        "/etc/ld.so.preload",
+        "/etc/faketimerc",
+        "/nix-repro-clock",
+        "/etc/localtime",
+    ]
+    assert files(together, machine, DIRECTORY)[DIRECTORY / "clock"] == "+400d\n"
+
+
+def test_none_at_once_is_the_time_alone() -> None:
+    assert at_once([]) == TIME
+
+
+def test_what_is_free_changes_no_path_no_clock_and_slows_nothing_down() -> None:
+    for name in DEFAULT:
+        row = on_machine(NAMED[name], HERE, DIRECTORY)
+        assert not any((row.needs, row.options, row.clock, row.zone, row.build_on, row.build_dir))
+        assert row.cores is None or row.cores > HERE.cores
+
+
+def test_much_later_is_past_what_32_bits_hold() -> None:
+    assert FUTURE.clock_shift + 1_795_000_000 > 2**31

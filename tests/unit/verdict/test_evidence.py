@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -204,6 +205,16 @@ def test_what_came_out_differently_on_other_inputs_differs_with_them(
 ) -> None:
     rows = [build(content, inputs=others_) for others_, content in others.items()]
     assert inherits(now("A"), inputs, rows) == heir
+
+
+@pytest.mark.parametrize(
+    ("varied", "verified"), [([(), ()], False), ([("zone",), ()], False), ([("zone",), ("time", "kernel")], True)]
+)
+def test_what_has_to_be_varied_was_varied_in_one_of_them(varied: list[tuple[str, ...]], verified: bool) -> None:
+    builds = [replace(build("A", 10.0 * at), variations=names) for at, names in enumerate(varied, 1)]
+    known = recall(now("A"), "none", builds, Demands(variations={"zone", "kernel"}))
+    assert known is not None
+    assert known.verified is verified
 
 
 def content_of(made: dict[str, str], drvs: Sequence[Derivation]) -> dict[str, str]:

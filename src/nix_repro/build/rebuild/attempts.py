@@ -75,6 +75,7 @@ def _attempt_of(
             seconds=seconds,
             isolated=request.isolated,
             against=against,
+            varied=request.condition.parts,
         )
     status: Status
     status, because = ("not-built", NO_EVENT) if seen else why_not(drv, recorder, cancelled=cancelled)
@@ -88,6 +89,7 @@ def _attempt_of(
         seconds=seconds,
         log=recorder.log(drv.drv_path),
         isolated=request.isolated,
+        varied=request.condition.parts,
     )
 
 

@@ -85,6 +85,6 @@ class Rebuilder(Protocol):
 
 def refusal(rebuilder: Rebuilder, condition: Condition) -> str | None:
     """Why a rebuilder cannot rebuild under the condition, or None."""
-    if condition.name in {TIME.name, *rebuilder.varies}:
+    if {*condition.names} <= {TIME.name, *rebuilder.varies}:
         return None
     return f"the {rebuilder.name} rebuilder cannot build with {condition.what}"

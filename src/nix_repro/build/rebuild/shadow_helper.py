@@ -34,17 +34,19 @@ from nix_repro.nix.options import passable  # noqa: E402  # and this
 _PATH_NAME = re.compile(r"[0-9a-z]{32}-[0-9a-zA-Z+._?=-]{1,211}")
 _OUTPUTS = re.compile(r"[0-9a-zA-Z+._?=,-]+")
 #: The programs that are started, some of which may lie in the store.
-_STARTED = ("nix-store", "cp", "rm", "chmod", "taskset", "setarch")
+_STARTED = ("nix-store", "cp", "rm", "chmod")
 #: The arguments for a rebuild: limits, and what they are.
 _ARGUMENT = re.compile(r"--(max-jobs|cores|timeout)|auto|[0-9]{1,9}")
 #: Bytes of a command line and its environment, as far as the system takes that many; and of these without the paths.
 _MOST = 2 << 20
 _REST = 64 << 10
-#: What a command may be run under, by name: the caller chooses, it does not say how.
-_UNDER = {
-    "one-cpu": ["taskset", "--cpu-list", "0"],
-    "other-kernel": ["setarch", "--uname-2.6"],
-    "other-personality": ["setarch", "--whole-seconds"],
+#: What the worker can change for itself and all that it starts, by name: the caller chooses, it does not say how.
+_UNDER: dict[str, Callable[[], object]] = {
+    "one-cpu": lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]),
+    "fewer-processors": lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:-1]),
+    "nice": lambda: os.nice(5),
+    "other-kernel": lambda: mounts.personality(mounts.UNAME26),
+    "other-personality": lambda: mounts.personality(mounts.WHOLE_SECONDS),
 }
 
 
@@ -156,9 +158,11 @@ def _work(request: dict[str, Any], room: Path, store: Path, told: list[int]) -> 
         raise OSError(f"nix-store --load-db: {load.stderr.decode('utf-8', 'replace').strip()}")
     _know(nix_store, request, env)
     build = [nix_store, "--realise", "--keep-going", "--log-format", "internal-json", *request["args"]]
+    for name in request["under"]:
+        _UNDER[name]()
     for batch in _batches(request["targets"]):
         if not told:
-            command = [*_UNDER.get(request["under"], []), *build, "--", *batch]
+            command = [*build, "--", *batch]
             done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
             if done.returncode < 0:
                 print(f"error: Nix crashed (signal {-done.returncode})", file=sys.stderr, flush=True)

@@ -1,4 +1,5 @@
-"""What the shadow rebuilder's helper mounts. Standard library only, and root's rights: see shadow_helper."""
+"""What the shadow rebuilder's helper asks of Linux: mounts, and the personality of what it starts. Standard library
+only, and root's rights: see shadow_helper."""
 
 from __future__ import annotations
 
@@ -17,6 +18,9 @@ _MS_REMOUNT = 32
 _MS_BIND = 4096
 _MS_REC = 16384
 _MS_PRIVATE = 1 << 18
+#: Flags of personality(2): the kernel calls itself 2.6, and one that has no effect on what is built.
+UNAME26 = 0x0020000
+WHOLE_SECONDS = 0x2000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -96,6 +100,13 @@ def in_memory(directory: Path) -> None:
     """Have a directory in memory."""
     _mount("tmpfs", str(directory), 0, kind="tmpfs")
     directory.chmod(0o755)
+
+
+def personality(flag: int) -> None:
+    """Have this process, and what it starts, see Linux with the flag."""
+    now = _libc.personality(ctypes.c_ulong(0xFFFFFFFF))
+    if _libc.personality(ctypes.c_ulong(now | flag)) == -1:
+        _check(-1, "personality")
 
 
 def _mount(source: str, target: str, flags: int, kind: str | None = None) -> None:

@@ -16,7 +16,7 @@ from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.store_path import DIGEST, NAME, containing
 
 #: What the helper starts in the shadow.
-STARTED = ("nix-store", "cp", "rm", "chmod", "taskset", "setarch")
+STARTED = ("nix-store", "cp", "rm", "chmod")
 #: Where the helper looks by itself, which is preferred.
 _SYSTEM = ("/usr/bin", "/bin")
 _SANDBOX_PATHS = ("sandbox-paths", "extra-sandbox-paths")

@@ -24,7 +24,11 @@ from nix_repro.build.variations import (
     CLOCK_SHIFTED,
     CORES,
     DIRECTORY_ORDER,
+    FEWER_PROCESSORS,
+    FUTURE,
     KERNEL,
+    MORE_CORES,
+    NICE,
     ONE_CPU,
     PLACEBOS,
     ZONE,
@@ -98,6 +102,13 @@ VARIES = (
     Experiment(BUILD_PATH, "build-path", holds=False),
     Experiment(KERNEL, "host", holds=False),
     Experiment(ZONE, "locale", holds=False),
+)
+#: What else rebuilds are given.
+OTHERS = (
+    Experiment(MORE_CORES, "parallelism", holds=False),
+    Experiment(FEWER_PROCESSORS, "parallelism", holds=False),
+    Experiment(NICE, "environment", holds=False),
+    Experiment(FUTURE, "timestamp", holds=False),
 )
 
 
@@ -272,6 +283,16 @@ def vary(outputs: Mapping[str, str], experiments: Sequence[Experiment], holds: S
         if experiment not in failed
         for output in following
     ]
+
+
+def which(outputs: Mapping[str, str], experiments: Sequence[Experiment]) -> Inquiry:
+    """For outputs that differed in a rebuild with all of these things changed (`outputs`: their hash in the build):
+    which of them makes them differ? None has to, if they differ with nothing changed as well."""
+    same = yield None
+    if same is None:
+        return []
+    left = {output: was for output, was in outputs.items() if same.get(output) == was}
+    return (yield from vary(left, experiments)) if left else []
 
 
 def _others(outputs: Sequence[str], were: Mapping[str, str], now: Hashes) -> list[str]:

@@ -10,29 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nix_repro.build.build_dir import kind
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
-from nix_repro.build.variations import (
-    GAP,
-    OTHER_ZONE,
-    TIME,
-    TIME_GAP,
-    USUAL_ZONE,
-    Condition,
-    Kind,
-    Machine,
-    Need,
-    files,
-    on_machine,
-)
+from nix_repro.build.variations import GAP, TIME, TIME_GAP, Condition, Machine, files, on_machine
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Side
 from nix_repro.explain.engine import explain_output
 from nix_repro.explain.experiments.inquiry import FAILED, Experiment, Hashes, accounted
 from nix_repro.explain.roots import side
-from nix_repro.explain.surroundings import BUILD_DIR, here, under
+from nix_repro.explain.surroundings import here, under
 from nix_repro.files import private_directory
 from nix_repro.nix.command import NixError
 from nix_repro.nix.graph import levels
@@ -41,8 +28,6 @@ from nix_repro.observations import Attempt, Tree
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding
 
-_FAKETIME = "faketime/libfaketime.so.1"
-_LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
 #: A build may take this many seconds in an experiment,
 PATIENCE = 60
 #: plus this many times its original duration.
@@ -54,7 +39,7 @@ class Laboratory:
 
     `first` are the first builds that succeeded, `here` is what all builds have in common, `settings` are Nix's,
     `round_number` is the round that experiments count as, and `directory` holds what has to be kept for a while.
-    `build_dir` is where Nix builds otherwise, and `room` where it can be had to build. `refused` maps conditions that
+    `machine` is where it rebuilds. `refused` maps conditions that
     cannot be had here to the reason, and `answered` holds those that were done, with the .drv path. `done` counts the
     rebuilds by what was held or changed (None: nothing) and .drv path, and `died` those of which the builder failed;
     `last_words` are what it said last. `sensitive` are the findings in outputs that differ under an experiment, by the
@@ -72,8 +57,7 @@ class Laboratory:
         limits: Limits,
         round_number: int,
         directory: Path,
-        build_dir: Path,
-        room: Path,
+        machine: Machine,
         deadline: float,
         watcher: Watcher,
     ) -> None:
@@ -86,7 +70,7 @@ class Laboratory:
         self._directory = directory
         self._deadline = deadline
         self._watcher = watcher
-        self._machine = this_machine(settings, self.here.cores or 1, kind(build_dir), kind(room))
+        self._machine = machine
         self._started = time.monotonic()
         self._count = 0
         self.refused: dict[str, str] = {}
@@ -213,18 +197,3 @@ class Laboratory:
             self.refused[wanted.name] = why
             return None
         return TIME if experiment.own_time else on_machine(wanted, self._machine, self._directory)
-
-
-def this_machine(settings: Mapping[str, Any], cores: int, build_on: Kind = "disk", room: Kind = "disk") -> Machine:
-    """What this machine has for experiments. `settings` are Nix's, `cores` what a build is given, `build_on` the kind
-    of place where Nix builds otherwise, and `room` that of the one where it can be had to build."""
-    library = next((path for directory in _LIBRARIES if (path := Path(directory, _FAKETIME)).exists()), None)
-    zones = [zone for zone in (OTHER_ZONE, USUAL_ZONE) if not zone.exists()]
-    reasons: tuple[tuple[Need, bool, str], ...] = (
-        ("sandbox", str(settings.get("sandbox")).lower() == "true", "it needs Nix's sandbox, which is off"),
-        ("libfaketime", library is not None, "libfaketime is not installed"),
-        ("zone", not zones, f"there is no {', '.join(map(str, zones))}"),
-        ("both-kinds", (build_on, room) != ("memory", "memory"), "not applicable: there is no disk to build on"),
-    )
-    build_dir = str(settings.get("sandbox-build-dir") or BUILD_DIR)
-    return Machine(cores, library, build_dir, build_on, {need: reason for need, met, reason in reasons if not met})

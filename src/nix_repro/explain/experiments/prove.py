@@ -69,10 +69,10 @@ def experiment(
     yield held
     varied, later = _vary(laboratory, seen, findings, steady, say, stopped)
     yield varied
-    yield Found(warnings=tuple(_warnings(laboratory, [*late, *later])))
+    yield Found(warnings=tuple(warnings(laboratory, [*late, *later])))
 
 
-def _warnings(laboratory: Laboratory, late: Sequence[str]) -> Iterator[str]:
+def warnings(laboratory: Laboratory, late: Sequence[str]) -> Iterator[str]:
     yield from _failures(laboratory)
     if late:
         names = some([laboratory.plan.derivations[path].name for path in late], 5)
@@ -102,13 +102,13 @@ def _hold(
 ) -> tuple[Found, list[str]]:
     """Find out which conditions, held still, make the divergent roots the same. Also returns the roots there was no
     time for."""
-    tried = _possible(laboratory, HOLDS)
+    tried = possible(laboratory, HOLDS)
     inquiries = {
         path: hold(differing, likeliest_first(tried, known := findings.get(path, ())), known)
         for path in roots
         if (differing := _differing(seen, path))
     }
-    proofs, late = _conduct(laboratory, inquiries, say, steady=False)
+    proofs, late = carry_out(laboratory, inquiries, say, steady=False)
     result: dict[str, tuple[Finding, ...]] = {}
     for path, found in proofs.items():
         if path in findings:
@@ -129,12 +129,12 @@ def _vary(
     """Find out which conditions, changed, make reproducible outputs differ. Also returns the derivations there was no
     time for."""
     first = laboratory.first
-    experiments, holds = _possible(laboratory, VARIES), _possible(laboratory, HOLDS)
+    experiments, holds = possible(laboratory, VARIES), possible(laboratory, HOLDS)
     inquiries = {
         path: vary({o: output.nar_hash for o, output in first[path].outputs.items()}, experiments, holds)
         for path in steady
     }
-    proofs, late = _conduct(laboratory, inquiries, say, steady=True)
+    proofs, late = carry_out(laboratory, inquiries, say, steady=True)
     attempts = tuple(attempt for attempt, _ in laboratory.intermittent.values())
     trees = {key: tree for _, kept in laboratory.intermittent.values() for key, tree in kept.items()}
     explained = explain_roots(
@@ -154,7 +154,7 @@ def _vary(
     return Found(result, attempts, trees), late
 
 
-def _conduct(
+def carry_out(
     laboratory: Laboratory, inquiries: Mapping[str, Inquiry], say: Say, *, steady: bool
 ) -> tuple[dict[str, list[Proof]], list[str]]:
     def rebuild(one: Experiment | None, drv_paths: Sequence[str]) -> Mapping[str, Mapping[str, str] | None]:
@@ -165,7 +165,7 @@ def _conduct(
     return conduct(inquiries, rebuild, laboratory.in_time)
 
 
-def _possible(laboratory: Laboratory, experiments: Sequence[Experiment]) -> list[Experiment]:
+def possible(laboratory: Laboratory, experiments: Sequence[Experiment]) -> list[Experiment]:
     return [e for e in experiments if laboratory.condition(e) is not None]
 
 

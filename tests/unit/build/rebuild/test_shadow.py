@@ -213,7 +213,7 @@ def test_outputs_tell_when_a_build_ended(nix: Mock, tmp_path: Path) -> None:
 def test_a_condition_is_passed_on_whole(nix: Mock, tmp_path: Path, condition: Condition) -> None:
     question = asked(nix, replace(request(ONE, keep=tmp_path), condition=condition))
     assert question["args"] == [*condition.args]
-    assert (question["under"], question["build_on"]) == (condition.under, condition.build_on)
+    assert (tuple(question["under"]), question["build_on"]) == (condition.under, condition.build_on)
     options = [tuple(option) for option in question["options"]]
     assert set(condition.options) <= set(options)
     assert options[len(options) - len(condition.options) :] == list(condition.options), "the last one counts"

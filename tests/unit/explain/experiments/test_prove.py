@@ -13,7 +13,7 @@ import pytest
 from kiln import Kiln, Recipe
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Request
-from nix_repro.build.variations import CLOCK_FROZEN, CLOCK_SHIFTED, CORES, KERNEL, ONE_CPU, PLACEBOS, Condition
+from nix_repro.build.variations import CLOCK_FROZEN, CLOCK_SHIFTED, CORES, KERNEL, ONE_CPU, PLACEBOS, Condition, Machine
 from nix_repro.explain.engine import CUT
 from nix_repro.explain.experiments import laboratory as laboratories
 from nix_repro.explain.experiments.inquiry import FEW, MANY, VARIES, Experiment, Proof
@@ -41,8 +41,6 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     library = tmp_path / "libfaketime.so.1"
     library.touch()
     monkeypatch.setattr(laboratories, "TIME_GAP", 0.0)
-    monkeypatch.setattr(laboratories, "_LIBRARIES", (str(tmp_path),))
-    monkeypatch.setattr(laboratories, "_FAKETIME", library.name)
 
     def build(seconds: float = 60.0, sandbox: bool = True, **recipes: Recipe) -> tuple[Kiln, Laboratory, Observations]:
         kiln = Kiln(tmp_path, recipes)
@@ -55,8 +53,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             limits=Limits(),
             round_number=3,
             directory=tmp_path / "experiments",
-            build_dir=tmp_path,
-            room=tmp_path,
+            machine=Machine(
+                2, 2, library, lacks={} if sandbox else {"sandbox": "it needs Nix's sandbox, which is off"}
+            ),
             deadline=time.monotonic() + seconds,
             watcher=Nobody(),
         )
