@@ -24,7 +24,7 @@ from nix_repro.nix.machine import describe_environment, in_ci
 from nix_repro.nix.secrets import cut
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.github.event import on_default_branch
-from nix_repro.parts import RuleUse
+from nix_repro.parts import LedgerUse, RuleUse
 from nix_repro.plan.installables import attribute_name
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import EVALUATION_FAILED, FIXED_OUTPUT, IMPURE, UPSTREAM, Reason
@@ -71,7 +71,7 @@ def assemble(run: Run, signum: int | None) -> Report:
         caches=found.caches,
         test=run.test,
         elsewhere=elsewhere(run.environ),
-        ledger=ledger_use(run.known.values(), _rebuilt(run)) if run.ledger is not None or run.known else None,
+        ledger=_ledger_use(run, run.plan) if run.plan and (run.ledger or run.known) else None,
         verified_paths=run.verified_paths,
         verified_cache=run.verified_use,
         configuration=run.config.configuration if isinstance(run.config, ProposedConfig) else None,
@@ -211,8 +211,9 @@ def _derivation(
     )
 
 
-def _rebuilt(run: Run) -> int:
-    return sum(any(a.round > 1 and a.status == "built" for a in found) for found in run.seen.attempts.values())
+def _ledger_use(run: Run, plan: Plan) -> LedgerUse:
+    again = sum(any(a.round > 1 and a.status == "built" for a in found) for found in run.seen.attempts.values())
+    return ledger_use(run.known.values(), len(plan.targets), again, run.config.rounds)
 
 
 def _text(reason: Reason | None) -> str | None:

@@ -32,6 +32,7 @@ from nix_repro.report import Report
 from nix_repro.run import Display, Run
 from nix_repro.stages.build import build_targets
 from nix_repro.stages.explain import explain_divergences
+from nix_repro.stages.forecast import foretell
 from nix_repro.stages.plan import plan_run
 from nix_repro.stages.rebuild import rebuild_targets
 from nix_repro.stages.remember import explain_by_date, open_ledger, recollect, remember
@@ -112,6 +113,9 @@ def _look_ahead(run: Run) -> Planned:
     for incident in run.realiser.incidents():
         run.warn(incident.line())
     release = run.nix.release()
+    found, verification = foretell(
+        run, planned_derivations(plan, present, {path: cut(url) for path, url in where.items()})
+    )
     return Planned(
         tool=f"nix-repro {__version__}",
         system=run.nix.settings()["system"],
@@ -119,8 +123,9 @@ def _look_ahead(run: Run) -> Planned:
         nix_implementation=release.implementation,
         scope=run.config.scope,
         installables=dict(plan.installables),
-        derivations=planned_derivations(plan, present, {path: cut(url) for path, url in where.items()}),
+        derivations=found,
         upstream_unreachable=plan.upstream_unreachable,
+        verification=verification,
         warnings=tuple(run.warnings),
     )
 

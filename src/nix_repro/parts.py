@@ -15,15 +15,26 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerUse(Part, frozen=True, kw_only=True):
-    """What earlier runs have saved this one: `verified` derivations were not built again, because enough builds agree,
-    of which the `oldest` that counts was started then (ISO 8601), on so many `machines`; a build of each had taken
-    `seconds` together. `rebuilt` derivations were built again."""
+    """What earlier runs have saved this one: of `compared` derivations, `verified` were not built again, because enough
+    builds agree, of which the `oldest` that counts was started then (ISO 8601), on so many `machines`; to build them
+    again would have taken `seconds`, as far as that is known. `rebuilt` derivations were built again."""
 
+    compared: int
     verified: int
     rebuilt: int
     machines: int
     oldest: str | None = None
     seconds: float | None = None
+
+
+class VerificationCost(Part, frozen=True, kw_only=True):
+    """What a check would have to build again, and what earlier runs save it, as `LedgerUse` has it. To build the
+    `rebuilt` derivations again takes `cost` seconds, if they take as long as last time, without those of which nothing
+    is known: so many are `untimed`. Builds that run at once take less."""
+
+    ledger: LedgerUse
+    cost: float
+    untimed: int
 
 
 class RuleUse(Part, frozen=True, kw_only=True):

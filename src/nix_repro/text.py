@@ -46,6 +46,13 @@ def when(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def ago(value: float) -> str:
+    """How many seconds ago, roughly."""
+    if value < 3600:
+        return "less than an hour ago"
+    return f"{plural(int(value // 3600), 'hour')} ago" if value < 86400 else f"{plural(int(value // 86400), 'day')} ago"
+
+
 def last_line(said: str) -> str:
     """The last line of what was said, or "" when nothing was."""
     return (said.strip().splitlines() or [""])[-1].strip()

@@ -81,7 +81,7 @@ def test_verified_once_is_verified_until_it_changes(sandbox_nix: NixBox) -> None
     ]
     sources = [one["source"] for one in said.derivation("top")["outputs"]["dev"]["hashes"]]
     assert (sources[0], set(sources[1:])) == ("present", {"ledger"})
-    assert "ledger: rebuilt 0 derivations; 5 verified by earlier builds" in " ".join(said.out.split())
+    assert "ledger: rebuilt 0 of 5; 5 verified before, oldest less than an hour ago" in " ".join(said.out.split())
 
     said = flake.change("other", 'mk "other" "echo changed > $out" {}')
     assert rebuilt(said) == {"other"}, "a leaf"

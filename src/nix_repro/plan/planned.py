@@ -8,7 +8,7 @@ from typing import Literal
 
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.store_path import store_name
-from nix_repro.parts import Part
+from nix_repro.parts import Part, VerificationCost
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import FIXED_OUTPUT, IMPURE, NOT_NAMED, UNCHANGED, UNREACHABLE, UPSTREAM, Reason
 from nix_repro.report import Scope
@@ -17,6 +17,8 @@ from nix_repro.report import Scope
 ScopeClass = Literal["own", "upstream", "fixed-output", "impure", "unchanged", "not-named", "unreachable"]
 #: What its first build comes to.
 FirstBuild = Literal["build", "fetch", "present"]
+#: What earlier builds of it come to, if this one's is as the last: enough of them agree, they do not, or they are few.
+Foreseen = Literal["verified", "diverges", "seen"]
 
 _CLASSES: Mapping[Reason, ScopeClass] = {
     UPSTREAM: "upstream",
@@ -32,7 +34,8 @@ class PlannedDerivation(Part, frozen=True, kw_only=True):
     """One derivation that was looked at. `attrs` are the installables that name it. `scope_class` says whether it is
     compared: only if it is `own`; for the others `reason` says why not. `first_build` says whether the outputs have to
     be built, are fetched from `cache`, or are `present`; it is null for what is looked at only because something needs
-    it. `outputs` are store paths by name, null while nobody can know them."""
+    it. `outputs` are store paths by name, null while nobody can know them. `known` says what the ledger is expected to
+    say of it, null for nothing: what is `verified` is not built again."""
 
     drv_path: str
     name: str
@@ -42,6 +45,7 @@ class PlannedDerivation(Part, frozen=True, kw_only=True):
     first_build: FirstBuild | None
     cache: str | None
     outputs: dict[str, str | None]
+    known: Foreseen | None = None
 
 
 class Planned(Part, frozen=True, kw_only=True):
@@ -58,6 +62,7 @@ class Planned(Part, frozen=True, kw_only=True):
     installables: dict[str, str]
     derivations: tuple[PlannedDerivation, ...]
     upstream_unreachable: bool = False
+    verification: VerificationCost | None = None
     warnings: tuple[str, ...] = ()
 
 

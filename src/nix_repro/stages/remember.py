@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 from nix_repro.build.variations import DEFAULT, NAMED
@@ -45,9 +45,9 @@ def recollect(run: Run, plan: Plan) -> None:
     def look(ledger: Ledger) -> None:
         before = ledger.about(targets)
         inputs = digests(_targets(plan), _content(run, plan, first)) if before else {}
-        demands = _demands(run, before)
+        wanted = demands(run, before)
         for path, builds in before.items():
-            if (known := recall(first[path], inputs.get(path), builds, demands)) is not None:
+            if (known := recall(first[path], inputs.get(path), builds, wanted)) is not None:
                 run.known[path] = known
             if inherits(first[path], inputs.get(path), builds):
                 run.heirs.add(path)
@@ -55,13 +55,13 @@ def recollect(run: Run, plan: Plan) -> None:
         for path, known in run.known.items():
             run.seen.add(_attempt(first[path], build, here) for build in _to_show(known))
 
-    _try(run, look)
+    ask(run, look)
 
 
 def remember(run: Run, plan: Plan) -> None:
     """Put into the ledger what this run has built so far. What is there already stays as it is."""
     # Nix is asked for what the inputs were before the ledger is locked for others.
-    _try(run, lambda ledger: ledger.add(list(_builds(run, plan))))
+    ask(run, lambda ledger: ledger.add(list(_builds(run, plan))))
 
 
 def explain_by_date(run: Run) -> None:
@@ -105,8 +105,8 @@ def _since_then(first: Attempt, other: Built, here: Place) -> Iterator[Finding]:
             )
 
 
-def _try(run: Run, act: Callable[[Ledger], object]) -> None:
-    """A ledger that fails changes no verdict: the run goes on without."""
+def ask(run: Run, act: Callable[[Ledger], object]) -> None:
+    """Do something with the ledger, if there is one. One that fails changes no verdict: the run goes on without."""
     if run.ledger is None:
         return
     try:
@@ -120,7 +120,8 @@ def _do_without(run: Run, error: Exception) -> None:
     run.warn(f"ledger {run.config.ledger}: {last_line(str(error))}. The run goes on without it")
 
 
-def _demands(run: Run, before: dict[str, list[Built]]) -> Demands:
+def demands(run: Run, before: Iterable[str]) -> Demands:
+    """When earlier builds of these derivations are enough for this run."""
     config, now = run.config, time.time()
     again = [p for p in before if config.recheck or sampled(p, int(now // 86400), config.sample)]
     since = now - config.recheck_older if config.recheck_older is not None else 0.0

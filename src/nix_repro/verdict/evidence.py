@@ -130,6 +130,19 @@ def recall(first: Attempt, inputs: str | None, builds: Iterable[Built], demands:
     return _weigh(group, hashes, mine, demands, again=first.drv_path in demands.again) if group else None
 
 
+def foresee(
+    drv_path: str, builds: Iterable[Built], hashes: Mapping[str, str] | None, demands: Demands, *, built: bool
+) -> Recalled | None:
+    """What they will say of what has these `hashes`, or of what the last of them has made, if these are not known yet;
+    and of a build of it on the same inputs, if it is to be `built`. None: nothing."""
+    rows = sorted(builds, key=lambda build: build.at)
+    last = next((build for build in reversed(rows) if hashes is None or build.agrees(hashes)), None)
+    if last is None:
+        return None
+    group = [build for build in rows if build.inputs == last.inputs]
+    return _weigh(group, last.hashes, math.inf if built else None, demands, again=drv_path in demands.again)
+
+
 def _weigh(
     group: Sequence[Built], hashes: Mapping[str, str], mine: float | None, demands: Demands, *, again: bool
 ) -> Recalled:

@@ -148,5 +148,5 @@ def test_a_verification_that_earlier_runs_have_spared_in_part_is_nothing_to_comp
         return history.entry(report, (".#a",), default=True).values
 
     assert "verification" in values(None)
-    assert "verification" in values(LedgerUse(verified=0, rebuilt=3, machines=0))
-    assert "verification" not in values(LedgerUse(verified=1, rebuilt=3, machines=1))
+    assert "verification" in values(LedgerUse(compared=4, verified=0, rebuilt=3, machines=0))
+    assert "verification" not in values(LedgerUse(compared=4, verified=1, rebuilt=3, machines=1))

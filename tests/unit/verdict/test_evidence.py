@@ -10,7 +10,18 @@ import pytest
 from nix_repro.nix.derivation import Derivation
 from nix_repro.observations import Attempt, Place, Seen
 from nix_repro.report import Source, Status
-from nix_repro.verdict.evidence import ENOUGH, Built, Demands, How, Recalled, digests, inherits, recall, sampled
+from nix_repro.verdict.evidence import (
+    ENOUGH,
+    Built,
+    Demands,
+    How,
+    Recalled,
+    digests,
+    foresee,
+    inherits,
+    recall,
+    sampled,
+)
 from rebuilds import derivation, output_path, sri
 
 HERE, THERE = Place("here", {"kernel": "6.1"}), Place("there", {"kernel": "5.10"})
@@ -188,6 +199,42 @@ def test_nothing_is_young_because_it_says_that_it_is_of_tomorrow() -> None:
     found = recall(now("A", "present"), None, [*rows[:2], build("A", 60.0, how="found")], Demands(since=50.0))
     assert found is not None
     assert not found.verified, "what was found was not built then"
+
+
+@pytest.mark.parametrize(
+    ("there", "builds", "built", "known"),
+    [
+        # To be built: what comes is expected to be what came last.
+        (None, "A", True, "verified"),
+        (None, "AB", True, "diverges"),
+        # To be fetched: a copy of it.
+        (None, "A", False, "seen"),
+        (None, "AA", False, "verified"),
+        # There already: it is known what it is.
+        ("A", "A", False, "seen"),
+        ("A", "AA", False, "verified"),
+        ("A", "AB", False, "diverges"),
+        ("C", "AB", False, None),
+        (None, "", True, None),
+    ],
+)
+def test_before_a_run_it_is_expected_that_nothing_has_changed(
+    there: str | None, builds: str, built: bool, known: str | None
+) -> None:
+    rows = [build(content, 10.0 * at) for at, content in enumerate(builds)]
+    hashes = {"out": sri(there)} if there else None
+    found = foresee(A.drv_path, rows, hashes, Demands(), built=built)
+    said = None if found is None else "verified" if found.verified else "diverges" if found.diverges else "seen"
+    assert said == known
+    again = foresee(A.drv_path, rows, hashes, Demands(again={A.drv_path}), built=built)
+    assert again is None or not again.verified
+
+
+def test_before_a_run_builds_on_the_last_ones_inputs_count() -> None:
+    rows = [build("A", 0.0, "1"), build("A", 9.0, "1"), build("B", 20.0, "2")]
+    found = foresee(A.drv_path, rows, None, Demands(), built=False)
+    assert found is not None
+    assert (found.verified, len(found.builds)) == (False, 1)
 
 
 @pytest.mark.parametrize(

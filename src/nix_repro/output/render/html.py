@@ -18,6 +18,7 @@ from nix_repro import text as wording
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render import allowed, bars, escape, graph, phrases
 from nix_repro.output.render import snippet_diff as marking
+from nix_repro.output.render.savings import remembered
 from nix_repro.output.render.templating import TEMPLATES, make_environment
 from nix_repro.report import SEVERITY
 from nix_repro.verdict.allow import narrowing
@@ -232,7 +233,7 @@ def _environment() -> Environment:
         "log": _log,
         "measure": _measure,
         "nix": phrases.nix,
-        "remembered": phrases.remembered,
+        "remembered": remembered,
         "kept": phrases.kept,
         "narrowing": narrowing,
         "rules_counted": allowed.counted,

@@ -11,6 +11,7 @@ from nix_repro import text as wording
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render import allowed, escape, phrases
+from nix_repro.output.render.savings import remembered
 from nix_repro.output.render.templating import make_environment
 from nix_repro.verdict.allow import narrowing
 from nix_repro.verdict.policy import standing
@@ -161,7 +162,7 @@ def _environment() -> Environment:
         "defaults_advise": phrases.defaults_advise,
         "measure": _measure,
         "nix": phrases.nix,
-        "remembered": phrases.remembered,
+        "remembered": remembered,
         "kept": phrases.kept,
         "narrowing": narrowing,
         "outdated": allowed.outdated,

@@ -11,7 +11,7 @@ from nix_repro.metrics.targets import quantity
 from nix_repro.nix.series import Release
 from nix_repro.nix.store_path import store_name
 from nix_repro.output.render import allowed
-from nix_repro.parts import LedgerUse, VerifiedUse
+from nix_repro.parts import VerifiedUse
 from nix_repro.report import (
     SEVERITY,
     BuiltBecause,
@@ -228,18 +228,6 @@ def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
     if broken := sum(policy.failed for policy in report.policies):
         said.append(f"{plural(broken, 'policy', 'policies')} failed")
     return said + allowed.failing(report.allow, report.fail_on)
-
-
-def remembered(use: LedgerUse) -> str:
-    """What the ledger has saved this run."""
-    rebuilt = plural(use.rebuilt, "derivation")
-    if not use.verified:
-        return f"rebuilt {rebuilt}: earlier runs have verified none of them"
-    saved = f", about {seconds(use.seconds)} of building saved" if use.seconds else ""
-    return (
-        f"rebuilt {rebuilt}; {use.verified:,} verified by earlier builds, the oldest of {use.oldest}, on "
-        f"{plural(use.machines, 'machine')}{saved}"
-    )
 
 
 def kept(use: VerifiedUse) -> str:

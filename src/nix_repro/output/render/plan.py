@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from nix_repro.output.render.escape import visible
+from nix_repro.output.render.savings import forecast
 from nix_repro.output.render.screen import Screen
 from nix_repro.plan.planned import Planned, PlannedDerivation
 
@@ -12,8 +14,8 @@ from nix_repro.plan.planned import Planned, PlannedDerivation
 LISTED = 30
 
 
-def print_plan(planned: Planned, *, verbose: bool = False) -> None:
-    """The plan for a person. `verbose` names every derivation, with its path."""
+def print_plan(planned: Planned, *, verbose: bool = False, now: datetime | None = None) -> None:
+    """The plan for a person who looks at it `now`. `verbose` names every derivation, with its path."""
     out = Screen()
     groups: dict[str, list[PlannedDerivation]] = {"would be built": []}
     for derivation in planned.derivations:
@@ -21,7 +23,12 @@ def print_plan(planned: Planned, *, verbose: bool = False) -> None:
             groups.setdefault(_first_build(derivation), []).append(derivation)
     there = groups.pop(_PRESENT, [])
     compared = [derivation for derivation in planned.derivations if derivation.scope_class == "own"]
-    groups |= {_PRESENT: there, "would be rebuilt and compared": compared}
+    groups |= {
+        _PRESENT: there,
+        "would be rebuilt and compared": [derivation for derivation in compared if derivation.known != "verified"],
+        "would not be rebuilt: verified before": [d for d in compared if d.known == "verified"],
+        "known to diverge": [derivation for derivation in compared if derivation.known == "diverges"],
+    }
     left_out: dict[str, list[PlannedDerivation]] = {}
     for derivation in planned.derivations:
         if derivation.reason is not None:
@@ -29,6 +36,8 @@ def print_plan(planned: Planned, *, verbose: bool = False) -> None:
     groups |= dict(sorted(left_out.items(), key=lambda group: -len(group[1])))
     for title, derivations in groups.items():
         _section(out, title, derivations, verbose=verbose)
+    if planned.verification is not None and compared:
+        out.say(forecast(planned.verification, now or datetime.now(UTC)), "bold", 0, 2)
 
 
 _PRESENT = "already in the store"

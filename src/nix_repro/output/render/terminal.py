@@ -24,11 +24,11 @@ from nix_repro.output.render.phrases import (
     needs_attention,
     place,
     printed_nothing,
-    remembered,
     short_hash,
     two_hashes,
     verification_cost,
 )
+from nix_repro.output.render.savings import remembered
 from nix_repro.output.render.screen import Screen, Verbosity
 from nix_repro.output.render.terminal_metrics import print_ci
 from nix_repro.report import SEVERITY, Conclusion, DerivationReport, Finding, Output, Report, Verdict
@@ -267,7 +267,7 @@ def _print_notes(out: Screen, report: Report) -> None:
     how = f"rebuilder {report.rebuilder}, {report.rounds} builds each, varied: {varied or 'nothing'}"
     out.say(visible(f"{how if report.rebuilder else 'nothing was rebuilt'}; {cost}"), "dim")
     if report.ledger is not None:
-        out.say(f"ledger: {visible(remembered(report.ledger))}", "dim")
+        out.say(f"ledger: {visible(remembered(report))}", "dim")
     if report.verified_cache is not None:
         out.say(kept(report.verified_cache), "dim")
     if report.allow:

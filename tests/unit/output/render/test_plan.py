@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
 from nix_repro.nix.derivation import Derivation, DrvOutput
 from nix_repro.output.render.plan import LISTED, print_plan
-from nix_repro.plan.planned import Planned, planned_derivations
+from nix_repro.parts import LedgerUse, VerificationCost
+from nix_repro.plan.planned import Foreseen, Planned, planned_derivations
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import FIXED_OUTPUT, UPSTREAM, Reason
 
@@ -74,3 +77,40 @@ def test_everything_is_named_on_request(capsys: pytest.CaptureFixture[str]) -> N
     assert lines.count(f"  n{LISTED + 4}  /s/n{LISTED + 4}.drv") == 2
     assert f"  left{LISTED + 4}  /s/{'q' * 32}-left{LISTED + 4}.drv" in lines
     assert not any("more" in line for line in lines)
+
+
+def test_what_was_verified_before_is_not_rebuilt_and_what_that_saves_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan = plan_of(drv("old", "/s/old"), drv("odd", "/s/odd"), drv("new", "/s/new"))
+    known: dict[str, Foreseen] = {"/s/old.drv": "verified", "/s/odd.drv": "diverges"}
+    derivations = tuple(
+        msgspec.structs.replace(d, known=known.get(d.drv_path))
+        for d in planned_derivations(plan, {"/s/old", "/s/odd", "/s/new"}, {})
+    )
+    use = LedgerUse(compared=3, verified=1, rebuilt=2, machines=4, oldest="2026-01-01T00:00:00+00:00", seconds=370.0)
+    planned = Planned(
+        tool="t",
+        system="s",
+        nix_version="2",
+        nix_implementation="Nix",
+        scope="own",
+        installables={},
+        derivations=derivations,
+        verification=VerificationCost(ledger=use, cost=40.0, untimed=1),
+    )
+    print_plan(planned, now=datetime(2026, 1, 13, tzinfo=UTC))
+    lines = capsys.readouterr().out.splitlines()[4:]
+    assert lines[:7] == [
+        "2 would be rebuilt and compared:",
+        "  odd",
+        "  new",
+        "1 would not be rebuilt: verified before:",
+        "  old",
+        "1 known to diverge:",
+        "  odd",
+    ]
+    assert " ".join(map(str.strip, lines[7:])) == (
+        "to rebuild 2 of 3 (about 40 s of building and 1 of unknown duration); 1 verified before, oldest 12 days ago, "
+        "on 4 machines; saves about 6m 10s of building"
+    )
