@@ -256,7 +256,7 @@ def test_runs_are_remembered_from_the_default_branch_alone(act: Any, pretending:
     trends: list[dict[str, Any]] = []
     for count in range(1, 5):
         calls, trends = run("main")
-        assert len(json.loads((cache / "history.json").read_text())["runs"]) == count
+        assert len(json.loads(next(cache.rglob("history.json")).read_text())["runs"]) == count
         save, restore = calls["cache-save"], calls["cache-restore"]
         assert save["key"] == restore["key"]
         assert save["path"] == restore["path"]

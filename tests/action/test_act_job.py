@@ -42,7 +42,8 @@ def test_nix_that_is_not_there_is_installed(act: Any, nix_elsewhere: Path, which
     assert done.code == 0, done.story
     assert set(done.calls()) == {stub, "cache-restore", "cache-save", "upload-artifact"}
     if which == "determinate":
-        assert done.calls()[stub] == {"summarize": "false", "diagnostic_endpoint": ""}
+        given = {"source_tag": "v3.17.1", "summarize": "false", "diagnostic_endpoint": ""}
+        assert done.calls()[stub] == given
 
 
 def test_never_means_never(act: Any) -> None:
@@ -61,6 +62,7 @@ def test_caches_are_those_asked_for_with_keys_of_their_own(act: Any) -> None:
     )
     assert done.code == 0, done.story
     calls = done.calls()
+    assert len(calls["magic-nix-cache-action"].pop("source_revision")) == 40
     assert calls["magic-nix-cache-action"] == {"use_flakehub": "disabled", "diagnostic_endpoint": ""}
     assert calls["cachix-action"] == {"name": "acme", "authToken": "a-secret-of-cachix-0123456789"}
     keys = calls["cache-nix-action"]

@@ -70,7 +70,8 @@ def test_the_step_with_the_token_is_given_what_it_reads_and_starts_nothing_else(
 
 
 def test_every_setting_of_the_file_is_an_input() -> None:
-    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "history", "ledger", "verified_cache"}
+    kept = {"history", "ledger", "verified_cache"}
+    inputs = {*action.SETTINGS, "options" if "nix_options" in action.OWN else "", "allow", *kept}
     assert inputs == {field.name for field in fields(Config)}
 
 
@@ -103,7 +104,7 @@ def test_every_output_of_a_step_is_one_that_it_sets(tmp_path: Path) -> None:
     sets = {
         "start": {*start(tmp_path)[1], *start(tmp_path, INSTALL_NIX="bad")[1]},
         "installed": {line.partition("=")[0] for line in (tmp_path / "installed").read_text().splitlines()},
-        "check": {*outputs.NAMES, "report-directory", "default-branch", "exit-code"},
+        "check": {*outputs.NAMES, "report-directory", "default-branch", "verified-changed", "exit-code"},
     }
     used = [*expressions(STEPS), *(entry["value"] for entry in ACTION["outputs"].values())]
     for step, name in re.findall(r"steps\.([\w-]+)\.outputs\.([\w-]+)", " ".join(used)):
@@ -126,13 +127,31 @@ def test_nested_actions_are_pinned_and_cannot_fail_the_job_once_nix_is_there() -
 
 def test_nested_actions_neither_report_home_nor_write_summaries() -> None:
     given = {step["id"]: step["with"] for step in STEPS if "uses" in step}
-    assert given["determinate"] == {"summarize": False, "diagnostic-endpoint": ""}
+    assert given["determinate"] == {"source-tag": "v3.17.1", "summarize": False, "diagnostic-endpoint": ""}
+    revision = given["magic"].pop("source-revision")
     assert given["magic"] == {"use-flakehub": "disabled", "diagnostic-endpoint": ""}
+    assert re.fullmatch("[0-9a-f]{40}", revision), "what these two run is pinned as they are"
+
+
+def test_what_is_kept_is_kept_for_the_same_runs() -> None:
+    """Whatever is saved, a stranger's run saves nothing where the default branch's runs find it."""
+    rules = {step["id"]: step["if"].split(" && ", 3) for step in STEPS if step["id"] in ("keep", "keep-verified")}
+    assert rules["keep"][0] == rules["keep-verified"][0] == "always()"
+    assert rules["keep"][3:] == rules["keep-verified"][3:]
+    assert "pull_request_target" in rules["keep"][3]
 
 
 def test_the_outcome_is_last_and_the_artifact_is_always_kept() -> None:
-    assert [step["id"] for step in STEPS][-6:] == ["check", "send", "artifact", "remember", "keep", "outcome"]
-    assert STEPS[-4]["if"].startswith("always()")
+    assert [step["id"] for step in STEPS][-7:] == [
+        "check",
+        "send",
+        "artifact",
+        "remember",
+        "keep",
+        "keep-verified",
+        "outcome",
+    ]
+    assert STEPS[-5]["if"].startswith("always()")
 
 
 def test_every_nested_action_has_a_stub_with_its_inputs() -> None:

@@ -59,6 +59,7 @@ def test_two_steps_of_one_job_have_two_ids(tmp_path: Path, written: str) -> None
         ("magic", " magic "),
         ("magic,github", " magic github "),
         (" magic\ngithub\n", " magic github "),
+        ("verified, magic", " verified magic "),
     ],
 )
 def test_caches_are_a_list(tmp_path: Path, written: str, understood: str) -> None:

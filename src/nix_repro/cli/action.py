@@ -63,7 +63,18 @@ SETTINGS = (
     "sample",
 )
 #: The check's other inputs, those of the step that reports to GitHub, and those of the second stage.
-OWN = ("config", "config_from", "history", "ledger", "id", "nix_options", "working_directory", "statuses", "comment")
+OWN = (
+    "config",
+    "config_from",
+    "history",
+    "ledger",
+    "cache",
+    "id",
+    "nix_options",
+    "working_directory",
+    "statuses",
+    "comment",
+)
 SEND = ("report", "id", "statuses", "comment", "github_token")
 PUBLISH = ("reports", "comment", "github_token")
 
@@ -164,6 +175,8 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
         settings["ledger"] = str(folder / "ledger.db")
+    if "verified" in re.split(r"[,\s]+", values["cache"]):
+        settings["verified_cache"] = str(_kept(environ, "verified", values["id"]))
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = anchored({**layer(settings, "input {}"), **options}, directory)
     named = values["config"]
@@ -236,7 +249,12 @@ def _tell(report: Report, inputs: Inputs, environ: Mapping[str, str], directory:
     with _going_on("outputs"):
         about = subject(read_trigger(environ), report.commit)
         default = "true" if about is not None and about.default else "false"
-        outputs.write_outputs(values | {"report-directory": str(directory), "default-branch": default})
+        use = report.verified_cache
+        changed = "true" if use is not None and (use.added or use.removed) else "false"
+        later = {"report-directory": str(directory), "default-branch": default, "verified-changed": changed}
+        outputs.write_outputs(values | later)
+        if (said := outputs.left_out(report)) is not None:
+            runner.warn(said)
     with _going_on("report"):
         for problem in Results(directory=directory).write(report):
             runner.warn(problem)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from nix_repro.cli import action
+from nix_repro.parts import VerifiedUse
 from nix_repro.report import Report
 
 ROOT = Path(__file__).parents[3]
@@ -159,3 +160,33 @@ def test_every_build_is_remembered_unless_told_otherwise(
 def test_where_no_ledger_can_be_the_run_goes_on(job: dict[str, str]) -> None:
     (Path(job["RUNNER_TEMP"]) / "nix-repro-ledger").write_text("a file")
     assert action.read_inputs(job).config.ledger is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("", False), ("magic", False), ("verified", True), ("magic,\n verified", True)]
+)
+def test_what_is_verified_is_kept_if_asked_for(
+    job: dict[str, str], monkeypatch: pytest.MonkeyPatch, given: str, kept: bool
+) -> None:
+    monkeypatch.setenv("INPUT_CACHE", given)
+    monkeypatch.setenv("INPUT_ID", "own")
+    expected = Path(job["RUNNER_TEMP"]) / "nix-repro-verified-own" if kept else None
+    assert action.read_inputs(job).config.verified_cache == expected
+
+
+@pytest.mark.parametrize(
+    ("use", "changed"),
+    [
+        (None, "false"),
+        (VerifiedUse(paths=3, bytes=9, left_out=2), "false"),
+        (VerifiedUse(paths=3, bytes=9, added=1), "true"),
+        (VerifiedUse(paths=3, bytes=9, removed=1), "true"),
+    ],
+)
+def test_the_verified_cache_is_saved_when_it_is_another(
+    job: dict[str, str], monkeypatch: pytest.MonkeyPatch, use: VerifiedUse | None, changed: str
+) -> None:
+    report = msgspec.json.decode((ROOT / "fixtures" / "reports" / "diverged.json").read_bytes(), type=Report)
+    monkeypatch.setattr(action, "_check", lambda *_: msgspec.structs.replace(report, verified_cache=use))
+    assert action.run(job) == 0
+    assert outputs(job).partition("verified-changed<<")[2].splitlines()[1] == changed
