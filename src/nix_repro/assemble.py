@@ -83,6 +83,8 @@ def assemble(run: Run, signum: int | None) -> Report:
 def _allowed(run: Run, derivations: Sequence[DerivationReport]) -> tuple[list[DerivationReport], tuple[RuleUse, ...]]:
     """What the allow rules make of the verdicts, and what the verdicts make of the rules."""
     config, plan = run.config, run.plan
+    if not config.allow:
+        return list(derivations), ()
     everything = "all" in config.installables and config.since is None and config.scope != "installables"
     left_out: set[str] = set()
     if plan is not None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,10 @@ def allow(name: str | None, all_current: bool, report: Path | None, config: Path
 
     if all_current == (name is not None):
         raise UsageError("either NAME or --all-current says what is allowed")
-    if useless := _useless(all_current, report, values):
-        raise UsageError(f"{useless} with {'--all-current' if all_current else 'NAME'}")
+    if report is not None and not all_current:
+        raise UsageError("--report: only with --all-current")
+    if all_current and (values["output"] is not None or values["cause"] is not None):
+        raise UsageError("--output and --cause: only with a NAME")
     places = {key: f"--{key}" for key in values} | {"name": "NAME"}
     given = rule({"name": "*" if all_current else name, **values}, places)
     if given.until is not None and given.until < datetime.now(UTC).date():
@@ -58,14 +61,6 @@ def allow(name: str | None, all_current: bool, report: Path | None, config: Path
         found = _from_report(report) if report is not None else _from_check(config)
         wanted = [replace(given, name=name) for name in diverging(found)]
     sys.exit(_add(file, wanted))
-
-
-def _useless(all_current: bool, report: Path | None, values: dict[str, str | None]) -> str:
-    """Options that say nothing here."""
-    if not all_current:
-        return "--report goes not" if report is not None else ""
-    narrowing = [f"--{key}" for key in ("output", "cause") if values[key] is not None]
-    return f"{' and '.join(narrowing)} cannot be used" if narrowing else ""
 
 
 def _from_report(path: Path) -> Report:
@@ -84,7 +79,12 @@ def _from_check(config: Path | None) -> Report:
     from nix_repro.cli.options import configuration
     from nix_repro.output.directory import Results
 
-    report = run_check(configuration((), {"config_file": config}), os.environ, Path.cwd(), Results())
+    report = run_check(
+        configuration((), {"config_file": config, "ledger": None, "no_ledger": False}),
+        os.environ,
+        Path.cwd(),
+        Results(),
+    )
     if interrupted(report.exit_code):
         sys.exit(report.exit_code)
     return report
@@ -101,7 +101,8 @@ def diverging(report: Report) -> list[str]:
         if derivation.verdict == "divergent" and "known" not in derivation.marks:
             attributes = (name for attr in derivation.attrs for name in short(attr))
             alone = (name for name in attributes if called[name] == 1 and name != "default")
-            found[next(alone, derivation.name)] = None
+            # It stands for itself, whatever signs of patterns it has.
+            found[escape(next(alone, derivation.name))] = None
     return sorted(found)
 
 

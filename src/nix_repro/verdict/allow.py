@@ -66,6 +66,8 @@ class Reach:
     everything: bool = False
 
 
+#: The second part of an attribute path, if that is a system or a pattern of some. A version has such dots, too.
+_SYSTEM = re.compile(r"[^.]*\.([a-z0-9_*?]+-[a-z0-9*?]+)\.[^.]")
 #: What a derivation says of a rule that matches it: it needs it, no difference was found where it allows one, there
 #: is no such output or cause, or nobody can tell.
 _Need = Literal["needed", "same", "absent", "open"]
@@ -76,8 +78,6 @@ def apply(
 ) -> tuple[list[DerivationReport], tuple[RuleUse, ...]]:
     """The derivations with `known` on what is allowed to diverge and what differs because of it, and why as their
     reasons; and what is to be said of each rule."""
-    if not rules:
-        return list(derivations), ()
     matched = _matched(rules, derivations)
     of: dict[int, list[AllowRule]] = {}
     for rule, found in zip(rules, matched, strict=True):
@@ -224,8 +224,8 @@ def _state(rule: AllowRule, needs: Sequence[_Need], reach: Reach) -> RuleState:
 
 def _of_another_system(rule: AllowRule, system: str) -> bool:
     """Whether it names an attribute of another system."""
-    parts = rule.pattern.split(".")
-    return len(parts) > 2 and not fnmatchcase(system, parts[1])
+    found = _SYSTEM.match(rule.pattern)
+    return found is not None and not fnmatchcase(system, found[1])
 
 
 def _with_victims(derivations: list[DerivationReport]) -> list[DerivationReport]:

@@ -69,8 +69,8 @@ def test_rights_and_links_stay(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (("foo", "--reason", "x", "--until", "tomorrow"), "--until: 'tomorrow' is not a day such as 2027-01-31"),
         (("foo", "--reason", "x", "--until", "2020-01-31"), "--until: 2020-01-31 is over"),
         (("foo", "--reason", "x", "--cause", "time"), "--cause: 'time' is not one of timestamp"),
-        (("foo", "--reason", "x", "--report", "r"), "--report goes not with NAME"),
-        (("--all-current", "--reason", "x", "--output", "doc"), "--output cannot be used with --all-current"),
+        (("foo", "--reason", "x", "--report", "r"), "--report: only with --all-current"),
+        (("--all-current", "--reason", "x", "--output", "doc"), "--output and --cause: only with a NAME"),
         (("--all-current", "--reason", "x", "--report", "missing"), "missing: No such file"),
     ],
 )
@@ -115,9 +115,10 @@ def test_everything_that_diverges_gets_the_name_that_lasts(here: Path) -> None:
     only = reports.derivation("only-3", verdict="divergent", attrs=(f"{ATTR}.default",))
     known = reports.derivation("known", verdict="divergent", marks=("known",))
     stored = reports.derivation("stored", verdict="divergent", attrs=("/nix/store/x-stored.drv",))
+    odd = reports.derivation("odd", verdict="divergent", attrs=(f'{ATTR}."*"',))
     others = (reports.derivation("fine"), reports.derivation("top", marks=("propagated",)))
-    report = report_of(here, FOO, lib, *both, only, known, stored, *others)
-    assert diverging(report) == ["both0", "both1", "foo", "lib-1.0", "only-3", "stored"]
+    report = report_of(here, FOO, lib, *both, only, known, stored, odd, *others)
+    assert diverging(report) == ["[*]", "both0", "both1", "foo", "lib-1.0", "only-3", "stored"]
 
 
 def test_a_repository_is_adopted_from_a_report(

@@ -84,6 +84,8 @@ def test_and_by_nothing_else(name: str) -> None:
 
 def test_a_name_with_signs_of_patterns_is_meant_as_it_is_too() -> None:
     assert one(rule('packages.x86_64-linux."a[1]"'), divergent(attrs=('packages.x86_64-linux."a[1]"',)))[0].marks
+    assert one(rule("[*]"), divergent(attrs=('packages.x86_64-linux."*"',)))[0].marks
+    assert not one(rule("[*]"), divergent())[0].marks
     assert one(rule("a[1]"), divergent(attrs=('packages.x86_64-linux."a[1]"',)))[0].marks
 
 
@@ -163,7 +165,11 @@ def test_only_a_divergence_is_excused(verdict: Any) -> None:
         ({"name": "bar"}, SAME, replace(ALL, names=frozenset(["bar"])), "not compared"),
         ({"name": "ba*"}, SAME, replace(ALL, names=frozenset(["bar"])), "not compared"),
         ({"name": "packages.aarch64-darwin.foo"}, SAME, ALL, "not compared"),
+        ({"name": "packages.*-darwin.foo"}, SAME, ALL, "not compared"),
         ({"name": "packages.*.bar"}, SAME, ALL, "matches nothing"),
+        ({"name": "packages.x86_64-linux.bar"}, SAME, ALL, "matches nothing"),
+        ({"name": "python3.12-bar-1.0"}, SAME, ALL, "matches nothing"),
+        ({"name": "bar-1.2.3"}, SAME, ALL, "matches nothing"),
         ({"until": date(2020, 1, 1)}, SAME, ALL, "expired"),
         ({"name": "bar", "until": date(2020, 1, 1)}, SAME, SOME, "expired"),
     ],
