@@ -101,7 +101,7 @@ def change(said: Said) -> dict[str, Any]:
     return dict(said.report["caches"]["change"])
 
 
-@pytest.mark.series("2.8", "2.34")
+@pytest.mark.series("2.34")
 def test_each_kind_of_commit(repository: Repository) -> None:
     box = repository.box
     before = box.nix("flake", "metadata", "--json", str(repository.directory)).stdout

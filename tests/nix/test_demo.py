@@ -33,6 +33,7 @@ def demo(box: NixBox, *, user: bool, env: dict[str, str], rebuilder: str, capabi
     assert "the demo diverges" in said.err
 
 
+@pytest.mark.series("2.8", "2.34")
 @pytest.mark.parametrize("sandbox", [True, False], ids=["sandbox", "no-sandbox"])
 @pytest.mark.parametrize(("env", "rebuilder"), [({}, "nix-check"), ({"CI": "true"}, "replace")])
 @pytest.mark.parametrize("daemon", [True, False], ids=["daemon", "alone"])
@@ -57,6 +58,7 @@ def test_an_ordinary_user_of_a_runner(sandbox_nix: NixBox) -> None:
         demo(sandbox_nix, user=True, env={"CI": "true"}, rebuilder="shadow")
 
 
+@pytest.mark.series("2.8", "2.34")
 @pytest.mark.parametrize(("env", "rebuilder"), [({}, "nix-check"), ({"CI": "true"}, "replace")])
 def test_root_in_a_container(sandbox_nix: NixBox, env: dict[str, str], rebuilder: str) -> None:
     demo(sandbox_nix, user=False, env=env, rebuilder=rebuilder, capabilities=False)

@@ -1,5 +1,5 @@
-"""Experiments on real builds: each cause is proved by the change that brings the difference or takes it away, on every
-Nix."""
+"""Experiments on real builds: each cause is proved by the change that brings the difference or takes it away. On every
+Nix, the same conditions are in test_variations.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = """
 """
 
 
-@pytest.mark.series("2.8", "2.34")
+@pytest.mark.series("2.34")
 def test_every_cause_is_proved(sandbox_nix: NixBox) -> None:
     flake = write_flake(sandbox_nix, PACKAGES)
     said = nix_repro(sandbox_nix, "explain", ".#all", cwd=flake, timeout=300)
@@ -53,6 +53,7 @@ def test_every_cause_is_proved(sandbox_nix: NixBox) -> None:
     assert said.code == 1
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_what_cannot_be_done_is_said(sandbox_nix: NixBox) -> None:
     sandbox_nix.conf(sandbox=False)
     flake = write_flake(sandbox_nix, PACKAGES)
@@ -74,6 +75,7 @@ def test_the_budget_ends_experiments(sandbox_nix: NixBox) -> None:
     assert {d["verdict"] for d in said.derivations} == {"divergent"}
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_what_differs_with_nothing_changed_is_no_longer_the_same(sandbox_nix: NixBox) -> None:
     """The same twice, and another one from then on: whoever looks again must not call it reproducible."""
     counters = sandbox_nix.directory / "tmp" / "counters"

@@ -83,9 +83,31 @@ def check(box: NixBox, flake: Path, rebuilder: str, *args: str, env: dict[str, s
         return nix_repro(box, "check", ".#all", "--rebuilder", rebuilder, *args, cwd=flake, user=True, env=env)
 
 
-@pytest.mark.parametrize("sandbox", [True, False], ids=["sandbox", "no-sandbox"])
+#: Each user with the sandbox on one Nix, and without it on the other.
+CORNERS = {
+    series: pytest.mark.parametrize(("flake", "sandbox"), corners, indirect=["flake"])
+    for series, corners in {
+        "2.8": [("trusted", True), ("untrusted", False)],
+        "2.34": [("trusted", False), ("untrusted", True)],
+    }.items()
+}
+
+
+@pytest.mark.series("2.8")
+@CORNERS["2.8"]
 @pytest.mark.parametrize("rebuilder", REBUILDERS)
-def test_one_table_of_verdicts(sandbox_nix: NixBox, flake: Path, rebuilder: str, sandbox: bool) -> None:
+def test_one_table_of_verdicts_on_the_oldest(sandbox_nix: NixBox, flake: Path, rebuilder: str, sandbox: bool) -> None:
+    look_up(sandbox_nix, flake, rebuilder, sandbox=sandbox)
+
+
+@pytest.mark.series("2.34")
+@CORNERS["2.34"]
+@pytest.mark.parametrize("rebuilder", REBUILDERS)
+def test_one_table_of_verdicts_on_the_newest(sandbox_nix: NixBox, flake: Path, rebuilder: str, sandbox: bool) -> None:
+    look_up(sandbox_nix, flake, rebuilder, sandbox=sandbox)
+
+
+def look_up(sandbox_nix: NixBox, flake: Path, rebuilder: str, *, sandbox: bool) -> None:
     sandbox_nix.conf(sandbox=sandbox)
     said = check(sandbox_nix, flake, rebuilder)
     expected = CHECKED if rebuilder == "nix-check" else TRUE
