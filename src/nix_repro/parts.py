@@ -65,3 +65,13 @@ class VerifiedUse(Part, frozen=True, kw_only=True):
     added: int = 0
     removed: int = 0
     left_out: int = 0
+
+
+class OnBase(Part, frozen=True, kw_only=True):
+    """Whether the base has a divergence too. `standing` is `old` when it has, `new` when it has not, and `unknown` when
+    nobody can tell. `drv_path` is what stands there in the derivation's place; null when there is nothing, or when that
+    is not known. `because` says how it is known, or why it is not."""
+
+    standing: Literal["new", "old", "unknown"]
+    drv_path: str | None
+    because: str

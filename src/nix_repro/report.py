@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from nix_repro.parts import LedgerUse, Part, RuleUse, VerifiedUse
+from nix_repro.parts import LedgerUse, OnBase, Part, RuleUse, VerifiedUse
 
 Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
 Mark = Literal["known", "propagated", "intermittent", "new"]
@@ -116,7 +116,7 @@ class DerivationReport(Part, frozen=True, kw_only=True):
     `attrs` are the installables that name it, empty for dependencies. `reason` is never null when the verdict is
     `unverified`. `reproduce` is one shell line that repeats the check at this commit. `inputs` are the .drv paths of
     the direct inputs that are in the report themselves. Of `rebuilds` rebuilds that could be compared, so many
-    `differed`.
+    `differed`. `on_base` says of a divergence whether the base has it, null where there is no base.
     """
 
     drv_path: str
@@ -132,6 +132,7 @@ class DerivationReport(Part, frozen=True, kw_only=True):
     inputs: tuple[str, ...] = ()
     rebuilds: int = 0
     differed: int = 0
+    on_base: OnBase | None = None
 
 
 def not_evaluated(attr: str, name: str, reason: str) -> DerivationReport:

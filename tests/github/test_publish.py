@@ -65,9 +65,9 @@ def test_the_comment_is_made_once_and_edited_in_place(
     for _ in range(120):
         github.add_comment("somebody else's words", login="octocat", kind="User")
     for report, sentence in (
-        (diverged, "1 of 15 derivations"),
+        (diverged, "1 new divergence"),
         (clean, "No difference found"),
-        (diverged, "1 of 15 derivations"),
+        (diverged, "1 new divergence"),
     ):
         assert publish(report, to(environ("pull_request")), comment="always") == []
         ours = [comment for comment in github.comments if comment["body"].startswith("<!-- nix-repro")]
@@ -309,7 +309,7 @@ def test_two_jobs_of_one_run_with_one_id_do_not_overwrite_each_other_in_silence(
     [warning] = publish(diverged, to(run), comment="always")
     assert "status and comment" in warning
     assert [status["state"] for status in github.statuses] == ["success", "failure"]
-    assert "1 of 15 derivations" in github.comments[0]["body"]
+    assert "1 new divergence" in github.comments[0]["body"]
 
 
 @pytest.mark.parametrize("more", [{"GITHUB_RUN_ATTEMPT": "2"}, {"GITHUB_RUN_ID": "30433643"}])

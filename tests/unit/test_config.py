@@ -94,7 +94,7 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path, text: str) -> None:
             "fail-on: divergance\n",
             1,
             "fail-on",
-            "'divergance' is not one of divergence, overrun, build-failure, unverified",
+            "'divergance' is not one of divergence, new-divergence, overrun, build-failure, unverified",
         ),
         ("fail-on:\n  - divergence\n  - 5\n", 2, "fail-on", "is not a list of words"),
         ("fail-on: {divergence: yes}\n", 1, "fail-on", "is not a list of words"),

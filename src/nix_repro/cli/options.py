@@ -74,8 +74,8 @@ _SETTINGS = (
     _Option("--explain-budget", "Time for all experiments [default: 10m]"),
     _Option(
         "--fail-on",
-        "What fails the run: divergence, overrun, build-failure (default: these three), unverified, expired-rule, "
-        "unexpected-pass; or none",
+        "What fails the run: divergence, overrun, build-failure (default: these three), unverified, new-divergence "
+        "(what the base does not have), expired-rule, unexpected-pass; or none",
     ),
     _Option(
         "--target",

@@ -8,10 +8,10 @@ from nix_repro.errors import BUILD_FAILED, DIVERGENCE, INTERRUPTED, OVERRUN, PAS
 from nix_repro.parts import RuleUse
 from nix_repro.reasons import UNCHANGED, recall
 from nix_repro.report import Conclusion, DerivationReport, Policy, SuiteRun, Target
-from nix_repro.verdict.policy import Word, overrun_fails, stale, standing
+from nix_repro.verdict.policy import FailOn, overrun_fails, stale, standing
 
 #: The first of these that a run fails on decides its exit code.
-CODES: dict[Word, int] = {
+CODES: dict[FailOn, int] = {
     "divergence": DIVERGENCE,
     "new-divergence": DIVERGENCE,
     "build-failure": BUILD_FAILED,
@@ -41,7 +41,7 @@ def judge(
     standings = [standing(derivation, fail_on) for derivation in derivations]
     # Nothing at all was compared: that is no evidence either.
     answered = any(d.verdict in ("reproducible", "divergent") or recall(d.reason) == UNCHANGED for d in derivations)
-    open_questions = not answered or any(found.meaning == "open" for found in standings)
+    open_questions = not answered or any(found.meaning == "open" or found.undecided for found in standings)
     words = {found.word for found in standings if found.fails}
     if test is not None and test.status == "failed" and "build-failure" in fail_on:
         words.add("build-failure")

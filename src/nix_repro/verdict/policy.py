@@ -11,14 +11,14 @@ from nix_repro.parts import RuleState, RuleUse
 from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Mark, Target
 
-FailOn = Literal["divergence", "overrun", "build-failure", "unverified", "expired-rule", "unexpected-pass"]
+FailOn = Literal[
+    "divergence", "new-divergence", "overrun", "build-failure", "unverified", "expired-rule", "unexpected-pass"
+]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
-#: What `fail_on` may hold: what can be asked for, and what is kept for when there is a base to compare with.
-Word = Literal[FailOn, "new-divergence"]
 #: States of a rule that a run can be asked to fail on.
 _STALE: dict[RuleState, FailOn] = {"expired": "expired-rule", "now reproducible": "unexpected-pass"}
-Meaning = Literal["passes", "settled", "open", "unshown", "inherited", "excused", "diverges", "failed"]
+Meaning = Literal["passes", "settled", "open", "unshown", "inherited", "excused", "old", "diverges", "failed"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,15 @@ class Standing:
     `meaning` is `passes` when no difference was found; `settled` or `open` when it is unverified, for a reason that
     leaves nothing open or a question; `unshown` when it is unverified because the check could not show a build that
     was asked for, which fails a run whatever `fail_on` lists; `inherited` when it is the same by itself and differs
-    through an input; `excused` when it diverges and a rule allows it; `diverges`; `failed` when it could not be built.
-    `word` is the one of `fail_on` that it falls under, None when `fail_on` lists none of them.
+    through an input; `excused` when it diverges and a rule allows it; `old` when it diverges on the base too and only
+    new ones fail; `diverges`; `failed` when it could not be built.
+    `word` is the one of `fail_on` that it falls under, None when `fail_on` lists none of them. `undecided`: only new
+    divergences fail, and nobody can tell whether it is one, which is an open question.
     """
 
     meaning: Meaning
-    word: Word | None = None
+    word: FailOn | None = None
+    undecided: bool = False
 
     @property
     def fails(self) -> bool:
@@ -45,9 +48,7 @@ def standing(derivation: DerivationReport, fail_on: Collection[str]) -> Standing
     """Where a derivation stands in a run that fails on the words of `fail_on`."""
     match derivation.verdict:
         case "divergent":
-            word = _listed(fail_on, *_differing(derivation.marks))
-            # Allowed as it is; but one that the base does not have can be asked to fail all the same.
-            return Standing("excused" if "known" in derivation.marks and word is None else "diverges", word)
+            return _divergent(derivation, fail_on)
         case "build-failed" | "rebuild-failed":
             return Standing("failed", _listed(fail_on, "build-failure"))
         case "unverified":
@@ -63,6 +64,20 @@ def standing(derivation: DerivationReport, fail_on: Collection[str]) -> Standing
             return Standing("passes")
 
 
+def _divergent(derivation: DerivationReport, fail_on: Collection[str]) -> Standing:
+    word = _listed(fail_on, *_differing(derivation.marks))
+    if word is not None:
+        # Whether or not it is allowed as it is: one that the base does not have can be asked to fail all the same.
+        return Standing("diverges", word)
+    if "known" in derivation.marks:
+        return Standing("excused")
+    if "new-divergence" not in fail_on:
+        return Standing("diverges")
+    if derivation.on_base is not None and derivation.on_base.standing == "old":
+        return Standing("old")
+    return Standing("diverges", _listed(fail_on, "unverified"), undecided=True)
+
+
 def overrun_fails(target: Target, fail_on: Collection[str]) -> bool:
     """Whether the run fails because of this target: one that could not be measured was not exceeded, and one that
     nobody has set outside CI is advice."""
@@ -75,10 +90,10 @@ def stale(rule: RuleUse, fail_on: Collection[str]) -> FailOn | None:
     return word if word in fail_on else None
 
 
-def _differing(marks: Collection[Mark]) -> tuple[Word, ...]:
+def _differing(marks: Collection[Mark]) -> tuple[FailOn, ...]:
     """The words that a difference falls under."""
     return (*(("divergence",) if "known" not in marks else ()), *(("new-divergence",) if "new" in marks else ()))
 
 
-def _listed(fail_on: Collection[str], *words: Word) -> Word | None:
+def _listed(fail_on: Collection[str], *words: FailOn) -> FailOn | None:
     return next((word for word in words if word in fail_on), None)

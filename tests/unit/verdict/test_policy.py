@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import xml.etree.ElementTree as ET
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pytest
@@ -15,6 +15,7 @@ from nix_repro.output.github import runner
 from nix_repro.output.render import phrases
 from nix_repro.output.render.junit import render_junit
 from nix_repro.output.render.statuses import commit_statuses
+from nix_repro.parts import OnBase
 from nix_repro.reasons import FIXED_OUTPUT, NO_EVENT, UNREACHABLE
 from nix_repro.report import SEVERITY, Caches, DerivationReport, Mark, Report, Target, Verdict
 from nix_repro.verdict.conclusion import judge
@@ -22,11 +23,15 @@ from nix_repro.verdict.policy import FAIL_ON, Meaning, overrun_fails, standing
 
 MARKS: tuple[Mark, ...] = ("known", "propagated", "intermittent", "new")
 #: Those that are about allow rules are about no derivation.
-WORDS = (*(word for word in FAIL_ON if word not in ("expired-rule", "unexpected-pass")), "new-divergence")
+WORDS = tuple(word for word in FAIL_ON if word not in ("expired-rule", "unexpected-pass"))
 
 
 def subsets(values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     return [chosen for size in range(len(values) + 1) for chosen in itertools.combinations(values, size)]
+
+
+def told(standing: Literal["new", "old", "unknown"] | None) -> OnBase | None:
+    return OnBase(standing=standing, drv_path=None, because="x") if standing is not None else None
 
 
 class Answers(NamedTuple):
@@ -71,20 +76,26 @@ OTHERWISE: dict[Meaning, tuple[str | None, str, str | None, str]] = {
     "failed": ("warning", "success", "error", "💥"),
     "open": ("warning", "success", "skipped", "⚠️"),
     "excused": ("notice", "success", "skipped", "🟡"),
+    "old": ("notice", "success", "skipped", "🟡"),
     "settled": (None, "success", "skipped", "➖"),
     "inherited": (None, "success", None, "🔗"),
     "passes": (None, "success", None, "✅"),
 }
 
 
+@pytest.mark.parametrize("on_base", [None, "old", "unknown"])
 @pytest.mark.parametrize("marks", subsets(MARKS), ids=lambda marks: "+".join(marks) or "unmarked")
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [(v, None) for v in SEVERITY if v != "unverified"]
     + [("unverified", r) for r in (UNREACHABLE.text, FIXED_OUTPUT.text, NO_EVENT.text, "words")],
 )
-def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tuple[Mark, ...]) -> None:
-    derivation = reports.derivation("a", verdict=verdict, reason=reason, marks=marks, attrs=("packages.x.a",))
+def test_one_answer_everywhere(
+    verdict: Verdict, reason: str | None, marks: tuple[Mark, ...], on_base: Literal["old", "unknown"] | None
+) -> None:
+    derivation = reports.derivation(
+        "a", verdict=verdict, reason=reason, marks=marks, attrs=("packages.x.a",), on_base=told(on_base)
+    )
     for fail_on in subsets(WORDS):
         found = standing(derivation, fail_on)
         answers = ask(derivation, fail_on)
@@ -92,7 +103,8 @@ def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tupl
         if found.meaning == "inherited" and found.word:
             # The input fails the run; the thing that was named differs all the same.
             status = "failure"
-        code = CODE[found.meaning] if found.fails else 5 if found.meaning == "open" else 0
+        is_open = found.meaning == "open" or found.undecided
+        code = 5 if is_open else CODE[found.meaning] if found.fails else 0
         assert answers == (found.fails, code, annotation, status, junit, symbol), (found, fail_on)
         assert found.word is None or found.word in fail_on or found.meaning == "unshown"
 
@@ -101,7 +113,9 @@ def test_one_answer_everywhere(verdict: Verdict, reason: str | None, marks: tupl
     ("verdict", "marks", "fail_on", "meaning", "fails"),
     [
         ("divergent", (), ("divergence",), "diverges", True),
-        ("divergent", (), ("build-failure", "unverified", "overrun", "new-divergence"), "diverges", False),
+        ("divergent", (), ("build-failure", "overrun", "new-divergence"), "diverges", False),
+        ("divergent", (), ("unverified", "new-divergence"), "diverges", True),
+        ("divergent", (), ("unverified",), "diverges", False),
         ("divergent", ("intermittent",), ("divergence",), "diverges", True),
         ("divergent", ("known",), ("divergence",), "excused", False),
         ("divergent", ("known",), (), "excused", False),
@@ -125,6 +139,76 @@ def test_what_it_means(
     reason = UNREACHABLE.text if verdict == "unverified" else None
     found = standing(reports.derivation("a", verdict=verdict, marks=marks, reason=reason), fail_on)
     assert (found.meaning, found.fails) == (meaning, fails)
+
+
+@pytest.mark.parametrize(
+    ("on_base", "marks", "fail_on", "expected"),
+    [
+        ("new", ("new",), ("new-divergence",), ("fail", 1)),
+        ("old", (), ("new-divergence",), ("pass", 0)),
+        ("unknown", (), ("new-divergence",), ("inconclusive", 5)),
+        (None, (), ("new-divergence",), ("inconclusive", 5)),
+        ("unknown", (), ("new-divergence", "unverified"), ("fail", 5)),
+        ("old", (), ("new-divergence", "unverified"), ("pass", 0)),
+        ("old", (), ("new-divergence", "divergence"), ("fail", 1)),
+        ("unknown", (), ("new-divergence", "divergence"), ("fail", 1)),
+        ("unknown", ("known",), ("new-divergence",), ("pass", 0)),
+        ("new", ("known", "new"), ("new-divergence",), ("fail", 1)),
+        ("new", ("new",), (), ("pass", 0)),
+        ("unknown", (), (), ("pass", 0)),
+    ],
+)
+def test_a_run_that_fails_on_what_is_new(
+    on_base: Literal["new", "old", "unknown"] | None,
+    marks: tuple[Mark, ...],
+    fail_on: tuple[str, ...],
+    expected: tuple[str, int],
+) -> None:
+    one = reports.derivation("a", verdict="divergent", marks=marks, on_base=told(on_base))
+    assert judge([one, reports.derivation("fine")], [], fail_on) == expected
+
+
+@pytest.mark.parametrize(
+    ("standings", "fail_on", "said"),
+    [
+        (("new",), ("divergence",), "1 new divergence"),
+        (("new", "old", "old"), ("new-divergence",), "1 new divergence; 2 that the base has too"),
+        (("new", "old", "unknown"), (), "1 new divergence; 1 that the base has too; 1 of which that is not known"),
+        (
+            ("old", "old"),
+            ("new-divergence",),
+            "No difference found in 1 derivation (1 output); 2 divergences that the base has too",
+        ),
+        (("old",), ("divergence",), "1 divergence that the base has too"),
+        (
+            ("unknown",),
+            ("new-divergence",),
+            "1 of 2 derivations diverges; not known whether the base has it too",
+        ),
+        (("unknown", None), ("divergence",), "2 of 3 derivations diverge"),
+        (
+            (None, "unknown"),
+            ("new-divergence",),
+            "2 of 3 derivations diverge; not known whether the base has them too",
+        ),
+        (("old", "unknown"), (), "1 divergence that the base has too; 1 of which that is not known"),
+    ],
+)
+def test_the_verdict_line_tells_what_is_new(
+    standings: tuple[Literal["new", "old", "unknown"] | None, ...], fail_on: tuple[str, ...], said: str
+) -> None:
+    differing = [
+        reports.derivation(
+            f"d{n}", verdict="divergent", marks=("new",) if standing == "new" else (), on_base=told(standing)
+        )
+        for n, standing in enumerate(standings)
+    ]
+    derivations = (*differing, reports.derivation("fine"))
+    conclusion, exit_code = judge(derivations, [], fail_on)
+    it = msgspec.structs.replace(
+        EMPTY, derivations=derivations, fail_on=fail_on, conclusion=conclusion, exit_code=exit_code
+    )
+    assert phrases.headline(it).sentence.partition("; allowed by")[0] == said
 
 
 @pytest.mark.parametrize("reason", [NO_EVENT.text, "error: whatever a builder may say", ""])
@@ -153,7 +237,7 @@ def test_excused_ones_come_after_those_that_are_not() -> None:
         for name, marks in (("a", ("known",)), ("b", ("known", "new")), ("c", ()))
     )
     order = [d.name for d in phrases.failures_first((known, new, fresh), ("divergence",))]
-    assert order == ["c", "a", "b"]
+    assert order == ["c", "b", "a"]
     assert [d.name for d in phrases.failures_first((known, new, fresh), ("new-divergence",))] == ["b", "c", "a"]
 
 

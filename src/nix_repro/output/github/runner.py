@@ -16,6 +16,7 @@ from actions_toolkit.command import issue_command
 
 from nix_repro.output.github.places import Location
 from nix_repro.output.render import allowed, escape, phrases
+from nix_repro.output.render.marks import at_length
 from nix_repro.reasons import recall
 from nix_repro.verdict.policy import Meaning, overrun_fails, stale, standing
 
@@ -32,7 +33,13 @@ _MESSAGE_CHARS = 2_000
 
 Level = Literal["error", "warning", "notice"]
 #: How loud what does not fail the run is; what is not here needs no word beside the code.
-_LEVELS: dict[Meaning, Level] = {"excused": "notice", "diverges": "warning", "failed": "warning", "open": "warning"}
+_LEVELS: dict[Meaning, Level] = {
+    "excused": "notice",
+    "old": "notice",
+    "diverges": "warning",
+    "failed": "warning",
+    "open": "warning",
+}
 
 
 class Annotation(NamedTuple):
@@ -53,9 +60,8 @@ def annotate(
     for derivation in phrases.failures_first(report.derivations, report.fail_on):
         level = _level(derivation, report.fail_on)
         if level is not None:
-            found.append(
-                Annotation(level, f"{derivation.verdict}: {derivation.name}", _message(derivation), locate(derivation))
-            )
+            title = f"{derivation.verdict}: {derivation.name}{' (new)' if 'new' in derivation.marks else ''}"
+            found.append(Annotation(level, title, _message(derivation), locate(derivation)))
     for target in report.targets:
         if target.ok is False:
             level = "error" if overrun_fails(target, report.fail_on) else "warning"
@@ -98,7 +104,7 @@ def _level(derivation: DerivationReport, fail_on: tuple[str, ...]) -> Level | No
 
 
 def _message(derivation: DerivationReport) -> str:
-    parts = []
+    parts = [told[:1].upper() + told[1:]] if (told := at_length(derivation)) else []
     if derivation.reason:
         hint = recall(derivation.reason).hint
         parts.append(f"{derivation.reason}: {hint}" if hint else derivation.reason)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nix_repro.output.render import allowed
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.lines import wrap, wrap_command
+from nix_repro.output.render.marks import beside
 from nix_repro.output.render.phrases import failures_first, kept_log, margin, measure, place, sensitive
 from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Report
@@ -64,7 +65,8 @@ def _derivation(derivation: DerivationReport, meaning: Meaning) -> Wrong:
             f"divergent in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}" if often else "divergent"
         )
         # Of what is allowed, and not enough.
-        differs += f" ({reason})" if reason else ""
+        told = ("new" if "new" in derivation.marks else beside(derivation), reason)
+        differs += "".join(f" ({said})" for said in told if said)
         if not derivation.findings:
             return Wrong("✗", names, f"{differs}, nothing here says why", command=again)
         best = derivation.findings[0]

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from nix_repro import text as wording
 from nix_repro.nix.store_path import store_name
-from nix_repro.output.render import allowed, bars, escape, graph, phrases
+from nix_repro.output.render import allowed, bars, escape, graph, marks, phrases
 from nix_repro.output.render import snippet_diff as marking
 from nix_repro.output.render.savings import remembered
 from nix_repro.output.render.templating import TEMPLATES, make_environment
@@ -52,7 +52,7 @@ _SNIPPET = 4000
 #: Characters of a path.
 _PATH = 600
 # Icons of their own; every other derivation has its verdict's.
-_ICONS: dict[Meaning, str] = {"inherited": "link", "excused": "known"}
+_ICONS: dict[Meaning, str] = {"inherited": "link", "excused": "known", "old": "known"}
 # The comparison writes a line feed in a snippet as these two characters.
 _LINE_END = re.compile(r"\\n(.?)", re.DOTALL)
 
@@ -233,6 +233,8 @@ def _environment() -> Environment:
         "log": _log,
         "measure": _measure,
         "nix": phrases.nix,
+        "beside_base": marks.beside,
+        "on_base": marks.at_length,
         "remembered": remembered,
         "kept": phrases.kept,
         "narrowing": narrowing,

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from nix_repro.output.render import allowed, escape, phrases
+from nix_repro.output.render.marks import at_length
 from nix_repro.verdict.policy import stale, standing
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def _seconds(derivation: DerivationReport) -> float:
 
 
 def _details(derivation: DerivationReport) -> str:
-    lines = []
+    lines = [told] if (told := at_length(derivation)) else []
     for name, output in derivation.outputs.items():
         first, again = phrases.two_hashes(output)
         lines.append(f"{name}: {output.verdict} {output.path or ''} {first or ''} {again or ''}".rstrip())
@@ -47,6 +48,8 @@ def _case(suite: ET.Element, derivation: DerivationReport, fail_on: tuple[str, .
     match standing(derivation, fail_on).meaning:
         case "excused":
             _add(case, "skipped", message=f"known divergence: {message}")
+        case "old":
+            _add(case, "skipped", message=at_length(derivation))
         case "diverges":
             _add(case, "failure", _details(derivation), type=derivation.verdict, message=message)
         case "failed" | "unshown":
@@ -70,8 +73,9 @@ def _rule(suite: ET.Element, rule: RuleUse) -> None:
 
 def render_junit(report: Report) -> str:
     """The report as JUnit XML. Divergent derivations are failures, failed builds and builds that could not be shown are
-    errors, what else is unverified and known divergences are skipped, whether or not `fail_on` lists them. Allow rules
-    that fail the run are failures. Characters that XML cannot hold are replaced."""
+    errors, what else is unverified and known divergences are skipped, whether or not `fail_on` lists them; so are those
+    that the base has too where only new ones fail. Allow rules that fail the run are failures. Characters that XML
+    cannot hold are replaced."""
     root = ET.Element("testsuites", {"name": "nix-repro"})
     suite = _add(root, "testsuite", name=f"nix-repro {report.system}", timestamp=report.started)
     for derivation in phrases.failures_first(report.derivations, report.fail_on):

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from nix_repro import text as wording
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.store_path import store_name
-from nix_repro.output.render import allowed, escape, phrases
+from nix_repro.output.render import allowed, escape, marks, phrases
 from nix_repro.output.render.savings import remembered
 from nix_repro.output.render.templating import make_environment
 from nix_repro.verdict.allow import narrowing
@@ -85,7 +85,7 @@ def _outputs(derivation: DerivationReport, column: str) -> str:
 
 def _note(derivation: DerivationReport) -> str:
     """What is different about this derivation, in a few phrases."""
-    parts = [f"<b>{words}</b>" if mark == "new" else words for mark, words in phrases.marks(derivation)]
+    parts = [f"<b>{words}</b>" if mark == "new" else words for mark, words in marks.marks(derivation)]
     if derivation.findings:
         best = derivation.findings[0]
         more = len(derivation.findings) - 1
@@ -162,6 +162,7 @@ def _environment() -> Environment:
         "defaults_advise": phrases.defaults_advise,
         "measure": _measure,
         "nix": phrases.nix,
+        "on_base": marks.at_length,
         "remembered": remembered,
         "kept": phrases.kept,
         "narrowing": narrowing,
@@ -179,7 +180,7 @@ def _environment() -> Environment:
         "took": _took,
         "attr": _attr,
     }
-    environment.tests["excused"] = lambda derivation, fail_on: standing(derivation, fail_on).meaning == "excused"
+    environment.tests["excused"] = lambda derivation, fail_on: standing(derivation, fail_on).meaning in phrases.EXCUSED
     return environment
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from nix_repro.errors import interrupted
 from nix_repro.metrics.targets import quantity
 from nix_repro.nix.series import Release
 from nix_repro.nix.store_path import store_name
-from nix_repro.output.render import allowed
+from nix_repro.output.render import allowed, marks
 from nix_repro.parts import VerifiedUse
 from nix_repro.report import (
     SEVERITY,
@@ -18,19 +18,19 @@ from nix_repro.report import (
     Configuration,
     DerivationReport,
     Finding,
-    Mark,
     Output,
     Report,
     Target,
     Verdict,
 )
 from nix_repro.text import plural, seconds, size, some
-from nix_repro.verdict.policy import Meaning, standing
+from nix_repro.verdict.policy import Meaning, Standing, standing
 
 SYMBOLS: dict[Meaning, str] = {
     "diverges": "❌",
     "failed": "💥",
     "excused": "🟡",
+    "old": "🟡",
     "inherited": "🔗",
     "open": "⚠️",
     "unshown": "⚠️",
@@ -90,14 +90,15 @@ def sensitive(derivation: DerivationReport) -> bool:
 
 
 def failures_first(derivations: Iterable[DerivationReport], fail_on: Collection[str]) -> list[DerivationReport]:
-    """Worst first, then what nobody has excused yet, then what the user named, then by name."""
+    """Worst first, then what nobody has excused yet, what is new, what the user named, then by name."""
 
-    def rank(derivation: DerivationReport) -> tuple[bool, int, bool, bool, bool, str, str]:
+    def rank(derivation: DerivationReport) -> tuple[bool, int, bool, bool, bool, bool, str, str]:
         meaning = standing(derivation, fail_on).meaning
         return (
             meaning == "settled",
             SEVERITY.index(derivation.verdict),
-            meaning == "excused",
+            meaning in EXCUSED,
+            "new" not in derivation.marks,
             not needs_attention(derivation, fail_on),
             not derivation.attrs,
             derivation.name,
@@ -107,24 +108,8 @@ def failures_first(derivations: Iterable[DerivationReport], fail_on: Collection[
     return sorted(derivations, key=rank)
 
 
-#: What the marks mean, for people.
-_MARKS: dict[Mark, str] = {
-    "new": "new",
-    "known": "known",
-    "intermittent": "intermittent",
-    "propagated": "differs only because an input does",
-}
-
-
-def marks(derivation: DerivationReport) -> list[tuple[Mark, str]]:
-    """The marks on a verdict, each in words."""
-    return [(mark, _mark(derivation, mark)) for mark in _MARKS if mark in derivation.marks]
-
-
-def _mark(derivation: DerivationReport, mark: Mark) -> str:
-    if mark != "intermittent" or not derivation.rebuilds:
-        return _MARKS[mark]
-    return f"{_MARKS[mark]}: differed in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}"
+#: What diverges and fails nothing: a rule allows it, or the base has it too.
+EXCUSED: tuple[Meaning, ...] = ("excused", "old")
 
 
 def overruns(report: Report) -> list[str]:
@@ -198,6 +183,10 @@ def log_end(log: str, lines: int, chars: int) -> str:
     return kept if kept == whole else f"… the end of {plural(whole.count(chr(10)) + 1, 'line')}\n{kept}"
 
 
+#: What a reader counts as divergences.
+_DIFFERING: tuple[Meaning, ...] = ("diverges", "old")
+
+
 class Headline(NamedTuple):
     """The verdict in one line: a sign and a sentence."""
 
@@ -205,8 +194,8 @@ class Headline(NamedTuple):
     sentence: str
 
 
-def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
-    """What is wrong, worst first."""
+def _trouble(report: Report, meanings: Counter[Meaning], against_base: str) -> list[str]:
+    """What is wrong, worst first; of the divergences `against_base`, if that says anything."""
     found = counts(report)
     settled, total = meanings["settled"], len(report.derivations) - meanings["settled"]
     # What was left out, because it has not changed or cannot diverge, is no part of what was compared.
@@ -214,9 +203,8 @@ def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
     said: list[str] = []
     if fresh := meanings["diverges"]:
         verb = "diverges" if fresh == 1 else "diverge"
-        said.append(
-            "the one derivation in scope diverges" if total == 1 else f"{fresh:,} of {plural(total, kind)} {verb}"
-        )
+        of_all = "the one derivation in scope diverges" if total == 1 else f"{fresh:,} of {plural(total, kind)} {verb}"
+        said.append(against_base or of_all)
     if found["build-failed"]:
         said.append(f"{plural(found['build-failed'], 'build')} failed")
     if found["rebuild-failed"]:
@@ -228,6 +216,17 @@ def _trouble(report: Report, meanings: Counter[Meaning]) -> list[str]:
     if broken := sum(policy.failed for policy in report.policies):
         said.append(f"{plural(broken, 'policy', 'policies')} failed")
     return said + allowed.failing(report.allow, report.fail_on)
+
+
+def _milder(report: Report, standings: Sequence[Standing], against_base: str) -> Iterator[str]:
+    """What else there is to know of what differs."""
+    meanings = Counter(found.meaning for found in standings)
+    if count := sum(sensitive(d) for d in report.derivations):
+        yield f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions"
+    if meanings["old"] and not meanings["diverges"]:
+        yield against_base
+    if (undecided := sum(found.undecided for found in standings)) and not against_base:
+        yield f"not known whether the base has {'it' if undecided == 1 else 'them'} too"
 
 
 def kept(use: VerifiedUse) -> str:
@@ -251,8 +250,11 @@ def edited(configuration: Configuration) -> str | None:
 
 def headline(report: Report) -> Headline:
     """What the run found, worst first. Never more than was seen: "no difference found", not "reproducible"."""
-    meanings = Counter(standing(d, report.fail_on).meaning for d in report.derivations)
-    trouble = _trouble(report, meanings)
+    standings = [standing(d, report.fail_on) for d in report.derivations]
+    meanings = Counter(found.meaning for found in standings)
+    differing = [d for d, found in zip(report.derivations, standings, strict=True) if found.meaning in _DIFFERING]
+    against_base = marks.divergences(differing)
+    trouble = _trouble(report, meanings, against_base)
     said = list(trouble)
     open_questions = meanings["open"] + meanings["unshown"]
     if not trouble:
@@ -269,11 +271,10 @@ def headline(report: Report) -> Headline:
             said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")
         elif meanings["settled"] == len(report.derivations):
             said.append("nothing in scope to verify")
-    if count := sum(sensitive(d) for d in report.derivations):
-        said.append(f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions")
     if known := meanings["excused"]:
         total = len(report.derivations) - meanings["settled"]
         said.insert(len(trouble), allowed.divergences(known, total, report.allow, others=bool(trouble)))
+    said += _milder(report, standings, against_base)
     if open_questions:
         said.append(f"{open_questions:,} unverified")
     if interrupted(report.exit_code):

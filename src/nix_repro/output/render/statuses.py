@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from nix_repro import text as wording
 from nix_repro.errors import interrupted
 from nix_repro.output.render import escape, phrases
+from nix_repro.output.render.marks import beside
 from nix_repro.verdict.policy import standing
 
 if TYPE_CHECKING:
@@ -58,10 +59,12 @@ def _said(derivation: DerivationReport, meaning: Meaning) -> str:
             return f"No difference found in {wording.plural(len(derivation.outputs), 'output')}"
         case "inherited":
             return "Differs because an input diverges"
-        case "excused" | "diverges":
+        case "excused" | "old" | "diverges":
             best = next(iter(derivation.findings), None)
             where = f": {best.cause} in {best.path or best.output}" if best else reason
-            return f"Known divergence{reason or where}" if meaning == "excused" else f"Diverges{where}"
+            told = "new" if "new" in derivation.marks else beside(derivation)
+            against_base = f" ({told})" if told else ""
+            return f"Known divergence{reason or where}" if meaning == "excused" else f"Diverges{against_base}{where}"
         case "failed":
             return ("Build failed" if derivation.verdict == "build-failed" else "Rebuild failed") + reason
         case "open" | "unshown" | "settled":

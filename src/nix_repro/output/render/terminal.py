@@ -13,14 +13,15 @@ from nix_repro.output.render import allowed
 from nix_repro.output.render.digest import digest, troubles
 from nix_repro.output.render.escape import visible, visible_lines
 from nix_repro.output.render.lines import Cell, TableRow, wrap
+from nix_repro.output.render.marks import at_length, marks
 from nix_repro.output.render.phrases import (
+    EXCUSED,
     alike,
     failures_first,
     headline,
     kept,
     kept_log,
     log_end,
-    marks,
     needs_attention,
     place,
     printed_nothing,
@@ -57,7 +58,7 @@ _SIGN: dict[Verdict, str] = {
     "reproducible": "✓",
 }
 #: What is no cause for alarm, whatever its verdict.
-_MILDER: dict[Meaning, str] = {"settled": "dim", "excused": "yellow"}
+_MILDER: dict[Meaning, str] = {"settled": "dim", "excused": "yellow", "old": "yellow"}
 _CONCLUSION: dict[Conclusion, tuple[str, str]] = {
     "pass": ("✓", "bold green"),
     "fail": ("✗", "bold red"),
@@ -198,7 +199,7 @@ def _again(first: str | None, again: str | None, same: str) -> str:
 def _sign(output: Output, meaning: Meaning) -> Cell:
     if meaning == "settled":
         return "–", "dim"
-    if meaning == "excused" and output.verdict == "divergent":
+    if meaning in EXCUSED and output.verdict == "divergent":
         return "~", _MILDER[meaning]
     return _SIGN[output.verdict], _STYLE[output.verdict]
 
@@ -227,6 +228,8 @@ def _print_details(out: Screen, report: Report, amount: Amount) -> None:
             said = f"differs{often}" if divergent else "is the same, but not under every condition"
             style = _MILDER.get(meaning, _STYLE[derivation.verdict]) if divergent else "bold yellow"
             out.say(f"{visible(derivation.name)} {said}", style, 0, 2)
+            if against_base := at_length(derivation):
+                out.say(visible(against_base), "dim", 2)
             _print_findings(out, derivation.findings, amount.findings)
         if derivation.reproduce:
             out.command("reproduce: ", visible(derivation.reproduce), "dim", 2)

@@ -50,7 +50,7 @@ def obeyed(printed: str) -> list[tuple[str, str]]:
 
 def test_levels_follow_the_policy(diverged: Report) -> None:
     found = {a.title: a.level for a in runner.annotate(diverged, nowhere)}
-    assert found["divergent: widgets-cli-2.4.0"] == "error"
+    assert found["divergent: widgets-cli-2.4.0 (new)"] == "error"
     assert found["divergent: widgets-docs-2.4.0"] == "notice"  # known
     assert found["build-failed: widgets-e2e"] == "error"
     assert found["unverified: widgets-gpu-0.3"] == "warning"
@@ -63,12 +63,15 @@ def test_levels_follow_the_policy(diverged: Report) -> None:
 def test_where_and_what_to_do(diverged: Report) -> None:
     first = diverged.derivations[0]
     whole = replace(first.findings[0], output="dev", path="", cause="randomness", because="a UUID", fix="")
-    rewritten = replace(first, verdict="unverified", reason="path rewriting", findings=(), reproduce=None)
+    rewritten = replace(first, verdict="unverified", reason="path rewriting", findings=(), reproduce=None, on_base=None)
     report = replace(
         diverged, derivations=(replace(first, findings=(whole,), reason=None, reproduce=None), rewritten), fail_on=()
     )
     messages = [a.message for a in runner.annotate(report, nowhere)]
-    assert messages[1] == "dev: randomness: a UUID"
+    told = (
+        "The base does not have it: what stands there, widgets-cli-2.3.9, was built 2 times before, and always the same"
+    )
+    assert messages[1] == f"{told} (ledger)\ndev: randomness: a UUID"
     assert messages[0].startswith("path rewriting: "), "what fails the run comes first"
     assert "Use the rebuilder shadow or replace" in messages[0]
 
@@ -92,7 +95,7 @@ def test_only_known_properties_are_sent(diverged: Report, capsys: pytest.Capture
         runner.annotate(replace(diverged, targets=(), warnings=(), caches=Caches()), lambda _: next(known))
     )
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("::error title=divergent%3A widgets-cli-2.4.0,file=flake.nix,line=3::")
+    assert lines[0].startswith("::error title=divergent%3A widgets-cli-2.4.0 (new),file=flake.nix,line=3::")
     assert sum(",line=" in line for line in lines) == 1
     assert not any(
         "=," in line or "=::" in line or "None" in line.partition("::")[2].partition("::")[0] for line in lines

@@ -136,7 +136,7 @@ def test_no_text_of_it_is_passed_on() -> None:
 
     KEPT = {  # noqa: N806  # what has a shape, or is one of a few words
         "drv_path", "verdict", "marks", "source", "nar_hash", "status", "cause", "confidence", "scope", "conclusion",
-        "kind", "why", "change_class",
+        "kind", "why", "change_class", "standing",
     }  # fmt: skip
     told = lying(DIVERGED)
     told["phases"], told["scenario"] = [], None

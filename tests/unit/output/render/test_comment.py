@@ -20,7 +20,7 @@ def test_the_marker_carries_the_id_and_shows_nothing(diverged: Report, run_id: s
     assert read_marker(body) == (marker_id(run_id), outcome(diverged))
     page = github(body)
     assert page.elements[0][0] == "h2"
-    assert page.text.lstrip().startswith("❌ 1 of 15")
+    assert page.text.lstrip().startswith("❌ 1 new divergence")
 
 
 def test_ids_do_not_collide() -> None:

@@ -148,7 +148,7 @@ def test_tables_say_what_they_are_and_what_their_cells_belong_to(full: Document)
 def test_the_answer_is_in_the_first_screen() -> None:
     html = render_html(reports.everything())
     top = Document(html[html.index('<header class="top">') : html.index("</header>") + len("</header>")])
-    assert "2 of 18 derivations diverge" in top.text
+    assert "1 new divergence" in top.text
     assert "timestamp in share/info" in re.sub(r"\s+", " ", top.text)
     assert "2 others built from it differ too" in top.text
 

@@ -14,6 +14,7 @@ import reports
 from nix_repro.metrics.targets import HIT_RATE, NAMES
 from nix_repro.output.render import phrases
 from nix_repro.output.render.html import render_html
+from nix_repro.output.render.marks import marks
 from nix_repro.output.render.summary import render_summary
 from nix_repro.output.render.terminal import print_report
 from nix_repro.report import Elsewhere, Hash, Output, Report, Scenario, Source, Target, Trend
@@ -178,7 +179,7 @@ def test_intermittent_says_how_often(differed: int, rebuilds: int, said: str) ->
         rebuilds=rebuilds,
         findings=(reports.finding(),),
     )
-    assert phrases.marks(it) == [("intermittent", said)]
+    assert marks(it) == [("intermittent", said)]
     stream = io.StringIO()
     print_report(reports.bare(it), stream, environ={})
     assert said in stream.getvalue()

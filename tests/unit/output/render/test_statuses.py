@@ -18,14 +18,14 @@ def test_overall_first_then_each_installable_by_name(diverged: Report) -> None:
     found = commit_statuses(diverged, run_id="test-0-Linux-X64", run_url="https://x/1")
     assert found[0].context == "nix-repro (test-0-Linux-X64)"
     assert found[0].state == "failure"
-    assert found[0].description.startswith("1 of 15 derivations diverges; 1 build failed")
+    assert found[0].description.startswith("1 new divergence; 1 build failed")
     assert {status.target_url for status in found} == {"https://x/1"}
     rest = {status.context.partition("): ")[2]: status for status in found[1:]}
     assert list(rest) == sorted(rest)
-    assert rest["packages.x86_64-linux.default"].state == "failure"
-    assert rest["packages.x86_64-linux.default"].description == "Diverges: timestamp in share/widgets/build-info.json"
+    described = {attr.rpartition(".")[2]: status[1:3] for attr, status in rest.items()}
+    assert described["default"] == ("failure", "Diverges (new): timestamp in share/widgets/build-info.json")
     reason = "allow rule: sphinx writes its search index in set order (until 2027-01-31)"
-    assert rest["packages.x86_64-linux.docs"][1:3] == ("success", f"Known divergence: {reason}")
+    assert described["docs"] == ("success", f"Known divergence: {reason}")
     assert rest["packages.x86_64-linux.image"][1:3] == ("failure", "Differs because an input diverges")
     assert rest["checks.x86_64-linux.e2e"][1:3] == ("failure", "Build failed: exit code 1")
     assert rest["packages.x86_64-linux.core"][1:3] == ("success", "No difference found in 2 outputs")
@@ -40,6 +40,7 @@ def test_overall_first_then_each_installable_by_name(diverged: Report) -> None:
         ("divergent", ("known",), ("divergence",), "success"),
         ("divergent", ("new",), ("new-divergence",), "failure"),
         ("divergent", (), ("new-divergence",), "success"),
+        ("divergent", (), ("new-divergence", "unverified"), "failure"),
         ("unverified: upstream unreachable", (), ("divergence",), "success"),
         ("unverified: upstream unreachable", (), ("unverified",), "error"),
         ("unverified: why", (), (), "error"),

@@ -1,0 +1,61 @@
+"""How the marks on a verdict are said, and whether the base has a divergence too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from nix_repro.report import DerivationReport, Mark
+from nix_repro.text import plural
+
+#: What the marks mean, for people.
+_MARKS: dict[Mark, str] = {
+    "new": "new",
+    "known": "known",
+    "intermittent": "intermittent",
+    "propagated": "differs only because an input does",
+}
+#: Whether the base has it.
+_SAID = {
+    "new": "the base does not have it",
+    "old": "the base has it too",
+    "unknown": "not known whether the base has it",
+}
+
+
+def beside(derivation: DerivationReport) -> str:
+    """What is said beside a divergence's name of whether the base has it, where no mark says so already."""
+    found = derivation.on_base
+    return _SAID[found.standing] if found is not None and "new" not in derivation.marks else ""
+
+
+def at_length(derivation: DerivationReport) -> str:
+    """Whether the base has a divergence, and how that is known; empty where there is no base."""
+    found = derivation.on_base
+    return f"{_SAID[found.standing]}: {found.because}" if found is not None else ""
+
+
+def divergences(derivations: Collection[DerivationReport]) -> str:
+    """How many of these, which diverge, are new, and how many the base has too; empty where that is known of none."""
+    found = Counter(d.on_base.standing for d in derivations if d.on_base is not None)
+    new, old = found["new"], found["old"]
+    if not (new or old):
+        return ""
+    said = [plural(new, "new divergence")] if new else []
+    if old:
+        said.append(f"{old:,} that the base has too" if said else f"{plural(old, 'divergence')} that the base has too")
+    if unknown := len(derivations) - new - old:
+        said.append(f"{unknown:,} of which that is not known")
+    return "; ".join(said)
+
+
+def marks(derivation: DerivationReport) -> list[tuple[Mark | None, str]]:
+    """The marks on a verdict, each in words, and whether the base has it too."""
+    found = [(mark, _mark(derivation, mark)) for mark in _MARKS if mark in derivation.marks]
+    return [*found, (None, said)] if (said := beside(derivation)) else [*found]
+
+
+def _mark(derivation: DerivationReport, mark: Mark) -> str:
+    if mark != "intermittent" or not derivation.rebuilds:
+        return _MARKS[mark]
+    return f"{_MARKS[mark]}: differed in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}"
