@@ -20,6 +20,7 @@ from nix_repro.metrics.measure import Facts, Measurements, measure
 from nix_repro.metrics.remembered import ledger_use
 from nix_repro.nix.checkout import Checkout, flake_ref
 from nix_repro.nix.elsewhere import elsewhere, reproduce_line
+from nix_repro.nix.graph import above
 from nix_repro.nix.machine import describe_environment, in_ci
 from nix_repro.nix.secrets import cut
 from nix_repro.nix.store_path import store_name
@@ -167,6 +168,7 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
         ):
             judged[drv_path] = verdict.not_rebuilt(plan.derivations[drv_path], run.seen, reason)
     ref = flake_ref(checkout, run.environ)
+    judged |= {path: replace(judged[path], marks=(*judged[path].marks, "new")) for path in _new(run, plan, judged)}
     inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
     built = [_derivation(run, plan, drv_path, result, inputs[drv_path], ref) for drv_path, result in judged.items()]
     broken = (
@@ -174,6 +176,13 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
         for attr, words in run.broken.items()
     )
     return [*built, *broken]
+
+
+def _new(run: Run, plan: Plan, judged: Mapping[str, verdict.Judged]) -> set[str]:
+    """What differs and does not on the base, by itself or because an input does."""
+    roots = {path for path, found in run.on_base.items() if found.standing == "new"}
+    users = above(plan.derivations, roots) & judged.keys()
+    return roots | {path for path in users if "propagated" in judged[path].marks}
 
 
 def _derivation(
@@ -210,6 +219,7 @@ def _derivation(
         inputs=inputs,
         rebuilds=judged.rebuilds,
         differed=judged.differed,
+        on_base=run.on_base.get(drv_path),
     )
 
 

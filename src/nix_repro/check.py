@@ -30,6 +30,7 @@ from nix_repro.plan.planned import Planned, planned_derivations
 from nix_repro.reasons import CANCELLED, said
 from nix_repro.report import Report
 from nix_repro.run import Display, Run
+from nix_repro.stages.base import BASE, compare_divergences
 from nix_repro.stages.build import build_targets
 from nix_repro.stages.explain import explain_divergences
 from nix_repro.stages.forecast import foretell
@@ -154,6 +155,7 @@ def _work(run: Run, held: ExitStack) -> None:
     run.judge()
     explain_divergences(run, plan, rebuilder)
     explain_by_date(run)
+    compare_divergences(run, rebuilder)
     run.nix.processes.check()
     keep_verified(run, plan)
 
@@ -173,5 +175,6 @@ def _store_lock(run: Run, *, alone: bool) -> Iterator[None]:
 
 
 def _release_roots(run: Run) -> None:
-    for link in (run.work / "roots").glob("out*"):
-        link.unlink()
+    for roots in (run.work / "roots", run.work / BASE / "roots"):
+        for link in roots.glob("out*"):
+            link.unlink()

@@ -28,11 +28,11 @@ from nix_repro.nix.disk import any_full, building_places
 from nix_repro.nix.log.recorder import Recorder, Watcher
 from nix_repro.nix.secrets import cut
 from nix_repro.observations import Attempt, Observations
-from nix_repro.parts import VerifiedUse
+from nix_repro.parts import OnBase, VerifiedUse
 from nix_repro.plan.against import Against
 from nix_repro.plan.scope import Plan
 from nix_repro.reasons import NOT_REBUILT, Reason
-from nix_repro.report import Finding, Phase, PhaseName, SuiteRun
+from nix_repro.report import Finding, Phase, PhaseName, Report, SuiteRun
 from nix_repro.verdict import verdict
 from nix_repro.verdict.evidence import Recalled
 
@@ -55,11 +55,12 @@ class Run:
     `unfinished` is the reason for what was never rebuilt. `broken` are attributes of `all` that do not evaluate, each
     with Nix's words. `rebuilder` is what has built anything again, None until then. `ledger` is what remembers the
     builds of earlier runs, None without one, `known` what it says of this run's derivations, and `heirs` those of them
-    that came out differently on other inputs. `verified` is the cache of what is verified, None without one,
-    `verified_paths` what of this run is, and `verified_use` what became of the cache. `varied` is what rebuilds
-    are to hold different, and `stopping` are the rebuilds that failed because of that, by .drv path. `realiser` runs
-    every build that may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git
-    said before anything was evaluated or built that could have changed it.
+    that came out differently on other inputs. `base_report` is that of an earlier run that is the base, and `on_base`
+    says of what diverges whether the base has it too. `verified` is the cache of what is verified, None without one,
+    `verified_paths` what of this run is, and `verified_use` what became of the cache. `varied` is what rebuilds are to
+    hold different, and `stopping` are the rebuilds that failed because of that, by .drv path. `realiser` runs every
+    build that may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git said
+    before anything was evaluated or built that could have changed it.
     """
 
     config: Config
@@ -86,6 +87,8 @@ class Run:
     heirs: set[str] = field(default_factory=set)
     varied: Varied = AS_USUAL
     stopping: dict[str, Attempt] = field(default_factory=dict)
+    base_report: Report | None = None
+    on_base: dict[str, OnBase] = field(default_factory=dict)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
     verified: VerifiedCache | None = None
     verified_paths: tuple[str, ...] = ()

@@ -57,6 +57,7 @@ SETTINGS = (
     "diffoscope",
     "base",
     "base_report",
+    "check_base",
     "since",
     "recheck",
     "recheck_older",

@@ -92,6 +92,7 @@ _SETTINGS = (
         "REF",
     ),
     _Option("--base-report", "JSON report of an earlier run to compare with, instead of --base", "FILE", type=_PATH),
+    _Option("--check-base", "Where something diverges, build what the base has in its place twice, too", flag=True),
     _Option("--since", "Check only derivations that differ from this Git revision", "REF"),
     _Option("--test", "What to run after the build: checks (of the flake) | none (default) | a command"),
     _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE", type=_PATH),

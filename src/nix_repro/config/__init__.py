@@ -39,7 +39,8 @@ class Config:
 
     `verified_cache` is the directory of the cache that is filled with what is verified, and fetched from.
 
-    `base` is the Git revision to compare the derivations with, `since` one whose derivations are left out, `test` is
+    `base` is the Git revision to compare the derivations with; where one of this run's diverges, `check_base` has what
+    stands there built twice, too. `since` is one whose derivations are left out, `test` is
     `checks`, `none` or a command. `diffoscope` is `auto`, `never` or a program.
     """
 
@@ -62,6 +63,7 @@ class Config:
     allow: tuple[AllowRule, ...] = ()
     base: str | None = None
     base_report: Path | None = None
+    check_base: bool = False
     since: str | None = None
     test: str | tuple[str, ...] = "none"
     history: Path | None = None
@@ -174,6 +176,7 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "allow": allow.rules,
     "base": settings.revision,
     "base_report": settings.path,
+    "check_base": recheck.yes_or_no,
     "since": settings.revision,
     "test": lambda setting: settings.command(setting.value, setting.where),
     "history": settings.path,

@@ -19,14 +19,16 @@ class Against:
     """A plan compared with a base.
 
     `compared` are the derivations of the plan that have a place in the comparison: what lies below installables that
-    the base was asked for. `files` are, for each root change and what is beside it, the files that differ between both
-    sources; None where it is no source, or nobody can tell.
+    the base was asked for; of the `unsure` ones, the counterpart may be another of the same name. `files` are, for each
+    root change and what is beside it, the files that differ between both sources; None where it is no source, or nobody
+    can tell.
     """
 
     base: Base
     comparison: Comparison
     compared: frozenset[str]
     files: Mapping[Root, list[str] | None]
+    unsure: frozenset[str] = frozenset()
 
     @property
     def known(self) -> frozenset[str]:
@@ -39,10 +41,11 @@ def against(nix: Nix, plan: Plan, base: Base) -> Against:
     there = base.installables
     roots = [(there[attr], drv_path) for attr, drv_path in plan.installables.items() if attr in there]
     compared = frozenset(below(plan.derivations, [drv_path for _, drv_path in roots]))
+    unsure: frozenset[str] = frozenset()
     if all(Path(old).is_file() for old, _ in roots if old is not None):
         comparison = compare(roots, base.derivations, nix.derivations, nix.derivations)
     else:
-        comparison = compare_names(base.derivations, own(plan) & compared)
+        comparison, unsure = compare_names(roots, base.derivations, own(plan) & compared)
     roots_and_more = [each for root in comparison.blast() for each in (root, *comparison.beside.get(root, ()))]
     files = {root: differing_files(root.old, root.new) if root.kind == "source" else None for root in roots_and_more}
-    return Against(base, comparison, compared, files)
+    return Against(base, comparison, compared, files, unsure)

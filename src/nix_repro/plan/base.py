@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -150,6 +151,13 @@ def from_report(nix: Nix, report: Report, named: Iterable[str]) -> Base:
     return Base(
         name=f"the report of {report.started}", installables=installables, derivations=known | _closure(nix, here)
     )
+
+
+def committed(file: Path, cwd: Path) -> bool:
+    """Whether a file is as the commit has it that is checked out."""
+    paths = [os.path.relpath(file.resolve(), cwd.resolve())]
+    known = git(cwd, "ls-files", "--error-unmatch", paths=paths) is not None
+    return known and git(cwd, "diff", "--name-only", "HEAD", paths=paths) == ""
 
 
 def _text(file: Path, root: Path) -> str | None:

@@ -115,13 +115,17 @@ def compare(
     return _roots(pairs, old, new)
 
 
-def _only_by_name(paths: Iterable[str]) -> dict[str, str | None]:
+def _only_by_name(paths: Iterable[str], key: Callable[[str], str] = store_name) -> dict[str, str | None]:
     """Derivations by name; None for the names that several have."""
     found: dict[str, str | None] = {}
     for path in paths:
-        name = store_name(path)
+        name = key(path)
         found[name] = None if name in found else path
     return found
+
+
+def _unversioned(path: str) -> str:
+    return _VERSION.sub("", store_name(path))
 
 
 def _inputs(old: Derivation | None, new: Derivation) -> list[tuple[str | None, str]]:
@@ -132,7 +136,7 @@ def _inputs(old: Derivation | None, new: Derivation) -> list[tuple[str | None, s
     fresh = [i for i in new.input_drvs if i not in old.input_drvs]
     gone = [i for i in old.input_drvs if i not in new.input_drvs]
     found: dict[str, str | None] = dict.fromkeys(fresh)
-    for key in (store_name, lambda path: _VERSION.sub("", store_name(path))):
+    for key in (store_name, _unversioned):
         by_key: dict[str, list[str]] = {}
         for path in gone:
             by_key.setdefault(key(path), []).append(path)
@@ -143,10 +147,20 @@ def _inputs(old: Derivation | None, new: Derivation) -> list[tuple[str | None, s
     return [(a, b) for b, a in found.items()]
 
 
-def compare_names(known: Collection[str], new: Iterable[str]) -> Comparison:
-    """The same from names alone, for a base whose derivations are not in this store: changed or new, but not why."""
+def compare_names(
+    roots: Sequence[tuple[str | None, str]], known: Collection[str], new: Iterable[str]
+) -> tuple[Comparison, frozenset[str]]:
+    """The same from names alone, for a base whose derivations are not in this store: changed or new, but not why. Also
+    of which of them the counterpart may be another, because several there have the name."""
     by_name = {store_name(path): path for path in sorted(known)}
-    return Comparison({path: by_name.get(store_name(path)) for path in new if path not in known})
+    only, versions = _only_by_name(known), _only_by_name(known, _unversioned)
+    top = {b: a for a, b in roots if a is not None}
+    pairs = {
+        path: top.get(path) or by_name.get(store_name(path)) or versions.get(_unversioned(path))
+        for path in new
+        if path not in known
+    }
+    return Comparison(pairs), frozenset(b for b, a in pairs.items() if b not in top and only.get(store_name(b), a) != a)
 
 
 def _roots(pairs: Mapping[str, str | None], old: Mapping[str, Derivation], new: Mapping[str, Derivation]) -> Comparison:

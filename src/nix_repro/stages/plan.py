@@ -12,8 +12,9 @@ from nix_repro.files import read_regular
 from nix_repro.nix.caches.kinds import normal
 from nix_repro.nix.caches.lookup import BinaryCaches
 from nix_repro.nix.log.recorder import waiting
+from nix_repro.output.github.event import proposal
 from nix_repro.plan.against import against
-from nix_repro.plan.base import Base, at_revision, attribute, from_report
+from nix_repro.plan.base import Base, at_revision, attribute, committed, from_report
 from nix_repro.plan.flake_config import told
 from nix_repro.plan.installables import evaluate
 from nix_repro.plan.scope import Plan, make_plan, since
@@ -84,12 +85,19 @@ def _compare(run: Run, plan: Plan) -> Plan:
     """Compare the plan with the base that was asked for. Returns the plan without what `since` is not about."""
     config = run.config
     base: Base | None = None
-    if config.base_report is not None and config.since is None:
+    revision = config.since or config.base
+    if config.base_report is not None:
         # Late: few runs have a report as their base.
         from nix_repro.output.directory import read_report
 
-        base = from_report(run.nix, read_report(config.base_report), plan.installables)
-    elif (revision := config.since or config.base) is not None:
+        if proposal(run.environ) is not None and committed(config.base_report, run.cwd):
+            run.warn(f"base report {config.base_report.name}: it is part of the change itself, and not believed")
+        else:
+            run.base_report = read_report(config.base_report)
+    # What is to be built has to be evaluated.
+    if run.base_report is not None and config.since is None and not (config.check_base and revision is not None):
+        base = from_report(run.nix, run.base_report, plan.installables)
+    elif revision is not None:
         with waiting(run.display, f"for {revision} to be evaluated"):
             base = at_revision(run.realiser, revision, config.installables, plan.installables, run.cwd, run.warn)
     if base is None:

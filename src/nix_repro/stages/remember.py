@@ -58,6 +58,13 @@ def recollect(run: Run, plan: Plan) -> None:
     ask(run, look)
 
 
+def known_builds(run: Run, drv_paths: Iterable[str]) -> dict[str, list[Built]]:
+    """All builds that the ledger knows of these derivations."""
+    found: dict[str, list[Built]] = {}
+    ask(run, lambda ledger: found.update(ledger.about(drv_paths)))
+    return found
+
+
 def remember(run: Run, plan: Plan) -> None:
     """Put into the ledger what this run has built so far. What is there already stays as it is."""
     # Nix is asked for what the inputs were before the ledger is locked for others.

@@ -116,9 +116,7 @@ def recall(first: Attempt, inputs: str | None, builds: Iterable[Built], demands:
     What this run has built itself is one build more, and is compared with those on the same inputs. What it has fetched
     or found is none: then the builds that made the same are what is known of it.
     """
-    groups: dict[str, list[Built]] = {}
-    for build in sorted(builds, key=lambda build: build.at):
-        groups.setdefault(build.inputs, []).append(build)
+    groups = _by_inputs(builds)
     hashes = first.hashes
     mine = (first.started or math.inf) if _is_built(first) else None
     if mine is not None:
@@ -178,6 +176,23 @@ def _independent(agreeing: Sequence[Built], mine: float | None) -> int:
             count, last = count + 1, at
     copied = mine is not None or any(build.how != "rebuilt" for build in made)
     return count + (0 < len(made) < len(agreeing) and not copied)
+
+
+def together(builds: Iterable[Built], rounds: int) -> Literal["reproducible", "divergent"] | None:
+    """What the builds of one derivation say by themselves, None when they are too few on the same inputs."""
+    groups = _by_inputs(builds).values()
+    found = [_weigh(group, group[-1].hashes, None, Demands(rounds), again=False) for group in groups]
+    if any(one.diverges for one in found):
+        return "divergent"
+    return "reproducible" if any(one.verified for one in found) else None
+
+
+def _by_inputs(builds: Iterable[Built]) -> dict[str, list[Built]]:
+    """Builds on the same inputs together, oldest first."""
+    groups: dict[str, list[Built]] = {}
+    for build in sorted(builds, key=lambda build: build.at):
+        groups.setdefault(build.inputs, []).append(build)
+    return groups
 
 
 def _agreeing(builds: Sequence[Built], hashes: Mapping[str, str]) -> list[Built]:

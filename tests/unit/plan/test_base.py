@@ -12,7 +12,7 @@ from pytest_mock import MockerFixture
 from nix_repro.errors import UsageError
 from nix_repro.nix.command import Nix
 from nix_repro.plan import base
-from nix_repro.plan.base import absent, at_revision, attribute, counterparts, flake_url, from_report
+from nix_repro.plan.base import absent, at_revision, attribute, committed, counterparts, flake_url, from_report
 from nix_repro.report import DerivationReport, Report
 
 DRV = "/nix/store/00000000000000000000000000000000-x.drv"
@@ -155,3 +155,28 @@ def test_a_report_is_a_base_too(nix: Any, tmp_path: Path) -> None:
     assert found.installables == {"packages.x.app": DRV, "packages.x.new": None}
     assert DRV in found.derivations
     assert (found.name, found.files) == ("the report of 2026-01-02", None)
+
+
+def test_a_report_of_the_change_itself_is_not_believed(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It is told by what the commit has: not by its name, which a step may have written over."""
+    mine, step = repository / "base.json", repository / "of-a-step.json"
+    mine.write_text("{}")
+    (repository / "link.json").symlink_to("base.json")
+    git = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "forged"], check=True)
+    step.write_text("{}")
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "base.json"
+    elsewhere.write_text("{}")
+    below = repository / "below"
+    below.mkdir()
+    assert committed(mine, repository)
+    assert committed(mine, below)
+    assert committed(repository / "link.json", repository)
+    assert not committed(step, repository)
+    assert not committed(elsewhere, repository)
+    assert not committed(repository / "missing.json", repository)
+    mine.write_text("[]")
+    assert not committed(mine, repository)

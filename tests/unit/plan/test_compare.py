@@ -221,13 +221,30 @@ def test_names_alone_when_the_base_is_gone() -> None:
     old, a = chain({"flags": "1"})
     new, b = chain({"flags": "2"})
     tool = drv(new, "tool", b)
-    found = why.compare_names(set(old), new)
+    found, unsure = why.compare_names([(a, b)], set(old), new)
+    assert not unsure
     assert found.pairs == {
         **{path: next(o for o in old if o[44:] == path[44:]) for path in new if path != tool},
         tool: None,
     }
     assert not found.root
     assert a in found.pairs.values()
+
+
+def test_a_name_that_several_have_says_nothing_and_the_attribute_does() -> None:
+    def path(letter: str, name: str) -> str:
+        return f"/nix/store/{letter * 32}-{name}.drv"
+
+    known = {path("a", "app-1.0"), path("b", "lib"), path("c", "lib"), path("d", "tool-1.0")}
+    new = [path("e", "app-2.0"), path("f", "lib"), path("g", "tool-1.1"), path("h", "fresh")]
+    found, unsure = why.compare_names([(path("a", "app-1.0"), new[0])], known, new)
+    assert found.pairs == {
+        new[0]: path("a", "app-1.0"),
+        new[1]: path("c", "lib"),
+        new[2]: path("d", "tool-1.0"),
+        new[3]: None,
+    }
+    assert unsure == {new[1]}
 
 
 def layered(width: int, depth: int, changed: str) -> tuple[Graph, str]:

@@ -21,6 +21,7 @@ from nix_repro.verdict.evidence import (
     inherits,
     recall,
     sampled,
+    together,
 )
 from rebuilds import derivation, output_path, sri
 
@@ -308,3 +309,31 @@ def test_each_day_another_share_is_looked_at_again() -> None:
     assert len(set.union(*days)) > 3200, "over time everything is"
     assert not any(sampled(path, 1, 0.0) for path in paths)
     assert all(sampled(path, 1, 1.0) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("before", "rounds", "expected"),
+    [
+        ("", 2, None),
+        ("A", 2, None),
+        ("AA", 2, "reproducible"),
+        ("AA", 3, None),
+        ("AAA", 3, "reproducible"),
+        ("AB", 2, "divergent"),
+        ("BAA", 2, "divergent"),
+        ("B" + "A" * ENOUGH, 2, "reproducible"),
+        ("B" + "A" * (ENOUGH - 1), 2, "divergent"),
+        ("A" * ENOUGH + "B", 2, "divergent"),
+    ],
+)
+def test_what_builds_say_by_themselves(before: str, rounds: int, expected: str | None) -> None:
+    builds = [build(content, float(at)) for at, content in enumerate(before)]
+    assert together(builds, rounds) == expected
+    assert together(reversed(builds), rounds) == expected
+
+
+def test_builds_on_other_inputs_are_not_set_against_each_other() -> None:
+    two = [build("A", 0, "one"), build("B", 1, "two")]
+    assert together(two, 2) is None
+    assert together([*two, build("A", 2, "one")], 2) == "reproducible"
+    assert together([*two, build("A", 2, "one"), build("C", 3, "two")], 2) == "divergent"

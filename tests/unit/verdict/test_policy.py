@@ -173,7 +173,7 @@ def test_a_run_that_fails_on_what_is_new(
     [
         (("new",), ("divergence",), "1 new divergence"),
         (("new", "old", "old"), ("new-divergence",), "1 new divergence; 2 that the base has too"),
-        (("new", "old", "unknown"), (), "1 new divergence; 1 that the base has too; 1 of which that is not known"),
+        (("new", "old", "unknown"), (), "1 new divergence; 1 that the base has too; not known of 1 more"),
         (
             ("old", "old"),
             ("new-divergence",),
@@ -191,7 +191,7 @@ def test_a_run_that_fails_on_what_is_new(
             ("new-divergence",),
             "2 of 3 derivations diverge; not known whether the base has them too",
         ),
-        (("old", "unknown"), (), "1 divergence that the base has too; 1 of which that is not known"),
+        (("old", "unknown"), (), "1 divergence that the base has too; not known of 1 more"),
     ],
 )
 def test_the_verdict_line_tells_what_is_new(

@@ -24,9 +24,9 @@ _SAID = {
 
 
 def beside(derivation: DerivationReport) -> str:
-    """What is said beside a divergence's name of whether the base has it, where no mark says so already."""
+    """What is said beside a divergence's name when the base has it too. That it is new, a mark says."""
     found = derivation.on_base
-    return _SAID[found.standing] if found is not None and "new" not in derivation.marks else ""
+    return _SAID["old"] if found is not None and found.standing == "old" else ""
 
 
 def at_length(derivation: DerivationReport) -> str:
@@ -45,7 +45,7 @@ def divergences(derivations: Collection[DerivationReport]) -> str:
     if old:
         said.append(f"{old:,} that the base has too" if said else f"{plural(old, 'divergence')} that the base has too")
     if unknown := len(derivations) - new - old:
-        said.append(f"{unknown:,} of which that is not known")
+        said.append(f"not known of {unknown:,} more")
     return "; ".join(said)
 
 

@@ -136,7 +136,7 @@ def advice(target: Target) -> str:
 
 def verification_cost(report: Report) -> float | None:
     """Wall-clock seconds that this run spent on the second builds and on explaining them; null when nothing says."""
-    spent = [phase.seconds for phase in report.phases if phase.name in {"rebuild", "explain", "diffoscope"}]
+    spent = [phase.seconds for phase in report.phases if phase.name in {"rebuild", "explain", "base", "diffoscope"}]
     return sum(spent) if spent else None
 
 
