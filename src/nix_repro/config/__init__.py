@@ -110,6 +110,11 @@ def load(layers: Iterable[ConfigLayer]) -> Config:
     return Config(**{key: _PARSERS[key](setting) for key, setting in merged.items()} | {"targets": tuple(targets)})
 
 
+def value(key: str, setting: settings.Setting | None) -> Any:
+    """What a setting comes to, which is its default where nobody has set it. Raises `UsageError`."""
+    return getattr(Config, key) if setting is None else _PARSERS[key](setting)
+
+
 def layer(values: Mapping[str, Any], where: str) -> ConfigLayer:
     """Values that were given, by field name; None means not given. `where` has `{}` for the option's name."""
     given = {key: value for key, value in values.items() if value is not None and value != ()}

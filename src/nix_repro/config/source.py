@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import msgspec
 
 from nix_repro import settings
-from nix_repro.config import Config, ConfigLayer, ProposedConfig, load, read_file, read_settings, written
+from nix_repro.config import Config, ConfigLayer, ProposedConfig, load, read_file, read_settings, value, written
 from nix_repro.config.anchor import anchored
 from nix_repro.config.confine import confine, refuse_weakening
 from nix_repro.config.document import BYTES, without_lines
@@ -27,12 +27,16 @@ from nix_repro.output.github.event import proposal
 from nix_repro.plan.base import FETCH_DEPTH
 from nix_repro.report import Configuration
 from nix_repro.settings import Setting, installables
+from nix_repro.verdict.allow import AllowRule
+from nix_repro.verdict.fail_when import Expression
 
 ConfigFrom = Literal["base", "head"]
 #: What runs programs, or says how Nix runs them: never from the change itself.
 RUNS = frozenset({"diffoscope", "options", "rebuilder", "test"})
 #: What excuses nothing and runs nothing: from the change itself when its base is not known.
 EXCUSES_NOTHING = frozenset({"explain", "explain_budget", "jobs", "rounds"})
+#: Where something stands, which says nothing of what it is.
+_PLACES = frozenset({"where", "file", "line"})
 
 
 @dataclass(frozen=True)
@@ -137,13 +141,25 @@ def _without_base(head: ConfigLayer, name: str, config_from: ConfigFrom, overrid
 
 
 def edits(base: ConfigLayer, head: ConfigLayer) -> tuple[str, ...]:
-    """The keys that have another value in one file than in the other."""
+    """The keys that come to something else in one file than in the other, however it is written."""
     keys = sorted({*base, *head})
-    return tuple(written(key) for key in keys if _said(base.get(key)) != _said(head.get(key)))
+    return tuple(written(key) for key in keys if _said(key, base.get(key)) != _said(key, head.get(key)))
 
 
-def _said(setting: Setting | None) -> object:
-    return setting and without_lines(setting.value)
+def _said(key: str, setting: Setting | None) -> object:
+    try:
+        return _without_places(value(key, setting))
+    except UsageError:
+        # Whoever goes by it is told.
+        return setting and without_lines(setting.value)
+
+
+def _without_places(said: object) -> object:
+    if isinstance(said, tuple):
+        return [_without_places(part) for part in said]
+    if isinstance(said, Expression | AllowRule):
+        return {name: part for name, part in vars(said).items() if name not in _PLACES}
+    return said
 
 
 def _only(layer: ConfigLayer, wanted: Callable[[str], bool]) -> dict[str, Setting]:

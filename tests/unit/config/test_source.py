@@ -102,6 +102,37 @@ def test_what_is_the_same_is_nothing_to_say(top: Path, proposed: Make) -> None:
     assert found.configuration.edited == ()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "edited"),
+    [
+        ("fail-on: divergence, overrun\n", "fail-on: [divergence, 'overrun']\n", ()),
+        ("timeout: 7m\n", "timeout: 420\n", ()),
+        ("jobs: 4\nrounds: 3\n", "rounds:    3   # three\n\n\njobs: 4\n", ()),
+        ("jobs: 4\n", "jobs: 4\nrounds: 2\n", ()),
+        ("targets: {build: 7m, test: 1m}\n", "targets:\n- build=420\n- test=60s\n", ()),
+        ("fail-when: ['true']\n", "\n\nfail-when:\n- 'true'\n", ()),
+        ("allow:\n- {name: a, reason: b}\n", "# moved\n\nallow:\n- name: a\n  reason: 'b'\n", ()),
+        ("targets: {build: 7m}\n", "targets: {build: 9m}\n", ("targets",)),
+        ("targets: {cold: {build: 7m}}\n", "targets: {warm: {build: 7m}}\n", ("targets",)),
+        ("options: {cores: 1}\n", "options: {cores: 2}\n", ("options",)),
+        ("fail-when: ['true']\n", "fail-when: ['false']\n", ("fail-when",)),
+        ("allow:\n- {name: a, reason: b}\n", "allow:\n- {name: '*', reason: b}\n", ("allow",)),
+        ("allow:\n- {name: a, reason: b}\n", "jobs: 4\n", ("allow", "jobs")),
+        ("fail-on: divergence\n", "fail-on: new-divergence\n", ("fail-on",)),
+        ("jobs: 4\n", "jobs: '4'\n", ()),
+    ],
+)
+@pytest.mark.parametrize("place", [".nix-repro.yml", "flake/.nix-repro.yml"])
+def test_only_what_comes_to_something_else_is_an_edit(
+    top: Path, proposed: Make, before: str, after: str, edited: tuple[str, ...], place: str
+) -> None:
+    base = commit(top, before, place)
+    commit(top, after, place)
+    found = config((top / place).parent, proposed(base))
+    assert found.configuration is not None
+    assert (found.configuration.edited, found.configuration.file) == (edited, place)
+
+
 def test_a_file_that_a_change_adds_or_removes(top: Path, proposed: Make) -> None:
     base = commit(top, None)
     commit(top, "fail-on: none\n")
