@@ -27,6 +27,21 @@ def test_what_is_the_same_every_time_passes(act: Any) -> None:
     assert set(done.calls()) == {"cache-restore", "cache-save", "upload-artifact"}
 
 
+def test_a_workflow_that_knows_nothing_of_it_verifies_nothing_twice(act: Any, tmp_path: Path) -> None:
+    """Whatever becomes of the ledger's entry, the run does not fail for it."""
+    cache = tmp_path / "cache"
+    given = {"event": {"ref": "refs/heads/main", "repository": {"default_branch": "main"}}}
+    env = {"STUB_CACHE": str(cache)}
+    for nothing, damage in ((False, False), (True, False), (False, True), (True, False)):
+        if damage:
+            (cache / "ledger.db").write_bytes(b"no ledger " * 1000)
+        done = act({"installables": ".#good"}, env=env, **given)
+        assert done.code == 0, done.story
+        assert ("nothing was built again" in done.summary) == nothing
+        assert ("rebuilt 0 of 1; 1 verified before" in done.summary) == nothing
+        assert len([text for text in done.commands("warning") if "ledger" in text]) == damage, done.story
+
+
 def test_a_divergence_is_red_and_tells_its_story_first(act: Any) -> None:
     done = act({"installables": ".#bad .#good"})
     assert done.code == 1

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -149,16 +149,10 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
-def _kept(environ: Mapping[str, str], what: str, run_id: str) -> Path:
-    """Where action.yml's steps restore from the cache what outlives the job, and save it from."""
-    return Path(
-        environ.get("RUNNER_TEMP") or tempfile.gettempdir(), f"nix-repro-{what}" + (f"-{run_id}" if run_id else "")
-    )
-
-
 def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     """Inputs from `INPUT_*`, which with all credentials leave `environ` before anything is started. Raises `UsageError`
     that names the input."""
+    from nix_repro.cli.keep import outlasting, take_over
     from nix_repro.config import layer
     from nix_repro.config.anchor import anchored
     from nix_repro.config.source import choose, config_from
@@ -169,15 +163,11 @@ def read_inputs(environ: MutableMapping[str, str]) -> Inputs:
     directory = _directory(environ, values["working_directory"] or ".")
     settings: dict[str, str | None] = {name: values[name] or None for name in SETTINGS}
     if choice("history", values["history"], ("true", "false")) == "true":
-        settings["history"] = str(_kept(environ, "history", values["id"]) / "history.json")
+        settings["history"] = str(outlasting(environ, "history", values["id"]) / "history.json")
     if choice("ledger", values["ledger"], ("true", "false")) == "true":
-        folder = _kept(environ, "ledger", values["id"])
-        # Without it, the check warns and goes on.
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        settings["ledger"] = str(folder / "ledger.db")
+        settings["ledger"] = str(take_over(environ, values["id"]))
     if "verified" in re.split(r"[,\s]+", values["cache"]):
-        settings["verified_cache"] = str(_kept(environ, "verified", values["id"]))
+        settings["verified_cache"] = str(outlasting(environ, "verified", values["id"]))
     options = layer({"options": values["nix_options"] or None}, "input nix-options")
     inputs = anchored({**layer(settings, "input {}"), **options}, directory)
     named = values["config"]

@@ -106,6 +106,15 @@ def send() -> None:
 
 
 @cli.command(hidden=True)
+@click.argument("run_id", metavar="ID")
+def gather(run_id: str) -> None:
+    """What action.yml runs before it saves the ledger: takes in what other jobs have saved meanwhile."""
+    from nix_repro.cli.keep import gather
+
+    gather(os.environ, run_id)
+
+
+@cli.command(hidden=True)
 def publish() -> None:
     """What publish/action.yml runs: comments with the stored reports of a job that had no permission to."""
     from nix_repro.cli.publish import publish_stored

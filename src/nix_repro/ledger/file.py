@@ -51,9 +51,17 @@ DELETE FROM build WHERE at < ? AND derivation IN (
 )
 """
 
+_FORGET_ANYTHING = "DELETE FROM build WHERE at < ?"
+#: When the build was that only so many are younger than.
+_NTH = "SELECT at FROM build ORDER BY at DESC LIMIT 1 OFFSET ?"
+
 
 class LedgerError(Exception):
     """The ledger cannot be used. The text says why, without its name."""
+
+
+class LaterVersionError(LedgerError):
+    """A later version of this program has written it."""
 
 
 class Ledger:
@@ -92,16 +100,25 @@ class Ledger:
         with _translated():
             yield from self._builds("ORDER BY path, at", (), self._machines())
 
-    def forget(self, before: float) -> int:
+    def forget(self, before: float, *, anything: bool = False) -> int:
         """Forget builds that started before then (seconds since the epoch), but for those of derivations whose builds
-        do not agree: these stay known. Returns how many."""
+        do not agree: these stay known, unless it may be `anything`. Returns how many."""
         with _translated(), _transaction(self._connection):
-            gone = self._connection.execute(_FORGET, (before,)).rowcount
+            gone = self._connection.execute(_FORGET if not anything else _FORGET_ANYTHING, (before,)).rowcount
             self._connection.execute("DELETE FROM derivation WHERE id NOT IN (SELECT derivation FROM build)")
             self._connection.execute("DELETE FROM machine WHERE id NOT IN (SELECT machine FROM build)")
-        with _translated():
-            self._connection.execute("VACUUM")
+        if gone:
+            with _translated():
+                self._connection.execute("VACUUM")
         return int(gone)
+
+    def shorten(self, most: int) -> None:
+        """Forget the oldest builds beyond so many; divergences, too, but only where there is nothing else."""
+        for anything in (False, True):
+            with _translated():
+                row = self._connection.execute(_NTH, (most - 1,)).fetchone()
+            if row is not None:
+                self.forget(row[0], anything=anything)
 
     def _id(self, table: str, column: str, value: str) -> int:
         asked = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608
@@ -166,7 +183,7 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
     if whose != APPLICATION:
         raise LedgerError("it is no ledger")
     if version > VERSION:
-        raise LedgerError(f"it is of version {version}, and this program knows {VERSION}")
+        raise LaterVersionError(f"it is of version {version}, and this program knows {VERSION}")
     return True
 
 
