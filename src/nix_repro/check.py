@@ -99,6 +99,7 @@ def plan_only(config: Config, processes: Processes, environ: Mapping[str, str], 
 
 
 def _look_ahead(run: Run) -> Planned:
+    open_verified(run)
     plan = plan_run(run)
     for attr, words in run.broken.items():
         run.warn(f"{attr} does not evaluate: {words}")

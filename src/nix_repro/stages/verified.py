@@ -30,8 +30,7 @@ def open_verified(run: Run) -> None:
     try:
         cache.load()
     except Unusable as error:
-        run.warn(f"{_called(run)}: {error}. Nothing of it is used, and it is made anew")
-        cache.clear()
+        run.warn(f"{_called(run)}: {error}. Nothing of it is used, and it is made anew once something is verified")
     run.verified = cache
     if cache.held:
         keys = run.nix.settings().get("trusted-public-keys", [])
@@ -46,19 +45,15 @@ def open_verified(run: Run) -> None:
 def keep_verified(run: Run, plan: Plan) -> None:
     """Find what may be handed on, and put it into the verified cache, if there is one."""
     hashes = verified_outputs(plan, run.verdicts)
-    if run.config.scope != "own" and hashes:
-        # What is in scope need not be the repository's own.
-        upstream = run.lookups.available(hashes) or set()
-        hashes = {path: nar_hash for path, nar_hash in hashes.items() if path not in upstream}
     run.verified_paths = tuple(hashes)
     if (cache := run.verified) is None:
         return
     with run.phase("cache", "keeping what is verified"):
-        before = cache.held.copy()
         try:
-            if cache.url in run.realiser.dropped:
-                # It has made Nix fail. Whatever is wrong with it does not come back.
+            if not cache.sound or cache.url in run.realiser.dropped:
+                # Whatever is wrong with it does not come back.
                 cache.clear()
+            before = cache.held.copy()
             left_out = _fill(run, plan, cache, hashes)
         except (NixError, OSError) as error:
             run.warn(f"{_called(run)}: {last_error(str(error))}. Not all that is verified is in it")
@@ -68,12 +63,16 @@ def keep_verified(run: Run, plan: Plan) -> None:
 
 def _fill(run: Run, plan: Plan, cache: VerifiedCache, hashes: Mapping[str, str]) -> int:
     """Put it in as far as there is room. Returns how many paths there is no room for."""
+    if run.config.scope != "own" and hashes:
+        # What is in scope need not be the repository's own.
+        upstream = run.lookups.available(hashes) or set()
+        hashes = {path: nar_hash for path, nar_hash in hashes.items() if path not in upstream}
     stored = {path: info for path, info in run.nix.path_info(hashes).items() if info.nar_hash == hashes[path]}
     other = {path for path in stored.keys() & cache.held if cache.held[path].nar_hash != hashes[path]}
     cache.remove(withdrawn_outputs(plan, run.verdicts) | other)
     sources = {source for drv in plan.derivations.values() for source in drv.input_srcs}
     foreign = {ref for info in stored.values() for ref in info.references} - stored.keys() - sources - cache.held.keys()
-    upstream = run.lookups.available(foreign) or set() if foreign else set()
+    upstream = (run.lookups.available(foreign) if foreign else None) or set()
     # Whoever has evaluated the flake has its sources. A download is what its hash says.
     stored |= run.nix.path_info((foreign - upstream) & downloads(plan))
     references = {path: info.references for path, info in stored.items()}

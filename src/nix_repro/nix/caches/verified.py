@@ -24,6 +24,7 @@ from nix_repro.nix.caches.kinds import VERIFIED
 from nix_repro.nix.caches.narinfo import Held
 from nix_repro.nix.command import Nix, NixError
 from nix_repro.nix.derivation import PathInfo
+from nix_repro.nix.graph import ordered
 from nix_repro.nix.hashes import nix32
 from nix_repro.nix.store_path import StorePath
 from nix_repro.text import last_error
@@ -42,13 +43,14 @@ class Unusable(Exception):
 
 
 class VerifiedCache:
-    """`held` are the paths that are in it, `key` is the public one, "" as long as there is none. Raises `Unusable` for
-    a directory that Nix's settings cannot name."""
+    """`held` are the paths that are in it, `key` is the public one, "" as long as there is none. `sound`: what is in
+    the directory is as it was made. Raises `Unusable` for a directory that Nix's settings cannot name."""
 
     def __init__(self, directory: Path, nix: Nix) -> None:
         self.directory = directory
         self.held: dict[str, Held] = {}
         self.key = ""
+        self.sound = False
         self._nix = nix
         if not _PLAIN.fullmatch(str(directory)):
             raise Unusable("its name has characters that no setting of Nix can hold")
@@ -65,13 +67,14 @@ class VerifiedCache:
     def load(self) -> None:
         """Read what is in it, and believe none of it before all of it was looked at. Raises `Unusable`."""
         if not os.path.lexists(self._home):
+            self.sound = True
             return
         try:
             self.key = narinfo.public_key(self._text(self._secret))
             if f"StoreDir: {self._nix.store_dir()}" not in self._text(self._cache / "nix-cache-info").splitlines():
                 raise Unusable("it is for another store directory")
             held = {one.path: one for one in self._described()}
-            # Of what the archives hold, Nix sees to it when it fetches them.
+            # What the archives hold, Nix compares with what is signed when it fetches them.
             trusting = self._nix.with_options([("trusted-public-keys", self.key)])
             trusting.run("nix", "store", "verify", "--all", "--no-contents", "--store", self.url)
         except (UsageError, OSError, ValueError) as error:
@@ -79,7 +82,7 @@ class VerifiedCache:
         except NixError as error:
             unsigned = "untrusted" in str(error)
             raise Unusable("not all of it is signed by its own key" if unsigned else last_error(str(error))) from None
-        self.held = held
+        self.held, self.sound = held, True
 
     def _text(self, file: Path) -> str:
         return read_regular(file, _BYTES, inside=self._home).decode("utf-8", "replace")
@@ -101,7 +104,7 @@ class VerifiedCache:
         """Forget all of it, and the key. Raises `OSError`."""
         if os.path.lexists(self._home):
             remove_tree(self._home)
-        self.held, self.key = {}, ""
+        self.held, self.key, self.sound = {}, "", True
 
     def add(self, paths: Mapping[str, PathInfo]) -> None:
         """Put paths of the store in, without what they refer to. Raises `NixError` or `OSError`.
@@ -114,7 +117,9 @@ class VerifiedCache:
         for reference in {ref for info in paths.values() for ref in info.references} - paths.keys():
             _narinfo(self._staging, reference).write_text(narinfo.placeholder(reference))
         to = f"file://{self._staging}?compression=zstd&secret-key={quote(str(self._secret))}"
-        self._nix.run("nix", "copy", "--no-recursive", "--to", to, paths=paths)
+        # They may be too many for one command.
+        below_first = ordered(paths, lambda path: paths[path].references)
+        self._nix.run("nix", "copy", "--no-recursive", "--to", to, paths=below_first)
         for path in paths:
             file = _narinfo(self._staging, path)
             said = read_regular(file, _BYTES).decode()

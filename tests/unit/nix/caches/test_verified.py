@@ -5,28 +5,36 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 
 from nix_repro.nix.caches.verified import Unusable, VerifiedCache
 from nix_repro.nix.command import Nix, NixError
+from nix_repro.nix.derivation import PathInfo
 from nix_repro.nix.hashes import nix32
+from nix_repro.nix.store_path import StorePath
 
 DIGEST = "a" * 32
 APP = f"/nix/store/{DIGEST}-app"
 LIB = f"/nix/store/{'b' * 32}-lib"
+FOREIGN = f"/nix/store/{'c' * 32}-glibc"
 CONTENT = b"an archive"
 ARCHIVE = nix32(f"sha256-{base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()}").removeprefix("sha256:")
 KEY = f"k-1:{base64.b64encode(bytes(64)).decode()}"
 
 
 class Pretend:
-    """A Nix that says of every cache what it is told to."""
+    """A Nix that says of every cache what it is told to. To a cache it copies paths in which there is the same, in the
+    order that is kept in `copied`, and only if the cache has what they refer to."""
 
     says: Exception | None = None
+
+    def __init__(self) -> None:
+        self.copied: list[str] = []
 
     def store_dir(self) -> str:
         return "/nix/store"
@@ -36,7 +44,19 @@ class Pretend:
         assert (name, key[:4]) == ("trusted-public-keys", "k-1:")
         return self
 
-    def run(self, *command: str) -> str:
+    def run(self, *command: str, paths: Iterable[str] = ()) -> str:
+        if command[:3] == ("nix", "key", "generate-secret"):
+            return KEY
+        if command[:2] == ("nix", "copy"):
+            staging = Path(urlsplit(command[-1]).path)
+            (staging / "nar").mkdir()
+            (staging / "nar" / f"{ARCHIVE}.nar.zst").write_bytes(CONTENT)
+            for path in paths:
+                below = [LIB] if path == APP else [FOREIGN]
+                assert all((staging / f"{StorePath.of(one).digest}.narinfo").exists() for one in below), path
+                (staging / f"{StorePath.of(path).digest}.narinfo").write_text(narinfo(path, os.path.basename(below[0])))
+                self.copied.append(path)
+            return ""
         assert command[:3] == ("nix", "store", "verify")
         if self.says is not None:
             raise self.says
@@ -169,6 +189,23 @@ def test_a_path_goes_with_what_refers_to_it_and_an_archive_with_its_last_path(ke
     assert not (kept / NAR).exists()
     cache.load()
     assert cache.held == {}
+
+
+def test_paths_are_put_in_without_what_they_refer_to(tmp_path: Path) -> None:
+    cache = open_cache(tmp_path / "new")
+    cache.load()
+    staging = tmp_path / "new" / HOME / "staging"
+    staging.mkdir(parents=True)
+    (staging / "left by a run that was killed").touch()
+    cache.add({APP: PathInfo(APP, references=(LIB, APP)), LIB: PathInfo(LIB, references=(FOREIGN,))})
+    assert cast("Any", cache)._nix.copied == [LIB, APP], "in whatever order they are given"
+    held, key = cache.held.copy(), cache.key
+    assert set(held) == {APP, LIB}
+    assert not staging.exists()
+    assert (tmp_path / "new" / HOME / "secret-key").stat().st_mode & 0o777 == 0o600
+    cache.load()
+    assert (set(cache.held), cache.key, cache.sound) == (set(held), key, True), "and nothing seems to be there"
+    cache.add({})
 
 
 def test_what_was_of_use_is_remembered_where_the_cache_is_kept(kept: Path) -> None:
