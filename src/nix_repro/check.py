@@ -142,7 +142,7 @@ def _work(run: Run, held: ExitStack) -> None:
     run.varied = varied(run.config.vary, run.config.rounds, run.machine, rebuilder, run.conditions)
     held.enter_context(_store_lock(run, alone=rebuilder.alone))
     # Not before: to another run, what is rooted is in use.
-    add_roots(run.nix, list(plan.installables.values()), run.work / "roots")
+    add_roots(run.nix, plan.tops, run.work / "roots")
     open_ledger(run, held)
     plan = build_targets(run, plan)
     # What is known is what others have built: this run's own builds come after it.

@@ -3,18 +3,25 @@ earlier build is found without a rebuild."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from command import nix_repro, write_flake
+from nix_repro.ledger.file import opened
+from nix_repro.observations import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from command import Said
     from store import NixBox
+
+
+#: A content that nothing here has.
+OTHER = f"sha256-{'A' * 43}="
 
 
 def run_url(number: int) -> dict[str, str]:
@@ -155,6 +162,51 @@ def test_a_victim_is_no_divergence_of_its_own(sandbox_nix: NixBox) -> None:
         assert verdicts["top"].startswith("reproducible"), said.err
     said = flake.change("leaf", 'mk "leaf" "echo mended > $out" {}')
     assert said.verdicts() == dict.fromkeys(ALL, "reproducible")
+
+
+@pytest.mark.series("2.8", "2.34")
+def test_what_comes_and_goes_is_not_forgotten(sandbox_nix: NixBox) -> None:
+    flake = Repository(sandbox_nix)
+    there = write_flake(sandbox_nix, "\n".join(f"{name} = {text};" for name, text in flake.sources.items()))
+    build = ["nix", "--extra-experimental-features", "nix-command flakes", "build", "--no-link"]
+    sandbox_nix.run([*build, *(f"path:{there}#{name}" for name in flake.sources)])
+    said = flake.check()
+    first = {build["status"] for d in said.derivations for build in d["builds"] if build["round"] == 1}
+    assert (first, rebuilt(said)) == ({"present"}, ALL), "who built what was there is not known"
+    said = flake.check()
+    assert (rebuilt(said), said.code) == (set(), 0), "but it was built once, and the rebuild is another build"
+
+    for day, verdict in (("tuesday", "divergent"), ("monday", "divergent intermittent")):
+        flake.empty_the_store()
+        flake.today.write_text(f"{day}\n")
+        said = flake.check()
+        assert (said.verdicts()["dated"], said.code) == (verdict, 1), said.err
+    assert flake.check().verdicts()["dated"].startswith("divergent"), "that it agreed once is not enough"
+
+
+@pytest.mark.series("2.8", "2.34")
+def test_a_ledger_of_another_machine(sandbox_nix: NixBox) -> None:
+    flake = Repository(sandbox_nix)
+    flake.check()
+    facts = {"kernel": "5.10.0-other", "machine": "x86_64", "cpus": "64", "nix": "Nix 2.3.16", "nix cores": "64"}
+    with opened(flake.ledger) as found:
+        # Once each; one of them came out differently there.
+        once = {one.name: one for one in found.every() if one.how == "built"}
+    contents = {name: {"out": OTHER} if name == "dated" else one.hashes for name, one in once.items()}
+    flake.ledger = sandbox_nix.work / "there.db"
+    with opened(flake.ledger) as there:
+        there.add(
+            replace(one, machine=Place("0f0f0f0f0f0f", facts), hashes=contents[name], at=one.at - 86400 * 9)
+            for name, one in once.items()
+        )
+    flake.empty_the_store()
+    said = flake.check()
+    assert rebuilt(said) == {"dated"}, said.err
+    assert said.verdicts() == dict.fromkeys(ALL, "reproducible") | {"dated": "divergent"}
+    [finding] = said.derivation("dated")["findings"]
+    for told in ("machine 0f0f0f0f0f0f", "kernel: 5.10.0-other then, ", "cpus: 64 then, ", "nix: Nix 2.3.16 then, "):
+        assert told in finding["because"]
+    assert "oldest 9 days ago, on 1 machine" in " ".join(said.out.split())
 
 
 @pytest.mark.parametrize(

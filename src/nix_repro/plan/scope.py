@@ -35,6 +35,12 @@ class Plan:
             found[path] = (*found.get(path, ()), attr)
         return found
 
+    @property
+    def tops(self) -> list[str]:
+        """What is named and nothing else here is made of: who keeps these .drv files keeps those of all the others."""
+        below = {path for drv in self.derivations.values() for path in drv.input_drvs}
+        return [path for path in dict.fromkeys(self.installables.values()) if path not in below]
+
     def top_of(self, drv_path: str) -> str:
         """An installable that names this derivation or depends on it."""
         named = self.attrs(drv_path)

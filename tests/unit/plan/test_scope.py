@@ -57,6 +57,12 @@ def names(paths: Iterable[str]) -> list[str]:
 CHAIN = (plain("src", fixed=True), plain("gcc"), plain("lib", "gcc", "src"), plain("app", "lib", "gcc"))
 
 
+def test_the_tops_are_what_nothing_else_is_made_of() -> None:
+    assert names(world(*CHAIN).plan("closure", "lib", "app", "gcc").tops) == ["app"]
+    assert names(world(*CHAIN, plain("other")).plan("own", "other", "app", "src").tops) == ["other", "app"]
+    assert names(world(*CHAIN).plan("installables", "gcc", "lib").tops) == ["lib"]
+
+
 def test_installables_are_the_named_ones_only() -> None:
     it = world(*CHAIN)
     plan = it.plan("installables", "app")
