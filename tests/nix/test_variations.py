@@ -25,6 +25,7 @@ PACKAGES = """
   both = mk "both" "cat ${day} > $out; uname -r >> $out" {};
   until = mk "until" "test $(date +%s) -lt UNTIL || { echo it has expired; exit 1; }; echo ok > $out" {};
   on-until = mk "on-until" "cat ${until} > $out" {};
+  file-time = mk "file-time" "gzip -1 -c < ${./flake.nix} > $out; gzip -c ${./flake.nix} >> $out" {};
   same = mk "same" "echo same > $out; tar --sort=name --mtime=@1 --owner=0 --group=0 -cf - $out | cksum >> $out" {};
 """
 REVEALED = {"cores", "processors", "order", "path", "kernel", "zone", "day", "priority", "both"}

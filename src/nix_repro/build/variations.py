@@ -13,7 +13,7 @@ from typing import Literal
 from nix_repro.report import Variation
 
 #: What a machine may lack.
-Need = Literal["sandbox", "libfaketime", "zone", "both-kinds", "processors"]
+Need = Literal["sandbox", "libfaketime", "file-times", "zone", "both-kinds", "processors"]
 #: Where a build directory may lie: on a disk, which lists a directory by a hash or as it was filled, or in memory.
 Kind = Literal["disk", "memory"]
 
@@ -40,9 +40,9 @@ class Condition:
 
     It is brought about by settings (`options`) and arguments for Nix, wrappers that the shadow helper knows by the
     words in `under`, the kind of place `build_on` that the build directory is put in, what libfaketime is told of the
-    `clock`, and a file for the time `zone`. A build sees `cores`, `cpus` and `build_dir`, and a clock that is
-    `clock_shift` seconds ahead. `needs` is what the machine has to have for it. `parts` are the names of those that are
-    brought about together.
+    `clock` and whether it gives the times of files as well (`file_times`), and a file for the time `zone`. A build sees
+    `cores`, `cpus` and `build_dir`, and a clock that is `clock_shift` seconds ahead. `needs` is what the machine has to
+    have for it. `parts` are the names of those that are brought about together.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Condition:
     under: tuple[str, ...] = ()
     build_on: Kind | None = None
     clock: str | None = None
+    file_times: bool = True
     zone: Path | None = None
     cores: int | None = None
     cpus: int | None = None
@@ -74,15 +75,17 @@ CLOCK_FROZEN = Condition(
 CLOCK_SHIFTED = Condition(
     "clock-shifted",
     f"the clock {LATER} days ahead",
-    needs=("sandbox", "libfaketime"),
+    needs=("sandbox", "libfaketime", "file-times"),
     clock=f"+{LATER}d",
+    file_times=False,
     clock_shift=LATER * 86400,
 )
 FUTURE = Condition(
     "future",
     f"the clock {MUCH_LATER} years ahead",
-    needs=("sandbox", "libfaketime"),
+    needs=("sandbox", "libfaketime", "file-times"),
     clock=f"+{MUCH_LATER}y",
+    file_times=False,
     clock_shift=MUCH_LATER * YEAR,
 )
 # Also one job at a time: builds that share the only processor would disturb each other.
@@ -195,8 +198,9 @@ class Machine:
         return next((self.lacks[need] for need in condition.needs if need in self.lacks), None)
 
 
-#: Where the sandbox shows libfaketime.
+#: Where the sandbox shows libfaketime, and the directory of the one that leaves the times of files alone.
 _INSIDE = "/nix-repro-clock"
+LIBRARY = "library"
 
 
 def on_machine(condition: Condition, machine: Machine, directory: Path) -> Condition:
@@ -224,7 +228,8 @@ def on_machine(condition: Condition, machine: Machine, directory: Path) -> Condi
         shown["/etc/localtime"] = condition.zone
     if condition.clock is not None and machine.libfaketime is not None:
         shown["/etc/ld.so.preload"], shown["/etc/faketimerc"] = _preload(directory), directory / "clock"
-        shown[_INSIDE] = machine.libfaketime.parent
+        # With a clock that is ahead, a file of the store would be as old on one side as it is young on the other.
+        shown[_INSIDE] = machine.libfaketime.parent if condition.file_times else directory / LIBRARY
     if not shown:
         return condition
     paths = " ".join(f"{inside}={outside}" for inside, outside in shown.items())
@@ -248,6 +253,7 @@ def at_once(conditions: Sequence[Condition]) -> Condition:
         under=tuple(word for condition in conditions for word in condition.under if word not in ONE_CPU.under),
         build_on=next((condition.build_on for condition in conditions if condition.build_on), None),
         clock=next((condition.clock for condition in conditions if condition.clock), None),
+        file_times=all(condition.file_times for condition in conditions),
         zone=next((condition.zone for condition in conditions if condition.zone), None),
         cores=cores,
         cpus=next((c.cpus for c in conditions if c.cpus and c.name == FEWER_PROCESSORS.name), None),

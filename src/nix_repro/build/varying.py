@@ -12,6 +12,7 @@ from nix_repro.build.build_dir import kind, usual
 from nix_repro.build.rebuild.protocol import Rebuilder, refusal
 from nix_repro.build.variations import (
     BUILD_DIR,
+    LIBRARY,
     NAMED,
     OTHER_ZONE,
     TIME,
@@ -22,12 +23,16 @@ from nix_repro.build.variations import (
     Need,
     Varied,
     at_once,
+    files,
     on_machine,
 )
 from nix_repro.nix.command import Nix
 from nix_repro.report import Variation
 
 _FAKETIME = "faketime/libfaketime.so.1"
+#: libfaketime leaves the times of files alone if this variable is set, which no builder does: so it has another name,
+#: that of one that is always set.
+_WITHOUT_FILES = (b"\0NO_FAKE_STAT\0", b"\0PATH\0" + bytes(len("NO_FAKE_STAT") - len("PATH")))
 _LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib")
 
 
@@ -58,6 +63,16 @@ def _in_the_way(condition: Condition, others: Iterable[Condition]) -> bool:
     )
 
 
+def write_files(condition: Condition, machine: Machine, directory: Path) -> None:
+    """Write what a rebuild under the condition takes. Raises `OSError`."""
+    for file, text in files(condition, machine, directory).items():
+        file.write_text(text, encoding="ascii")
+    if condition.clock is not None and machine.libfaketime is not None and not condition.file_times:
+        library = directory / LIBRARY / machine.libfaketime.name
+        library.parent.mkdir(exist_ok=True)
+        library.write_bytes(machine.libfaketime.read_bytes().replace(*_WITHOUT_FILES))
+
+
 def machine_of(nix: Nix, cores: int | None) -> Machine:
     """What this machine has for variations, where a build is given so many `cores` otherwise, None for Nix's own."""
     room = Path(nix.store_dir()).parent / "var"
@@ -75,6 +90,7 @@ def this_machine(settings: Mapping[str, Any], cores: int, build_on: Kind = "disk
     reasons: tuple[tuple[Need, bool, str], ...] = (
         ("sandbox", str(settings.get("sandbox")).lower() == "true", "it needs Nix's sandbox, which is off"),
         ("libfaketime", library is not None, "libfaketime is not installed"),
+        ("file-times", _leaves_files(library), "this libfaketime changes the times of files as well"),
         ("zone", not zones, f"there is no {', '.join(map(str, zones))}"),
         ("both-kinds", (build_on, room) != ("memory", "memory"), "not applicable: there is no disk to build on"),
         ("processors", processors > 1, "not applicable: there is one processor"),
@@ -82,3 +98,11 @@ def this_machine(settings: Mapping[str, Any], cores: int, build_on: Kind = "disk
     build_dir = str(settings.get("sandbox-build-dir") or BUILD_DIR)
     lacks = {need: reason for need, met, reason in reasons if not met}
     return Machine(cores, processors, library, build_dir, build_on, lacks)
+
+
+def _leaves_files(library: Path | None) -> bool:
+    """Whether libfaketime can be had to leave the times of files alone."""
+    try:
+        return library is not None and _WITHOUT_FILES[0] in library.read_bytes()
+    except OSError:
+        return False

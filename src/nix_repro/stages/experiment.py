@@ -40,12 +40,14 @@ def conduct_experiments(
         watcher=run.display,
     )
     say, stopped = run.display.phase, run.nix.processes.stopped
+    named = Found()
     if wanted:
-        applied = run.varied.applied
-        _take(run, plan, name_variations(laboratory, run.seen, run.findings, wanted, applied, say, stopped))
+        named = name_variations(laboratory, run.seen, run.findings, wanted, run.varied.applied, say, stopped)
+        _take(run, plan, named)
     if asked:
         # What is the same without variations has nothing that could be held still.
-        own = [path for path in roots if path not in wanted or path in laboratory.intermittent]
+        anyway = {attempt.drv_path for attempt in named.attempts}
+        own = [path for path in roots if path not in wanted or path in anyway]
         for found in experiment(laboratory, run.seen, run.findings, own, steady, say, stopped):
             _take(run, plan, found)
 

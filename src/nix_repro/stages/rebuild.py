@@ -11,7 +11,8 @@ from nix_repro.build.rebuild.attempts import not_built
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
-from nix_repro.build.variations import GAP, TIME_GAP, files
+from nix_repro.build.variations import GAP, TIME_GAP
+from nix_repro.build.varying import write_files
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import levels
@@ -105,8 +106,7 @@ def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_nu
     """Rebuild as in that round. What does not build so is rebuilt as usual before anything is said of it."""
     usual = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
     condition = run.varied.of(round_number)
-    for file, text in files(condition, run.machine, run.conditions).items():
-        file.write_text(text, encoding="ascii")
+    write_files(condition, run.machine, run.conditions)
     answer = _answer(run, rebuilder, replace(usual, condition=condition))
     died = {attempt.drv_path: attempt for attempt in answer.attempts if attempt.varied and attempt.status in DIED}
     if died:

@@ -136,13 +136,17 @@ def test_the_build_directory_is_moved_to_the_other_kind_of_place() -> None:
     assert disk.name == memory.name
 
 
-@pytest.mark.parametrize("condition", [CLOCK_FROZEN, CLOCK_SHIFTED], ids=lambda c: c.name)
-def test_the_clock_needs_files_and_is_told_where_they_are(condition: Condition) -> None:
+@pytest.mark.parametrize(
+    ("condition", "library"),
+    [(CLOCK_FROZEN, "/lib/faketime"), (CLOCK_SHIFTED, "/run/d/library")],
+    ids=["frozen", "shifted"],
+)
+def test_the_clock_needs_files_and_is_told_where_they_are(condition: Condition, library: str) -> None:
     ((name, paths),) = on_machine(condition, HERE, DIRECTORY).options
     assert name == "extra-sandbox-paths"
     shown = dict(path.split("=") for path in paths.split())
     written = files(condition, HERE, DIRECTORY)
-    assert shown["/nix-repro-clock"] == "/lib/faketime"
+    assert shown["/nix-repro-clock"] == library
     assert written[Path(shown["/etc/ld.so.preload"])] == "/nix-repro-clock/libfaketime.so.1\n"
     assert written[Path(shown["/etc/faketimerc"])] == f"{condition.clock}\n"
     assert {path.parent for path in written} == {DIRECTORY}

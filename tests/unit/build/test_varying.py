@@ -8,13 +8,24 @@ import pytest
 from pytest_mock import MockerFixture
 
 from kiln import Kiln
-from nix_repro.build.variations import ALL, CLOCK_FROZEN, DEFAULT, DIRECTORY_ORDER, TABLE, TIME, Kind, Machine
-from nix_repro.build.varying import this_machine, varied
+from nix_repro.build.variations import (
+    ALL,
+    CLOCK_FROZEN,
+    DEFAULT,
+    DIRECTORY_ORDER,
+    TABLE,
+    TIME,
+    Kind,
+    Machine,
+    on_machine,
+)
+from nix_repro.build.varying import this_machine, varied, write_files
 
 
 @pytest.mark.parametrize("sandbox", ["true", True])
 def test_a_machine_that_has_everything(mocker: MockerFixture, sandbox: str | bool) -> None:
     mocker.patch.object(Path, "exists", return_value=True)
+    mocker.patch.object(Path, "read_bytes", return_value=b"getenv\0NO_FAKE_STAT\0FAKE_UTIME\0")
     mocker.patch("os.sched_getaffinity", return_value={0, 1})
     machine = this_machine({"sandbox": sandbox}, 3)
     assert (machine.cores, machine.lacks) == (3, {})
@@ -31,6 +42,7 @@ def test_a_machine_that_has_nothing(mocker: MockerFixture, sandbox: str | None) 
     assert machine.lacks == {
         "sandbox": "it needs Nix's sandbox, which is off",
         "libfaketime": "libfaketime is not installed",
+        "file-times": "this libfaketime changes the times of files as well",
         "zone": "there is no /usr/share/zoneinfo/Asia/Tokyo, /usr/share/zoneinfo/Etc/UTC",
         "processors": "not applicable: there is one processor",
     }
@@ -100,3 +112,20 @@ def test_a_rebuilder_that_varies_nothing_waits_all_the_same(kiln: Kiln, tmp_path
     found = varied(asked, 3, EVERYTHING, kiln, tmp_path)
     assert (found.of(2), found.of(3), found.applied) == (TIME, TIME, [])
     assert [said.name for said in found.said if said.applied] == ["time"]
+
+
+@pytest.mark.parametrize(("name", "left_alone"), [("clock-shifted", True), ("clock-frozen", False)])
+def test_a_clock_that_is_ahead_leaves_the_times_of_files_alone(tmp_path: Path, name: str, left_alone: bool) -> None:
+    library = tmp_path / "libfaketime.so.1"
+    library.write_bytes(b"x\0NO_FAKE_STAT\0y")
+    directory = tmp_path / "conditions"
+    directory.mkdir()
+    machine = Machine(cores=2, libfaketime=library)
+    row = on_machine(next(row for row in TABLE if row.name == name), machine, directory)
+    write_files(row, machine, directory)
+    shown = dict(word.split("=") for word in dict(row.options)["extra-sandbox-paths"].split())
+    where = Path(shown["/nix-repro-clock"])
+    assert (where / library.name).read_bytes() == (
+        b"x\0PATH\0" + bytes(8) + b"y" if left_alone else library.read_bytes()
+    )
+    assert Path(shown["/etc/ld.so.preload"]).read_text() == "/nix-repro-clock/libfaketime.so.1\n"

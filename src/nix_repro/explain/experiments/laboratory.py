@@ -13,7 +13,8 @@ from typing import Any
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request, refusal
-from nix_repro.build.variations import GAP, TIME, TIME_GAP, Condition, Machine, files, on_machine
+from nix_repro.build.variations import GAP, TIME, TIME_GAP, Condition, Machine, on_machine
+from nix_repro.build.varying import write_files
 from nix_repro.explain.budget import Budget
 from nix_repro.explain.context import Context, Side
 from nix_repro.explain.engine import explain_output
@@ -144,8 +145,7 @@ class Laboratory:
         )
         targets = tuple(self.plan.derivations[path] for path in drv_paths)
         request = Request(targets, self.first, self._round, limits, keep, isolated=True, condition=condition)
-        for file, text in files(condition, self._machine, self._directory).items():
-            file.write_text(text, encoding="ascii")
+        write_files(condition, self._machine, self._directory)
         try:
             answer = self._rebuilder.rebuild(request, Recorder(watcher=self._watcher))
         except NixError:

@@ -56,7 +56,7 @@ def name_variations(
     inquiries = {path: which(outputs, [] if path in sure else experiments) for path, outputs in wanted.items()}
     proofs, late = carry_out(laboratory, inquiries, say, steady=True)
     # What differs with nothing changed as well, counts for the verdict like any other rebuild.
-    also = {path: kept for path, kept in laboratory.intermittent.items() if path in wanted}
+    also, laboratory.intermittent = laboratory.intermittent, {}
     attempts = tuple(attempt for attempt, _ in also.values())
     trees = {key: tree for _, kept in also.values() for key, tree in kept.items()}
     explained = explain_roots(laboratory.plan, list(also), seen.with_more(attempts, trees), laboratory.here, stopped)

@@ -35,6 +35,7 @@ class Unseen:
 def name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Name:
     """Build `it`, rebuild it with the variations at once, and have the reason named."""
     monkeypatch.setattr(laboratories, "TIME_GAP", 0.0)
+    (tmp_path / "libfaketime.so.1").touch()
 
     def named(it: Recipe, varied: tuple[str, ...] = ALL, findings: tuple[Finding, ...] = ()) -> tuple[Kiln, Found]:
         kiln = Kiln(tmp_path, {"it": it})
