@@ -48,5 +48,6 @@ def _seconds(builds: Sequence[Built]) -> float | None:
 def verified_use(before: Mapping[str, Held], after: Mapping[str, Held], left_out: int) -> VerifiedUse:
     """What has become of the verified cache, in which so many paths found no room."""
     was, now = ({(one.path, one.nar_hash) for one in held.values()} for held in (before, after))
-    taken = sum(one.size for one in after.values())
+    # What has the same content has one archive.
+    taken = sum({one.archive: one.size for one in after.values()}.values())
     return VerifiedUse(paths=len(now), bytes=taken, added=len(now - was), removed=len(was - now), left_out=left_out)

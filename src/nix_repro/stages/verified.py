@@ -83,10 +83,8 @@ def _fill(run: Run, plan: Plan, cache: VerifiedCache, hashes: Mapping[str, str])
     cache.needed(good)
     gone = cache.remove(surplus(cache.held, ROOM))
     if gone:
-        run.warn(
-            f"{_called(run)}: it has room for {size(ROOM)}, and is without {plural(len(gone), 'path')} that were "
-            "needed longest ago, or have no room at all"
-        )
+        without = f"is without {plural(len(gone), 'path')}: what was needed longest ago, or has no room by itself"
+        run.warn(f"{_called(run)}: it has room for {size(ROOM)}, and {without}")
     return len(gone)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 import reports
-from nix_repro.metrics.remembered import ledger_use, verification_cost
+from nix_repro.metrics.remembered import ledger_use, verification_cost, verified_use
+from nix_repro.nix.caches.narinfo import Held
 from nix_repro.observations import Place
+from nix_repro.output.render.phrases import kept
 from nix_repro.output.render.savings import forecast, remembered
-from nix_repro.parts import LedgerUse, VerificationCost
+from nix_repro.parts import LedgerUse, VerificationCost, VerifiedUse
 from nix_repro.verdict.evidence import Built, How, Recalled
 
 
@@ -69,3 +72,24 @@ def test_how_it_is_said_before_the_run(rebuilt: int, cost: float, untimed: int, 
     use = msgspec.structs.replace(ledger_use(KNOWN, 5, 3, 2), rebuilt=rebuilt)
     cost_of = VerificationCost(ledger=use, cost=cost, untimed=untimed)
     assert forecast(cost_of, NOW) == f"{said}{SPARED}; saves about 4.0 s of building"
+
+
+def held(name: str, nar_hash: str = "sha256-a") -> Held:
+    return Held(name, nar_hash, f"nar/{name}", 10, frozenset())
+
+
+def test_what_has_become_of_the_verified_cache() -> None:
+    """What is put in and taken out again was never there, and what has other content now is new."""
+    before = {"same": held("same"), "gone": held("gone"), "other": held("other")}
+    after = {"same": held("same"), "other": held("other", "sha256-b"), "new": held("new")}
+    assert verified_use(before, after, 4) == VerifiedUse(paths=3, bytes=30, added=2, removed=2, left_out=4)
+    assert verified_use(before, before, 0) == VerifiedUse(paths=3, bytes=30)
+    twice = {"a": held("a"), "b": replace(held("b"), archive="nar/a")}
+    assert verified_use({}, twice, 0) == VerifiedUse(paths=2, bytes=10, added=2)
+
+
+def test_how_that_is_said() -> None:
+    assert kept(VerifiedUse(paths=1, bytes=30)) == "verified cache of 1 path, 30 B"
+    assert kept(VerifiedUse(paths=1200, bytes=3_000_000, added=3, removed=2, left_out=1)) == (
+        "verified cache of 1,200 paths, 3.0 MB (3 added, 2 removed, 1 without room)"
+    )
