@@ -27,8 +27,10 @@ def second_stage(act: Any, github: Any) -> Any:
         (act.record / "stored").mkdir(exist_ok=True)
         recipe = yaml.safe_load((ROOT / "docs" / "fork-pull-requests.yml").read_text())
         job = recipe["jobs"]["comment"]
-        assert set(job["permissions"]) == {"actions", "pull-requests"}
-        assert not any("checkout" in step["uses"] for step in job["steps"])
+        assert set(job["permissions"]) == {"actions", "contents", "pull-requests"}
+        [own] = [step["with"] for step in job["steps"] if "checkout" in step["uses"]]
+        assert own["persist-credentials"] is False
+        assert not {"ref", "repository"} & set(own), "on this event, the default branch"
         steps = [act.warm_step(), *job["steps"]]
         event = json.loads((PAYLOADS / "workflow_run_fork.json").read_text())
         return act(
@@ -55,6 +57,14 @@ def test_it_comments_from_the_stored_report_and_makes_no_status(github: Any, sec
     assert "POST /repos/acme/widgets/issues/7/comments" in github.requests
     assert done.calls()["download-artifact"] == {"pattern": "nix-repro-*", "path": "reports", "run_id": "30433642"}
     assert done.commands("warning") == []
+
+
+def test_what_the_default_branch_allows_is_known(act: Any, github: Any, second_stage: Any) -> None:
+    github.pulls = [PULL]
+    (act.repository / ".nix-repro.yml").write_text("allow:\n  - name: '*'\n    reason: bug 7\n")
+    done = second_stage({"nix-repro-a": DIVERGED})
+    assert done.commands("warning") == []
+    assert "allowed&#58; bug 7" in github.comments[0]["body"]
 
 
 def test_each_leg_has_its_own_comment(github: Any, second_stage: Any) -> None:

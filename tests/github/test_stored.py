@@ -22,14 +22,14 @@ PULL = {"number": 7, "state": "open", "head": {"label": "stranger:topic", "sha":
 def publish(github: Any, environ: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     github.pulls = [PULL]
 
-    def run(stored: dict[str, Any], comment: str = "always") -> int:
+    def run(stored: dict[str, Any], comment: str = "always", event: str = "workflow_run_fork") -> int:
         for name, report in stored.items():
             (tmp_path / "reports" / name).mkdir(parents=True, exist_ok=True)
             (tmp_path / "reports" / name / "report.json").write_text(json.dumps(report))
         inputs = {"REPORTS": "reports", "COMMENT": comment, "GITHUB_TOKEN": TOKEN}
         for name, value in inputs.items():
             monkeypatch.setenv(f"INPUT_{name}", value)
-        return publish_stored(environ("workflow_run_fork", GITHUB_WORKSPACE=str(tmp_path)))
+        return publish_stored(environ(event, GITHUB_WORKSPACE=str(tmp_path)))
 
     return run
 
@@ -61,6 +61,45 @@ def test_it_says_whose_word_it_is_and_concludes_by_itself(github: Any, publish: 
     assert lie not in comment["body"]
     assert comment["body"].splitlines()[1].startswith("> From a report that a job of this change has stored")
     assert "\n## ❌ " in comment["body"]
+
+
+RULE = "allow:\n  - name: '*'\n    reason: bug 7\n"
+NOT_HERE = "Allow rules do not count here&#58; "
+
+
+def test_the_rules_of_the_default_branch_count_and_not_the_report_s(
+    github: Any, publish: Any, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "reports" / "nix-repro-a").mkdir(parents=True)
+    (tmp_path / "reports" / "nix-repro-a" / ".nix-repro.yml").write_text(RULE)
+    told = {**DIVERGED, "derivations": [{**d, "marks": ["known"]} for d in DIVERGED["derivations"]]}
+    publish({"nix-repro-a": told})
+    assert "\n## ❌ " in github.comments[0]["body"]
+    assert f"{NOT_HERE}the default branch is not checked out." in github.comments[0]["body"]
+    (tmp_path / ".git").mkdir()
+    publish({"nix-repro-a": told})
+    assert "\n## ❌ " in github.comments[0]["body"], "it has none"
+    assert NOT_HERE not in github.comments[0]["body"]
+    (tmp_path / ".nix-repro.yml").write_text(RULE)
+    only_divergent = {**told, "derivations": [d for d in told["derivations"] if d["verdict"] == "divergent"]}
+    publish({"nix-repro-a": only_divergent})
+    assert "❌" not in github.comments[0]["body"]
+    assert "bug 7" in github.comments[0]["body"]
+    (tmp_path / ".nix-repro.yml").write_text("allow: all\n")
+    publish({"nix-repro-a": told})
+    assert "\n## ❌ " in github.comments[0]["body"]
+    assert f"{NOT_HERE}.nix-repro.yml cannot be read." in github.comments[0]["body"]
+    assert "::warning title=nix-repro::allow rules do not count: .nix-repro.yml:1: " in capsys.readouterr().out
+
+
+def test_what_a_pull_request_s_own_run_has_checked_out_allows_nothing(
+    github: Any, publish: Any, tmp_path: Path
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".nix-repro.yml").write_text(RULE)
+    publish({"nix-repro-a": DIVERGED}, event="pull_request")
+    assert "\n## ❌ " in github.comments[0]["body"]
+    assert NOT_HERE in github.comments[0]["body"]
 
 
 def test_a_comment_that_is_there_is_kept_true(github: Any, publish: Any) -> None:

@@ -77,7 +77,7 @@ OWN = (
     "comment",
 )
 SEND = ("report", "id", "statuses", "comment", "github_token")
-PUBLISH = ("reports", "comment", "github_token")
+PUBLISH = ("reports", "config", "comment", "github_token")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,20 @@ so that nobody else's code runs while the token is about."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import get_args
 
 from nix_repro.cli.action import choice, given
+from nix_repro.config import load, read_settings
+from nix_repro.config.document import BYTES
 from nix_repro.errors import USAGE, UsageError
+from nix_repro.files import read_regular
+from nix_repro.nix.checkout import CONFIGURATION_FILE
 from nix_repro.output.directory import read_report
 from nix_repro.output.formats import JSON
 from nix_repro.output.github import runner
@@ -17,6 +24,7 @@ from nix_repro.output.github.api import CommentMode, StatusesMode, publish
 from nix_repro.output.github.event import destination, named, proposed, read_trigger, subject
 from nix_repro.output.github.stored import borne_out
 from nix_repro.report import Conclusion, Report
+from nix_repro.verdict.allow import AllowRule
 
 #: Comments on one pull request, whatever number of reports was stored, and how often.
 COMMENTS = 5
@@ -71,7 +79,8 @@ def publish_stored(environ: Mapping[str, str]) -> int:
     except UsageError as error:
         runner.fail(str(error), environ)
         return USAGE
-    read = {path: conclusion for path in stored[:_STORED] if (conclusion := _conclusion(path)) is not None}
+    allowed = _allowed(environ)
+    read = {path: conclusion for path in stored[:_STORED] if (conclusion := _conclusion(path, allowed)) is not None}
     # What failed must not be hidden behind what passed.
     chosen = sorted(read, key=lambda path: (_FAILURES_FIRST.index(read[path]), path.name))
     note, left_out = _NOTE, len(chosen[COMMENTS:]) + len(stored[_STORED:])
@@ -84,15 +93,46 @@ def publish_stored(environ: Mapping[str, str]) -> int:
         to = destination(environ, about, token=token, run_id=_id(directory))
         if to is None:
             break
-        report = borne_out(_read_stored(directory), about.sha)
-        for warning in publish(report, to, statuses=None, comment=comment, note=note, most=COMMENTS):
+        report = allowed.borne_out(directory, about.sha)
+        said = f"{note} {allowed.missing}" if any(d.verdict == "divergent" for d in report.derivations) else note
+        for warning in publish(report, to, statuses=None, comment=comment, note=said.strip(), most=COMMENTS):
             runner.warn(warning)
     return 0
 
 
-def _conclusion(directory: Path) -> Conclusion | None:
+@dataclass(frozen=True)
+class _Allowed:
+    """The allow rules that count on the day `today`, or a sentence about why there are none."""
+
+    today: date
+    rules: tuple[AllowRule, ...] = ()
+    missing: str = ""
+
+    def borne_out(self, directory: Path, commit: str) -> Report:
+        """What the report shows that is stored there. Raises `UsageError`."""
+        return borne_out(_read_stored(directory), commit, self.rules, self.today)
+
+
+def _allowed(environ: Mapping[str, str]) -> _Allowed:
+    """The rules of the default branch, if that is checked out here. On any other event than `workflow_run` it may be
+    the change that is."""
+    workspace, today = Path(environ.get("GITHUB_WORKSPACE", ".")), datetime.now(UTC).date()
+    if read_trigger(environ).name != "workflow_run" or not (workspace / ".git").exists():
+        return _Allowed(today, missing="Allow rules do not count here: the default branch is not checked out.")
+    name = given("config") or CONFIGURATION_FILE
     try:
-        return borne_out(_read_stored(directory), "").conclusion
+        if not os.path.lexists(workspace / name):
+            return _Allowed(today)
+        content = read_regular(workspace / name, BYTES, inside=workspace)
+        return _Allowed(today, load([read_settings(content, name)]).allow)
+    except UsageError as error:
+        runner.warn(f"allow rules do not count: {error}")
+        return _Allowed(today, missing=f"Allow rules do not count here: {name} cannot be read.")
+
+
+def _conclusion(directory: Path, allowed: _Allowed) -> Conclusion | None:
+    try:
+        return allowed.borne_out(directory, "").conclusion
     except UsageError as error:
         runner.warn(str(error))
         return None

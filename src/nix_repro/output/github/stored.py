@@ -1,14 +1,15 @@
 """A report that somebody else's job has stored, as far as what is in it bears itself out.
 
 Whoever made it can write anything into it. So verdicts are made from its hashes again, the conclusion from these, and
-no text of it is passed on: names are those of store paths, reasons are ours or none. What stays is its word for the
-hashes, and whoever shows it says so.
+no text of it is passed on: names are those of store paths, reasons are ours, the base's rules', or none. What stays is
+its word for the hashes, and whoever shows it says so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 
 from nix_repro import __version__
 from nix_repro.nix.store_path import NAME, is_derivation, store_name
@@ -27,6 +28,7 @@ from nix_repro.report import (
     not_evaluated,
 )
 from nix_repro.text import plural
+from nix_repro.verdict.allow import AllowRule, Reach, apply
 from nix_repro.verdict.conclusion import judge
 from nix_repro.verdict.policy import DEFAULT_FAIL_ON
 
@@ -46,15 +48,18 @@ _STARTED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", re.ASCII)
 _BECAUSE = "the stored report says so; nothing of it was looked at here"
 
 
-def borne_out(stored: Report, commit: str) -> Report:
-    """What the report of a job about `commit` shows by itself, in our own words."""
+def borne_out(stored: Report, commit: str, rules: Sequence[AllowRule] = (), today: date = date.max) -> Report:
+    """What the report of a job about `commit` shows by itself, in our own words. `rules` are somebody's whom the job's
+    code has no say over; the stored report's own never count."""
     kept = {d.drv_path: d for d in reversed(stored.derivations) if _nameable(d)}
     judged = [
         _derivation(d) if is_derivation(path) else not_evaluated(path, attribute_name(path), EVALUATION_FAILED.text)
         for path, d in reversed(kept.items())
     ]
     divergent = {d.drv_path for d in judged if d.verdict == "divergent"}
-    derivations = [d if "propagated" not in d.marks or divergent else _hashes_only(d) for d in judged]
+    shown = [d if "propagated" not in d.marks or divergent else _hashes_only(d) for d in judged]
+    # How the rules fare, nobody can tell from what may be left out of it.
+    derivations, _ = apply(rules, shown, today, Reach(stored.system))
     conclusion, exit_code = judge(derivations, (), DEFAULT_FAIL_ON)
     left_out = len(stored.derivations) - len(derivations)
     return Report(

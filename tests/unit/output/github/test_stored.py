@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nix_repro.output.github.stored import borne_out
 from nix_repro.output.render.comment import render_comment
 from nix_repro.reasons import NOT_BORNE_OUT
 from nix_repro.report import Report
+from nix_repro.verdict.allow import AllowRule
 from nix_repro.verdict.policy import DEFAULT_FAIL_ON
 
 DIVERGED = json.loads((Path(__file__).parents[4] / "fixtures" / "reports" / "diverged.json").read_text("utf-8"))
@@ -174,3 +176,25 @@ def test_an_honest_report_keeps_its_verdicts() -> None:
         if derivation.verdict in ("divergent", "build-failed"):
             assert found[derivation.drv_path].verdict == derivation.verdict
     assert borne_out(stored, SHA).commit == SHA
+
+
+@pytest.mark.parametrize(
+    ("rule", "marks", "conclusion", "reason"),
+    [
+        (AllowRule("x-1.0", "bug 7"), ("known",), "pass", "allowed: bug 7"),
+        (AllowRule("x*", "bug 7", date(2027, 1, 2)), ("known",), "pass", "allowed until 2027-01-02: bug 7"),
+        (AllowRule("x-1.0", "bug 7", date(2027, 1, 1), file="f", line=3), (), "fail", "no longer allowed: f:3 expired"),
+        (AllowRule("y", "bug 7"), (), "fail", ""),
+        (AllowRule("x-1.0", "bug 7", output="dev"), (), "fail", "allowed for output dev; out differs"),
+    ],
+)
+def test_rules_that_are_not_the_report_s_count(
+    rule: AllowRule, marks: tuple[str, ...], conclusion: str, reason: str
+) -> None:
+    own = {"name": "*", "reason": "ours", "state": "in use", "matched": 1, "allowed": 1, "file": "f", "line": 1}
+    stored = report(
+        derivations=[derivation("divergent", BUILT_A, AGAIN_B, marks=["known"], reason="ours")], allow=[own]
+    )
+    found = borne_out(stored, SHA, [rule], date(2027, 1, 2))
+    assert (found.derivations[0].marks, found.conclusion, found.allow) == (marks, conclusion, ())
+    assert (found.derivations[0].reason or "").startswith(reason)
