@@ -106,6 +106,27 @@ class Observations:
         for attempt in attempts:
             self.attempts.setdefault(attempt.drv_path, []).append(attempt)
 
+    def repeat(self, attempts: Iterable[Attempt]) -> None:
+        """Add those of a round that was asked for once more: what had waited for a dependency has its turn now."""
+        for attempt in attempts:
+            waited = [a for a in self.attempts[attempt.drv_path] if a.status == "dependency-failed"]
+            same = [a for a in waited if (a.round, a.isolated) == (attempt.round, attempt.isolated)]
+            self.attempts[attempt.drv_path] = [a for a in self.attempts[attempt.drv_path] if a not in same]
+            self.add([attempt])
+
+    def failed(self, drv_paths: Iterable[str], round_number: int, *, isolated: bool) -> list[str]:
+        """Those of which the last build of a round has failed, and what had to wait for them; nothing if none has."""
+        last = {
+            path: attempt
+            for path in drv_paths
+            for attempt in self.attempts.get(path, ())
+            if (attempt.round, attempt.isolated) == (round_number, isolated) and not attempt.recalled
+        }
+        statuses = {path: attempt.status for path, attempt in last.items()}
+        if "failed" not in statuses.values():
+            return []
+        return [path for path, status in statuses.items() if status in ("failed", "dependency-failed")]
+
     def with_more(self, attempts: Iterable[Attempt], trees: Mapping[tuple[str, str], Tree]) -> Observations:
         """These observations and further ones, as a value of its own."""
         whole = Observations({path: list(known) for path, known in self.attempts.items()}, {**self.trees, **trees})
@@ -120,12 +141,15 @@ class Observations:
             ]
 
     def first(self, drv_path: str) -> Attempt | None:
-        """The first build, if it came to that."""
-        return next((a for a in self.attempts.get(drv_path, ()) if a.round == 1), None)
+        """The first build that has left anything, else the last one that was tried, if it came to that."""
+        tried = [a for a in self.attempts.get(drv_path, ()) if a.round == 1]
+        return next((a for a in tried if a.outputs), tried[-1] if tried else None)
 
     def rebuilds(self, drv_path: str, *, isolated: bool) -> list[Attempt]:
-        """Those of everything together, or those with the inputs of what they are compared with."""
-        rebuilds = [a for a in self.attempts.get(drv_path, ()) if a.round > 1 or a.recalled]
+        """Those of everything together, or those with the inputs of what they are compared with. A first build that was
+        tried again is one of both."""
+        first = self.first(drv_path)
+        rebuilds = [a for a in self.attempts.get(drv_path, ()) if a is not first]
         return [a for a in rebuilds if (a.isolated or a.same_inputs if isolated else not a.isolated)]
 
     def built(self) -> dict[str, Attempt]:

@@ -46,6 +46,7 @@ SETTINGS = (
     "jobs",
     "cores",
     "timeout",
+    "retries",
     "fail_on",
     "fail_when",
     "upstream_caches",

@@ -69,6 +69,7 @@ _SETTINGS = (
     _Option("--jobs", "How many builds run at once (Nix's max-jobs)"),
     _Option("--cores", "Cores for one build (NIX_BUILD_CORES)"),
     _Option("--timeout", "Time limit for one build, such as 90s or 7m"),
+    _Option("--retries", "How often what fails is tried again [default: a rebuild once, the first build never]"),
     _Option("--option", "A Nix setting; may be repeated", "NAME VALUE", key="options", multiple=True, nargs=2),
     _Option("--explain", "off | rules (default) | experiments (prove causes) | variations (also on what is the same)"),
     _Option("--explain-budget", "Time for all experiments [default: 10m]"),

@@ -29,7 +29,8 @@ Explain = Literal["off", "rules", "experiments", "variations"]
 
 @dataclass(frozen=True)
 class Config:
-    """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL.
+    """What to check and how. `timeout` is in seconds for one build; `rebuilder` is a name or a store URL. What
+    fails is tried again up to `retries` times; where nobody has set that, a rebuild once, and the first build never.
 
     `ledger` is the file of what earlier runs have built. What that verifies is built again all the same when `recheck`
     says so, when the youngest build is older than `recheck_older` seconds, or for a share of all, `sample` (0 to 1).
@@ -52,6 +53,7 @@ class Config:
     jobs: str | None = None
     cores: int | None = None
     timeout: int | None = None
+    retries: int | None = None
     options: tuple[tuple[str, str], ...] = ()
     fail_on: tuple[str, ...] = DEFAULT_FAIL_ON
     upstream_caches: tuple[str, ...] | None = None
@@ -170,6 +172,7 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "jobs": settings.jobs,
     "cores": settings.whole_number(0, 4096),
     "timeout": settings.seconds,
+    "retries": settings.whole_number(0, 20),
     "options": settings.options,
     "fail_on": settings.some_of(FAIL_ON),
     "upstream_caches": settings.cache_urls,

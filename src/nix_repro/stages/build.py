@@ -12,11 +12,12 @@ from nix_repro.metrics.needed import Work, find_needs
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
+from nix_repro.nix.graph import above
 from nix_repro.nix.log.intervals import covered
 from nix_repro.nix.log.recorder import waiting
 from nix_repro.observations import Attempt
 from nix_repro.plan.scope import Plan, built_here
-from nix_repro.reasons import UNCHANGED
+from nix_repro.reasons import UNCHANGED, UNSUPPORTED
 from nix_repro.report import Phase, PhaseName
 from nix_repro.run import Run
 from nix_repro.text import last_line, plural
@@ -31,8 +32,14 @@ def build_targets(run: Run, plan: Plan) -> Plan:
     present = present_outputs(run.nix, derivations)
     run.display.phase(f"building {plural(len(wanted), 'derivation')}")
     started = time.time()
+    failures: list[Attempt] = []
     try:
         build(run.realiser, wanted, plan.derivations, run.limits, run.recorder)
+        for _ in range(run.config.retries or 0):
+            if not (failed := _failed(run, plan, present)):
+                break
+            failures += failed
+            _build_again(run, plan, wanted, [attempt.drv_path for attempt in failed])
     finally:
         with run.nix.processes.shielded():
             if plan.upstream_unreachable:
@@ -47,7 +54,7 @@ def build_targets(run: Run, plan: Plan) -> Plan:
                 if failure_of(d, run.recorder, missing=True) or (path in named and not d.impure)
             ]
             attempts += [attempt for attempt in _observe(run, doubtful, present) if not attempt.outputs]
-            run.seen.add(rooted(attempts, plan.derivations, run.recorder))
+            run.seen.add([*failures, *rooted(attempts, plan.derivations, run.recorder)])
             run.phases += _build_phases(run, started)
             with waiting(run.display, "until it is known where everything came from"):
                 _find_needs(run, plan, present)
@@ -55,6 +62,20 @@ def build_targets(run: Run, plan: Plan) -> Plan:
         roots = str(run.work / "roots" / f"out{number or ''}")
         run.nix.run("nix-store", "--realise", "--add-root", roots, "--indirect", paths=good)
     return plan
+
+
+def _failed(run: Run, plan: Plan, present: set[str]) -> list[Attempt]:
+    """The builds that have failed by themselves."""
+    attempts = _observe(run, [plan.derivations[path] for path in plan.targets], present)
+    found = rooted(attempts, plan.derivations, run.recorder)
+    return [attempt for attempt in found if attempt.status == "failed" and attempt.because != UNSUPPORTED]
+
+
+def _build_again(run: Run, plan: Plan, wanted: Sequence[str], failed: Sequence[str]) -> None:
+    """Build what has failed once more, and what had to wait for it."""
+    run.display.phase(f"building {plural(len(failed), 'derivation')} again, of what failed")
+    out = {*failed, *above(plan.derivations, failed)}
+    build(run.realiser, [path for path in wanted if path in out], plan.derivations, run.limits, run.recorder)
 
 
 def _observe(run: Run, derivations: Sequence[Derivation], present: set[str]) -> list[Attempt]:

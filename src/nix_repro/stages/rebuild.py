@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from nix_repro.build.rebuild.attempts import not_built
 from nix_repro.build.rebuild.copying import whole_trees
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import Answer, Rebuilder, Request
-from nix_repro.build.variations import GAP, TIME_GAP
+from nix_repro.build.variations import GAP, TIME, TIME_GAP
 from nix_repro.build.varying import write_files
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
@@ -29,6 +29,8 @@ from nix_repro.verdict import verdict
 
 #: How a rebuild may end because of what was varied.
 DIED: tuple[Status, ...] = ("failed", "timed-out", "disk-full", "dependency-failed")
+#: How often a rebuild that fails is tried again, unless somebody has said so.
+RETRIES = 1
 
 
 def rebuild_targets(run: Run, plan: Plan, rebuilder: Rebuilder) -> None:
@@ -103,24 +105,53 @@ def _wait_for_clock(run: Run, drv_paths: Iterable[str]) -> None:
 
 
 def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_number: int, *, isolated: bool) -> None:
-    """Rebuild as in that round. What does not build so is rebuilt as usual before anything is said of it."""
+    """Rebuild as in that round. What does not build so is rebuilt as usual before anything is said of it, and what
+    fails all the same is tried again: what fails now and then is not what always fails."""
     usual = Request(tuple(targets), run.seen.built(), round_number, run.limits, run.work / "trees", isolated)
     condition = run.varied.of(round_number)
     write_files(condition, run.machine, run.conditions)
-    answer = _answer(run, rebuilder, replace(usual, condition=condition))
+    varied = replace(usual, condition=condition)
+    answer = _answer(run, rebuilder, varied)
     died = {attempt.drv_path: attempt for attempt in answer.attempts if attempt.varied and attempt.status in DIED}
     if died:
         run.display.phase(f"rebuilding {plural(len(died), 'derivation')} again, without variations")
-        again = _answer(run, rebuilder, replace(usual, targets=tuple(drv for drv in targets if drv.drv_path in died)))
-        for attempt in again.attempts:
-            if attempt.outputs and (was := died[attempt.drv_path]).status in ("failed", "timed-out"):
-                run.stopping[attempt.drv_path] = was
-                name = store_name(attempt.drv_path)
-                because = was.because.text if was.because else was.status
-                run.warn(f"{name} does not build with {condition.what} ({because}); it does without")
-        others = tuple(attempt for attempt in answer.attempts if attempt.drv_path not in died)
-        answer = Answer((*others, *again.attempts), {**answer.trees, **again.trees})
+        answer = _without(run, rebuilder, varied, answer, died)
+    run.seen.add(answer.attempts)
     _take(run, answer, isolated=isolated)
+    for _ in range(_retries(run)):
+        failed = run.seen.failed([drv.drv_path for drv in targets], round_number, isolated=isolated)
+        if not failed:
+            return
+        run.display.phase(f"rebuilding {plural(len(failed), 'derivation')} again, because of what failed")
+        again = _answer(run, rebuilder, _only(usual, failed))
+        run.seen.repeat(again.attempts)
+        _take(run, again, isolated=isolated)
+
+
+def _without(run: Run, rebuilder: Rebuilder, varied: Request, answer: Answer, died: Mapping[str, Attempt]) -> Answer:
+    """The answer with what died under variations built without them. What then builds, and with them as well when that
+    is tried once more, fails now and then, and not because of them."""
+    again = _answer(run, rebuilder, _only(replace(varied, condition=TIME), died))
+    ended = {a.drv_path: died[a.drv_path] for a in again.attempts if a.outputs}
+    tried = [path for path, was in ended.items() if was.status == "failed"] if _retries(run) else []
+    more = _answer(run, rebuilder, _only(varied, tried)) if tried else Answer((), {})
+    flaky = tuple(attempt for attempt in more.attempts if attempt.outputs)
+    for path, was in ended.items():
+        if was.status in ("failed", "timed-out") and path not in {attempt.drv_path for attempt in flaky}:
+            run.stopping[path] = was
+            because = was.because.text if was.because else was.status
+            run.warn(f"{store_name(path)} does not build with {varied.condition.what} ({because}); it does without")
+    others = (attempt for attempt in answer.attempts if attempt.drv_path not in died)
+    failed = (died[attempt.drv_path] for attempt in flaky)
+    return Answer((*others, *failed, *again.attempts, *flaky), {**answer.trees, **again.trees, **more.trees})
+
+
+def _only(request: Request, drv_paths: Container[str]) -> Request:
+    return replace(request, targets=tuple(drv for drv in request.targets if drv.drv_path in drv_paths))
+
+
+def _retries(run: Run) -> int:
+    return RETRIES if run.config.retries is None else run.config.retries
 
 
 def _answer(run: Run, rebuilder: Rebuilder, request: Request) -> Answer:
@@ -135,7 +166,6 @@ def _answer(run: Run, rebuilder: Rebuilder, request: Request) -> Answer:
 
 
 def _take(run: Run, answer: Answer, *, isolated: bool) -> None:
-    run.seen.add(answer.attempts)
     whole, broken = whole_trees(answer, run.seen.built())
     if broken:
         names = some([store_name(drv_path) for drv_path, _ in broken], 5)

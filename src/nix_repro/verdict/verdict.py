@@ -115,6 +115,9 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
     reason = next((o.reason for o in outputs.values() if o.verdict == worst), None)
     compared = [attempt for attempt in rebuilds if attempt.outputs]
     differed = sum(any(attempt.differs(name, first) for name in attempt.outputs) for attempt in compared)
+    # It fails now and then, and not always.
+    if worst == "rebuild-failed":
+        intermittent = any(not attempt.recalled for attempt in compared) or any(a.round == 1 for a in rebuilds)
     return Judged(worst, outputs, ("intermittent",) if intermittent else (), reason, len(compared), differed)
 
 

@@ -91,7 +91,7 @@ ONE = plan_of(plain("a"))
         (
             [attempt(A, 1, "x"), attempt(A, 2, "x"), attempt(A, 3, None, status="failed", why=NO)],
             "rebuild-failed",
-            (),
+            ("intermittent",),
             NO,
         ),
         ([attempt(A, 1, "x"), attempt(A, 2, None, status="failed", why=NO)], "rebuild-failed", (), NO),
@@ -415,3 +415,41 @@ def test_what_was_not_built_again_is_known_to_differ_with_its_input() -> None:
     steady = Observations({path: made for path, made in seen.attempts.items() if path != A})
     steady.add([attempt(A, 1, "x"), attempt(A, 2, "x")])
     assert judge_all(plan, steady, heirs={A, B})[B].marks == (), "the input is the same again"
+
+
+@pytest.mark.parametrize(
+    ("attempts", "expected", "marks"),
+    [
+        ([("failed", None)], "rebuild-failed", ()),
+        ([("failed", None), ("failed", None)], "rebuild-failed", ()),
+        ([("failed", None), ("built", "x")], "rebuild-failed", ("intermittent",)),
+        ([("built", "x"), ("failed", None), ("failed", None)], "rebuild-failed", ("intermittent",)),
+        ([("failed", None), ("built", "y")], "divergent", ()),
+        ([("failed", None), ("built", "y"), ("built", "x")], "divergent", ("intermittent",)),
+    ],
+)
+def test_what_fails_now_and_then_is_told_from_what_always_fails_and_from_what_differs(
+    attempts: list[tuple[Status, str | None]], expected: Verdict, marks: tuple[Mark, ...]
+) -> None:
+    rebuilds = [
+        attempt(A, number, content, status=status, why=BUILDER_FAILED if content is None else None)
+        for number, (status, content) in enumerate(attempts, 2)
+    ]
+    found = judged(ONE, attempt(A, 1, "x"), *rebuilds)[A]
+    assert (found.verdict, found.marks) == (expected, marks)
+
+
+def test_what_failed_is_asked_for_again_with_what_waited_for_it() -> None:
+    failed = attempt(A, 2, None, status="failed", why=BUILDER_FAILED)
+    waited = attempt(B, 2, None, status="dependency-failed", why=DEPENDENCY_FAILED)
+    seen = Observations()
+    seen.add([attempt(A, 1, "x"), attempt(B, 1, "y"), attempt(C, 1, "z"), failed, waited, attempt(C, 2, "z")])
+    assert seen.failed([A, B, C], 2, isolated=False) == [A, B]
+    assert seen.failed([B, C], 2, isolated=False) == [], "nothing of these has failed itself"
+    assert seen.failed([A, B, C], 2, isolated=True) == seen.failed([A, B, C], 3, isolated=False) == []
+    seen.repeat([attempt(A, 2, "x"), attempt(B, 2, "y")])
+    assert seen.failed([A, B, C], 2, isolated=False) == []
+    assert failed in seen.attempts[A]
+    assert waited not in seen.attempts[B]
+    found = judge_all(plan_of(plain("a"), plain("b", "a")), seen)
+    assert {path: each.verdict for path, each in found.items()} == {A: "rebuild-failed", B: "reproducible"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nix_repro.output.render import allowed
 from nix_repro.output.render.escape import visible
 from nix_repro.output.render.lines import wrap, wrap_command
-from nix_repro.output.render.marks import beside
+from nix_repro.output.render.marks import beside, how_often
 from nix_repro.output.render.phrases import failures_first, kept_log, margin, measure, place, sensitive
 from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Report
@@ -77,7 +77,8 @@ def _derivation(derivation: DerivationReport, meaning: Meaning) -> Wrong:
         log = kept_log(derivation)
         last = visible(last_line(log)) if log else ""
         whole = ("whole log: ", f"nix log {derivation.drv_path}") if log and again is None else None
-        said = f"{derivation.verdict.replace('-', ' ')}{', ' if reason else ''}{reason}"
+        ended = how_often(derivation) if "intermittent" in derivation.marks else ""
+        said = f"{ended or derivation.verdict.replace('-', ' ')}{', ' if reason else ''}{reason}"
         return Wrong("✗", names, said, todo=f"it said last: {last}" if last else "", command=again or whole)
     hint = recall(derivation.reason).hint
     return Wrong("?", names, f"unverified, {reason}", todo=hint or "")

@@ -228,6 +228,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "advice": phrases.advice,
         "defaults_advise": phrases.defaults_advise,
+        "how_often": marks.how_often,
         "icon_name": _icon_name,
         "lines": lambda text: _markup(text[:_SNIPPET]),
         "log": _log,

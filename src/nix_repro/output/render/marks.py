@@ -55,7 +55,16 @@ def marks(derivation: DerivationReport) -> list[tuple[Mark | None, str]]:
     return [*found, (None, said)] if (said := beside(derivation)) else [*found]
 
 
+def how_often(derivation: DerivationReport) -> str:
+    """Of something intermittent, in how many rebuilds it differed, or how many builds failed; empty when that is not
+    known."""
+    ended = [build.status for build in derivation.builds if build.status in ("built", "failed")]
+    if derivation.verdict == "rebuild-failed" and ended:
+        return f"{ended.count('failed')} of {plural(len(ended), 'build')} failed"
+    rebuilds = plural(derivation.rebuilds, "rebuild")
+    return f"differed in {derivation.differed} of {rebuilds}" if derivation.rebuilds else ""
+
+
 def _mark(derivation: DerivationReport, mark: Mark) -> str:
-    if mark != "intermittent" or not derivation.rebuilds:
-        return _MARKS[mark]
-    return f"{_MARKS[mark]}: differed in {derivation.differed} of {plural(derivation.rebuilds, 'rebuild')}"
+    often = how_often(derivation) if mark == "intermittent" else ""
+    return f"{_MARKS[mark]}: {often}" if often else _MARKS[mark]

@@ -17,7 +17,7 @@ from nix_repro.output.render.html import render_html
 from nix_repro.output.render.marks import marks
 from nix_repro.output.render.summary import render_summary
 from nix_repro.output.render.terminal import print_report
-from nix_repro.report import Elsewhere, Hash, Output, Report, Scenario, Source, Target, Trend
+from nix_repro.report import Build, Elsewhere, Hash, Output, Report, Scenario, Source, Target, Trend
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,16 @@ def test_an_allowed_divergence_has_a_milder_sign_in_every_form() -> None:
         assert ("🟡" in render_summary(it)) == milder
         assert ("<details><summary>🟡 <code>known</code>" in render_summary(it)) == milder
         assert ('href="#i-known"' in render_html(it)) == milder
+
+
+def test_what_fails_now_and_then_says_how_often_in_every_form() -> None:
+    builds = [Build(round=1, status="built"), Build(round=2, status="failed"), Build(round=2, status="built")]
+    flaky = reports.derivation(
+        "flaky", verdict="rebuild-failed", reason="the builder failed", marks=("intermittent",), builds=tuple(builds)
+    )
+    it = report(derivations=(flaky,))
+    for said in (terminal(it), words(render_summary(it)), words(render_html(it))):
+        assert "1 of 3 builds failed" in said
 
 
 def test_a_hash_is_set_against_the_first_that_differs() -> None:
