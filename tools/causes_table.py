@@ -38,6 +38,7 @@ SEEN: dict[Cause, str] = {
     "environment": "each side contains its own value of an environment variable",
     "permissions": "an executable bit or the target of a link differs",
     "propagated": "the same bytes differ in an input, or the path of an input differs",
+    "stale-hash": "a source that is fetched again has another hash than its derivation says",
     "unknown": "no rule is sure. Better no answer than a wrong one",
 }
 

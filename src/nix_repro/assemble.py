@@ -167,6 +167,7 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
             reason in (FIXED_OUTPUT, IMPURE) or drv_path in named or reason != UPSTREAM or tried
         ):
             judged[drv_path] = verdict.not_rebuilt(plan.derivations[drv_path], run.seen, reason)
+    judged |= {path: verdict.stale(plan.derivations[path], reason) for path, reason in run.stale.items()}
     ref = flake_ref(checkout, run.environ)
     judged |= {path: replace(judged[path], marks=(*judged[path].marks, "new")) for path in _new(run, plan, judged)}
     inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
@@ -214,7 +215,7 @@ def _derivation(
         builds=builds,
         findings=run.findings.get(drv_path, ()),
         reproduce=reproduce_line(ref, plan.top_of(drv_path), kept(run.config), elsewhere(run.environ))
-        if judged.verdict in ("divergent", "rebuild-failed")
+        if judged.verdict in ("divergent", "rebuild-failed") and drv_path not in run.stale
         else None,
         inputs=inputs,
         rebuilds=judged.rebuilds,

@@ -33,6 +33,7 @@ from nix_repro.run import Display, Run
 from nix_repro.stages.base import BASE, compare_divergences
 from nix_repro.stages.build import build_targets
 from nix_repro.stages.explain import explain_divergences
+from nix_repro.stages.fetch import fetch_changed
 from nix_repro.stages.forecast import foretell
 from nix_repro.stages.plan import plan_run
 from nix_repro.stages.rebuild import rebuild_targets
@@ -157,6 +158,7 @@ def _work(run: Run, held: ExitStack) -> None:
     explain_divergences(run, plan, rebuilder)
     explain_by_date(run)
     compare_divergences(run, rebuilder)
+    fetch_changed(run, plan)
     run.nix.processes.check()
     keep_verified(run, plan)
 

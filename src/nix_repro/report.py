@@ -35,6 +35,7 @@ Cause = Literal[
     "environment",
     "permissions",
     "propagated",
+    "stale-hash",
     "unknown",
 ]
 #: What a change makes Nix do: rebuild everything, a part, or nothing that matters.
@@ -42,8 +43,8 @@ ChangeClass = Literal["full", "partial", "none"]
 LayerKind = Literal["local", "project", "upstream", "built"]
 ScenarioName = Literal["cold", "warm", "first-time", "cached"]
 PhaseName = Literal[
-    "install", "cache", "setup", "evaluate", "fetch", "build", "test", "rebuild", "explain", "base", "diffoscope",
-    "report", "total",
+    "install", "cache", "setup", "evaluate", "fetch", "build", "test", "rebuild", "explain", "base", "refetch",
+    "diffoscope", "report", "total",
 ]  # fmt: skip
 
 #: Worst first: the order of tables, and how the outputs' verdicts combine to their derivation's.

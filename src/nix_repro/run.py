@@ -56,7 +56,8 @@ class Run:
     with Nix's words. `rebuilder` is what has built anything again, None until then. `ledger` is what remembers the
     builds of earlier runs, None without one, `known` what it says of this run's derivations, and `heirs` those of them
     that came out differently on other inputs. `base_report` is that of an earlier run that is the base, and `on_base`
-    says of what diverges whether the base has it too. `verified` is the cache of what is verified, None without one,
+    says of what diverges whether the base has it too. `stale` are fixed-output derivations that give something else
+    when they are fetched again. `verified` is the cache of what is verified, None without one,
     `verified_paths` what of this run is, and `verified_use` what became of the cache. `varied` is what rebuilds are to
     hold different, and `stopping` are the rebuilds that failed because of that, by .drv path. `realiser` runs every
     build that may use caches, and `lookups` is what the upstream caches said they have. `checkout` is what git said
@@ -89,6 +90,7 @@ class Run:
     stopping: dict[str, Attempt] = field(default_factory=dict)
     base_report: Report | None = None
     on_base: dict[str, OnBase] = field(default_factory=dict)
+    stale: dict[str, Reason] = field(default_factory=dict)
     verdicts: Mapping[str, verdict.Judged] = field(default_factory=dict)
     verified: VerifiedCache | None = None
     verified_paths: tuple[str, ...] = ()

@@ -59,6 +59,7 @@ SETTINGS = (
     "base",
     "base_report",
     "check_base",
+    "fixed_output",
     "since",
     "recheck",
     "recheck_older",

@@ -94,6 +94,11 @@ _SETTINGS = (
     ),
     _Option("--base-report", "JSON report of an earlier run to compare with, instead of --base", "FILE", type=_PATH),
     _Option("--check-base", "Where something diverges, build what the base has in its place twice, too", flag=True),
+    _Option(
+        "--fixed-output",
+        "Which sources are fetched again, for hashes that are stale: changed (default: those that the base gets "
+        "otherwise) | check (the repository's own) | all",
+    ),
     _Option("--since", "Check only derivations that differ from this Git revision", "REF"),
     _Option("--test", "What to run after the build: checks (of the flake) | none (default) | a command"),
     _Option("--history", "Compare with the runs in this file, and add this run to it", "FILE", type=_PATH),

@@ -25,6 +25,8 @@ from nix_repro.verdict.policy import DEFAULT_FAIL_ON, FAIL_ON
 
 #: `variations` also asks of named derivations that are the same whether they stay so under other conditions.
 Explain = Literal["off", "rules", "experiments", "variations"]
+#: Which sources are fetched again: those of which the base has another derivation; the repository's own; all.
+FixedOutput = Literal["changed", "check", "all"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Config:
     base: str | None = None
     base_report: Path | None = None
     check_base: bool = False
+    fixed_output: FixedOutput = "changed"
     since: str | None = None
     test: str | tuple[str, ...] = "none"
     history: Path | None = None
@@ -185,6 +188,7 @@ _PARSERS: Mapping[str, Callable[[settings.Setting], Any]] = {
     "base": settings.revision,
     "base_report": settings.path,
     "check_base": recheck.yes_or_no,
+    "fixed_output": settings.one_of(get_args(FixedOutput)),
     "since": settings.revision,
     "test": lambda setting: settings.command(setting.value, setting.where),
     "history": settings.path,

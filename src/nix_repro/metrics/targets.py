@@ -28,8 +28,8 @@ class Quantity:
         return actual <= limit if self.direction == "at most" else actual > limit or actual == 1.0
 
 
-#: What a limit can be set on. `total` is the job without verification, which `rebuild`, `explain` and `base` are, and
-#: without `setup`: neither is a cost of building.
+#: What a limit can be set on. `total` is the job without what only verification needs, and without `setup`: neither is
+#: a cost of building.
 QUANTITIES: Mapping[str, Quantity] = {
     quantity.name: quantity
     for quantity in (
@@ -42,7 +42,7 @@ QUANTITIES: Mapping[str, Quantity] = {
 NAMES: tuple[str, ...] = tuple(QUANTITIES)
 SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
 #: Phases that only verification needs.
-VERIFICATION = ("rebuild", "explain", "base")
+VERIFICATION = ("rebuild", "explain", "base", "refetch")
 #: What is no part of the total: that, and the making of our own Python environment.
 ASIDE = ("setup", *VERIFICATION)
 
@@ -137,7 +137,7 @@ def _advice(name: str, limit: float, values: Mapping[str, float | None], circums
         case "hit rate":
             names = some(circumstances.missed, _NAMED) or "some paths"
             return f"no cache had {names}, though nothing changed in it: do the default branch's runs write to it?"
-        case "rebuild" | "verification" | "explain" | "base":
+        case "rebuild" | "verification" | "explain" | "base" | "refetch":
             return (
                 "this is the cost of verifying, not of building: narrow the scope, or verify only what changed "
                 "(--since)"

@@ -1,4 +1,4 @@
-"""Nix's two spellings of a SHA-256: its own base 32 (alphabet and bit order from libutil/hash.cc), and SRI."""
+"""Nix's spellings of a hash: its own base 32 (alphabet and bit order from libutil/hash.cc), SRI, and base 16."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ def sri(text: str) -> str:
 
 def nix32(text: str) -> str:
     """`sha256-<base 64>` as `sha256:<base 32>`."""
-    algorithm, _, digest = text.partition("-")
-    number = int.from_bytes(base64.b64decode(digest), "little")
-    return f"{algorithm}:" + "".join(BASE32[number >> (5 * place) & 31] for place in reversed(range(52)))
+    return f"{text.partition('-')[0]}:{spellings(text)[2]}"
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """`<algorithm>-<base 64>` as people may have written it: so, in base 64, in Nix's base 32, and in base 16."""
+    _, _, encoded = text.partition("-")
+    digest = base64.b64decode(encoded)
+    number, places = int.from_bytes(digest, "little"), (len(digest) * 8 + 4) // 5
+    own = "".join(BASE32[number >> (5 * place) & 31] for place in reversed(range(places)))
+    return text, encoded, own, digest.hex()

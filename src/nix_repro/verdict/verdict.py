@@ -171,3 +171,8 @@ def _with_reason(judged: Judged, reason: Reason) -> Judged:
 def not_rebuilt(drv: Derivation, seen: Observations, reason: Reason) -> Judged:
     """The verdict on what was not to be looked at (fixed-output, out of scope), unless it could not even be built."""
     return _all(drv, "unverified", reason) if seen.first(drv.drv_path) is None else _whole_set(drv, seen, reason)
+
+
+def stale(drv: Derivation, reason: Reason) -> Judged:
+    """What is there of a fixed-output derivation, and is not to be had again."""
+    return _all(drv, "rebuild-failed", reason)

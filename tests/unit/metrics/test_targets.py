@@ -123,6 +123,7 @@ def test_every_target_has_an_advice_of_its_own(name: str) -> None:
         "rebuild": "--since",
         "explain": "--since",
         "base": "--since",
+        "refetch": "--since",
         "verification": "--since",
     }.get(name, f"look at the step that does the {name}")
     assert words in (target.advice or "")

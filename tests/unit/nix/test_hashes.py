@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nix_repro.nix.hashes import nix32, sri
+from nix_repro.nix.hashes import nix32, spellings, sri
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -34,3 +35,21 @@ def test_what_is_no_digest_is_an_error() -> None:
         sri("sha256:eeee")
     with pytest.raises(OverflowError):
         sri("sha256:" + "z" * 53)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "own"),
+    [
+        ("sha1", "f8h5qy03cm8knz7xmamq8a9aqn7avxhi"),
+        ("sha256", "10a83a91g1r50bdw8g4hn47m7j7m6angpabwc80l9c16nx11cw9d"),
+        (
+            "sha512",
+            "1igw6jma2fig1c5x21kji2p42s4z47c4y4li0mhvlwcngg44qvc32r3i7d44gmlz2br4ifmni97z4parhgkml8mh612smj9ii2d9ax4",
+        ),
+    ],
+)
+def test_every_way_in_which_a_hash_is_written(algorithm: str, own: str) -> None:
+    """Of a file that holds `x`, as nix-hash says."""
+    digest = hashlib.new(algorithm, b"x").digest()
+    encoded = base64.b64encode(digest).decode()
+    assert spellings(f"{algorithm}-{encoded}") == (f"{algorithm}-{encoded}", encoded, own, digest.hex())

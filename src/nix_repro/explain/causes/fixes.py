@@ -156,6 +156,9 @@ FIXES: dict[tuple[Cause, str], Fix] = {
     ),
     ("permissions", "link"): Fix("Link to a fixed target.", "ln -sfn TARGET $out/…"),
     ("propagated", ""): Fix("Nothing to change here: fix the input."),
+    ("stale-hash", ""): Fix(
+        "If what comes now is wanted, put its hash there; else undo the change of where it comes from."
+    ),
     ("unknown", "unread"): Fix(
         "Unpack both sides with the program that is named, and compare what comes out. diffoscope does so where that "
         "is installed.",

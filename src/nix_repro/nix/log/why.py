@@ -28,10 +28,17 @@ _SYSTEM = re.compile(
     rf"{_CANNOT}[^\n]*platform mismatch[^\n]*\n\s*Required system: '([^\n]*)'[^\n]*\n\s*Current system: '([^'\n]*)'"
 )
 _FEATURES = re.compile(rf"{_CANNOT}[^\n]*missing system features[^\n]*\n\s*Required features: \{{([^\n}}]*)\}}")
+_MISMATCH = "hash mismatch: specified {}, got {}"
 #: The signal that a kernel short of memory sends, and what a shell makes of it.
 _KILL = 9
 _SHELL = 128
 _OUT_OF_MEMORY = ": out of memory, perhaps"
+
+
+def mismatch(words: str) -> tuple[str, str] | None:
+    """Both hashes of what `why` says of a hash mismatch, None for anything else."""
+    found = re.fullmatch(_MISMATCH.format(r"(\S+)", r"(\S+)"), words)
+    return (found[1], found[2]) if found else None
 
 
 def why(message: str) -> str | None:
@@ -49,7 +56,7 @@ def why(message: str) -> str | None:
     if found := _OUTPUT.match(words):
         return f"the builder ended without an error and did not make the output {found[1]}"
     if found := _HASH.match(words):
-        return f"hash mismatch: specified {found[1]}, got {found[2]}"
+        return _MISMATCH.format(*found.groups())
     if found := _LOG.match(words):
         return f"it was killed because it printed more than {found[1]} bytes (max-build-log-size)"
     return _unsupported(words)

@@ -79,7 +79,8 @@ def _derivation(derivation: DerivationReport, meaning: Meaning) -> Wrong:
         whole = ("whole log: ", f"nix log {derivation.drv_path}") if log and again is None else None
         ended = how_often(derivation) if "intermittent" in derivation.marks else ""
         said = f"{ended or derivation.verdict.replace('-', ' ')}{', ' if reason else ''}{reason}"
-        return Wrong("✗", names, said, todo=f"it said last: {last}" if last else "", command=again or whole)
+        fix = f"fix: {visible(derivation.findings[0].fix)}" if derivation.findings else ""
+        return Wrong("✗", names, said, todo=fix or (f"it said last: {last}" if last else ""), command=again or whole)
     hint = recall(derivation.reason).hint
     return Wrong("?", names, f"unverified, {reason}", todo=hint or "")
 

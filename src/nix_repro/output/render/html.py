@@ -89,7 +89,7 @@ def render_html(report: Report) -> str:
     """The whole report as one self-contained HTML document. Tables that would be endless are cut, failures first, and
     say how much is left out."""
     ordered = phrases.failures_first(report.derivations, report.fail_on)
-    divergent = [d for d in ordered if d.verdict == "divergent"]
+    divergent = [d for d in ordered if phrases.explained(d)]
     sensitive = [d for d in ordered if phrases.sensitive(d)]
     nodes = graph.differing(report)
     used_by = graph.users(nodes)

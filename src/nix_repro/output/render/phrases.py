@@ -84,6 +84,11 @@ def needs_attention(derivation: DerivationReport, fail_on: Collection[str]) -> b
     return not plain or bool(derivation.marks) or sensitive(derivation)
 
 
+def explained(derivation: DerivationReport) -> bool:
+    """Whether there is something to say of what differs: two builds, or a source and its hash."""
+    return derivation.verdict == "divergent" or (derivation.verdict == "rebuild-failed" and bool(derivation.findings))
+
+
 def sensitive(derivation: DerivationReport) -> bool:
     """Whether it is the same, but not under every condition: experiments have found something."""
     return derivation.verdict == "reproducible" and bool(derivation.findings)
@@ -136,7 +141,11 @@ def advice(target: Target) -> str:
 
 def verification_cost(report: Report) -> float | None:
     """Wall-clock seconds that this run spent on the second builds and on explaining them; null when nothing says."""
-    spent = [phase.seconds for phase in report.phases if phase.name in {"rebuild", "explain", "base", "diffoscope"}]
+    spent = [
+        phase.seconds
+        for phase in report.phases
+        if phase.name in {"rebuild", "explain", "base", "refetch", "diffoscope"}
+    ]
     return sum(spent) if spent else None
 
 
@@ -207,8 +216,11 @@ def _trouble(report: Report, meanings: Counter[Meaning], against_base: str) -> l
         said.append(against_base or of_all)
     if found["build-failed"]:
         said.append(f"{plural(found['build-failed'], 'build')} failed")
-    if found["rebuild-failed"]:
-        said.append(f"{plural(found['rebuild-failed'], 'rebuild')} failed")
+    stale = sum(d.verdict == "rebuild-failed" and bool(d.findings) for d in report.derivations)
+    if stale:
+        said.append(plural(stale, "stale hash", "stale hashes"))
+    if failed := found["rebuild-failed"] - stale:
+        said.append(f"{plural(failed, 'rebuild')} failed")
     if missed := overruns(report):
         said.append(f"over target: {', '.join(missed)}")
     if report.test is not None and report.test.status == "failed":

@@ -83,7 +83,7 @@ def _head(report: Report, rows: int) -> tuple[str, list[DerivationReport]]:
 def _sections(report: Report, others: list[DerivationReport]) -> dict[str, str]:
     """Every section that has something to say, in reading order."""
     ordered = phrases.failures_first(report.derivations, report.fail_on)
-    divergent = [d for d in ordered if d.verdict == "divergent"]
+    divergent = [d for d in ordered if phrases.explained(d)]
     failed = [(d, b) for d in ordered for b in d.builds if b.log]
     caches = report.caches
     drawn = timeline(report)

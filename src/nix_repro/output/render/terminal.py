@@ -242,6 +242,7 @@ def _print_failure(out: Screen, derivation: DerivationReport, amount: Amount) ->
     told = log or ("the builder printed nothing" if printed_nothing(derivation) else "")
     for line in log_end(told, amount.log, _ALL).splitlines() if told else ():
         out.say(visible(line), "", 2, 4)
+    _print_findings(out, derivation.findings, amount.findings)
 
 
 def _print_findings(out: Screen, findings: Sequence[Finding], limit: int) -> None:
