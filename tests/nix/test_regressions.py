@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from command import nix_repro, write_flake
+from command import SYSTEM, nix_repro, write_flake
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +75,13 @@ def test_a_change_answers_for_what_it_brings(sandbox_nix: NixBox) -> None:
     assert "2 observations in the ledger" in of_ledger.derivation("lib")["on_base"]["because"]
     of_report = nix_repro(sandbox_nix, "check", "all", *only_new, "--base-report", str(report), cwd=directory)
     assert standings(of_report) == {**known, "broken": "unknown"}
+
+    # What cannot be the base's is not taken for it, and says so.
+    other = sandbox_nix.work / "other.json"
+    other.write_text(report.read_text().replace(SYSTEM, "aarch64-darwin"))
+    of_other = nix_repro(sandbox_nix, "check", ".#same", "--base-report", str(other), *only_new[:4], cwd=directory)
+    assert f"base report other.json: it is of aarch64-darwin, and this run of {SYSTEM}" in of_other.err
+    assert standings(of_other) == {"same": "unknown"}
 
     # The ordinary ones alone: nothing is new, so nothing fails, and they are shown all the same.
     old = ("check", ".#stale", ".#same", *only_new, "--check-base", "--rebuilder", "replace")

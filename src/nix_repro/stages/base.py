@@ -8,7 +8,9 @@ from dataclasses import replace
 from nix_repro.build.rebuild.protocol import Rebuilder
 from nix_repro.nix.command import NixError
 from nix_repro.nix.store_path import store_name
+from nix_repro.output.github.event import proposal
 from nix_repro.parts import OnBase
+from nix_repro.plan.base import FETCH_DEPTH
 from nix_repro.plan.installables import add_roots
 from nix_repro.plan.scope import make_plan
 from nix_repro.report import Report
@@ -37,7 +39,7 @@ def compare_divergences(run: Run, rebuilder: Rebuilder) -> None:
         return
     others = counterparts(divergent, run.against) if run.against is not None else {}
     known = _remembered(run, others.values())
-    for path, precedent in _reported(run.base_report, run.nix.settings()["system"], others.values()):
+    for path, precedent in _reported(run.base_report, others.values()):
         known.setdefault(path, []).append(precedent)
     run.on_base = _judged(run, divergent, known)
     if config.check_base and (open_ := [path for path in others if run.on_base[path].standing == "unknown"]):
@@ -60,9 +62,9 @@ def _remembered(run: Run, drv_paths: Iterable[str]) -> _Known:
     return found
 
 
-def _reported(report: Report | None, system: str, drv_paths: Iterable[str]) -> Iterable[tuple[str, Precedent]]:
+def _reported(report: Report | None, drv_paths: Iterable[str]) -> Iterable[tuple[str, Precedent]]:
     """What the report of the base says."""
-    if report is None or report.system != system:
+    if report is None:
         return
     wanted = set(drv_paths)
     for derivation in report.derivations:
@@ -133,6 +135,8 @@ def _tell(run: Run, unknown: Collection[str]) -> None:
         return
     if run.against is None and (config.base or config.since):
         hint = "The base is not there to be compared with"
+    elif run.against is None and proposal(run.environ) is not None:
+        hint = f"The base of this change is not in the clone: {FETCH_DEPTH}"
     elif run.against is None:
         hint = "--base REF (`base`) names the base"
     elif not config.check_base:

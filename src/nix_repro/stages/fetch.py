@@ -21,6 +21,9 @@ from nix_repro.report import Finding
 from nix_repro.run import Run
 from nix_repro.text import plural
 
+#: Characters of a line that is shown.
+_LINE = 300
+
 
 def fetch_changed(run: Run, plan: Plan) -> None:
     """Fetch again what is another derivation than the base's and has its output paths all the same; and whatever the
@@ -62,6 +65,8 @@ def _wanted(run: Run, plan: Plan) -> dict[str, Derivation]:
 def finding(output: str, specified: str, got: str, files: Mapping[str, str]) -> Finding:
     """What there is to say of a hash that is not that of what is fetched; `files` are those in which it may stand."""
     where, line = next(_places(specified, got, files), (None, None))
+    if line is not None and len(line) > _LINE:
+        line = got
     place = f"{where} becomes the line below" if where else f"it is {got}"
     return Finding(
         output=output,

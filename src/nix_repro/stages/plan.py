@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from nix_repro.config import ProposedConfig
 from nix_repro.doctor.diagnose import urgent
@@ -19,6 +20,7 @@ from nix_repro.plan.flake_config import told
 from nix_repro.plan.installables import evaluate
 from nix_repro.plan.scope import Plan, make_plan, since
 from nix_repro.plan.systems import refuse_other_systems
+from nix_repro.report import Report
 from nix_repro.run import Run
 from nix_repro.text import plural
 
@@ -87,13 +89,7 @@ def _compare(run: Run, plan: Plan) -> Plan:
     base: Base | None = None
     revision = config.since or config.base
     if config.base_report is not None:
-        # Late: few runs have a report as their base.
-        from nix_repro.output.directory import read_report
-
-        if proposal(run.environ) is not None and committed(config.base_report, run.cwd):
-            run.warn(f"base report {config.base_report.name}: it is part of the change itself, and not believed")
-        else:
-            run.base_report = read_report(config.base_report)
+        run.base_report = _base_report(run, config.base_report)
     # What is to be built has to be evaluated.
     if run.base_report is not None and config.since is None and not (config.check_base and revision is not None):
         base = from_report(run.nix, run.base_report, plan.installables)
@@ -104,6 +100,21 @@ def _compare(run: Run, plan: Plan) -> Plan:
         return plan
     run.against = against(run.nix, plan, base)
     return since(plan, run.against.known) if config.since is not None else plan
+
+
+def _base_report(run: Run, file: Path) -> Report | None:
+    """The report of the base, unless it cannot be that, which is said."""
+    # Late: few runs have a report as their base.
+    from nix_repro.output.directory import read_report
+
+    if proposal(run.environ) is not None and committed(file, run.cwd):
+        run.warn(f"base report {file.name}: it is part of the change itself, and not believed")
+        return None
+    report, system = read_report(file), run.nix.settings()["system"]
+    if report.system != system:
+        run.warn(f"base report {file.name}: it is of {report.system}, and this run of {system}. It is left out")
+        return None
+    return report
 
 
 def _upstream_urls(run: Run) -> list[str]:
