@@ -19,7 +19,7 @@ from nix_repro.stages.build import build_targets
 from nix_repro.stages.rebuild import rebuild_targets
 from nix_repro.stages.remember import known_builds, recollect, remember
 from nix_repro.text import last_line, plural, seconds, some
-from nix_repro.verdict.evidence import together
+from nix_repro.verdict.evidence import Demands, together
 from nix_repro.verdict.regression import Precedent, affordable, counterparts, on_base
 
 #: The folder of a run that the check of the base works in.
@@ -39,7 +39,7 @@ def compare_divergences(run: Run, rebuilder: Rebuilder) -> None:
         return
     others = counterparts(divergent, run.against) if run.against is not None else {}
     known = _remembered(run, others.values())
-    for path, precedent in _reported(run.base_report, others.values()):
+    for path, precedent in reported(run.base_report, others.values(), run.varied.applied):
         known.setdefault(path, []).append(precedent)
     run.on_base = _judged(run, divergent, known)
     if config.check_base and (open_ := [path for path in others if run.on_base[path].standing == "unknown"]):
@@ -56,23 +56,28 @@ def _judged(run: Run, divergent: Iterable[str], known: Mapping[str, Collection[P
 def _remembered(run: Run, drv_paths: Iterable[str]) -> _Known:
     """What the ledger knows."""
     found: _Known = {}
+    # What differs here under a variation may do so there as well.
+    wanted = Demands(run.config.rounds, variations=frozenset(run.varied.applied))
     for path, builds in known_builds(run, dict.fromkeys(drv_paths)).items():
-        if (verdict := together(builds, run.config.rounds)) is not None:
+        if (verdict := together(builds, wanted)) is not None:
             found[path] = [Precedent(verdict, None, f"{plural(len(builds), 'observation')} in the ledger")]
     return found
 
 
-def _reported(report: Report | None, drv_paths: Iterable[str]) -> Iterable[tuple[str, Precedent]]:
-    """What the report of the base says."""
+def reported(
+    report: Report | None, drv_paths: Iterable[str], varied: Collection[str]
+) -> Iterable[tuple[str, Precedent]]:
+    """What the report of the base says. That nothing differed there under fewer variations says nothing."""
     if report is None:
         return
-    wanted = set(drv_paths)
+    wanted, source = set(drv_paths), f"the report of {report.started}"
+    missing = sorted({*varied} - {variation.name for variation in report.variations if variation.applied})
     for derivation in report.derivations:
         if derivation.drv_path in wanted:
-            yield (
-                derivation.drv_path,
-                Precedent(derivation.verdict, derivation.reason, f"the report of {report.started}"),
-            )
+            found = Precedent(derivation.verdict, derivation.reason, source)
+            if missing and derivation.verdict == "reproducible":
+                found = Precedent("unverified", f"there, it was not built with {', '.join(missing)}", source)
+            yield derivation.drv_path, found
 
 
 def _checked(run: Run, rebuilder: Rebuilder, others: Mapping[str, str]) -> Iterable[tuple[str, Precedent]]:

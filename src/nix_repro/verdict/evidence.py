@@ -178,10 +178,10 @@ def _independent(agreeing: Sequence[Built], mine: float | None) -> int:
     return count + (0 < len(made) < len(agreeing) and not copied)
 
 
-def together(builds: Iterable[Built], rounds: int) -> Literal["reproducible", "divergent"] | None:
-    """What the builds of one derivation say by themselves, None when they are too few on the same inputs."""
+def together(builds: Iterable[Built], demands: Demands) -> Literal["reproducible", "divergent"] | None:
+    """What the builds of one derivation say by themselves, None when they are not enough on the same inputs."""
     groups = _by_inputs(builds).values()
-    found = [_weigh(group, group[-1].hashes, None, Demands(rounds), again=False) for group in groups]
+    found = [_weigh(group, group[-1].hashes, None, demands, again=False) for group in groups]
     if any(one.diverges for one in found):
         return "divergent"
     return "reproducible" if any(one.verified for one in found) else None

@@ -328,12 +328,21 @@ def test_each_day_another_share_is_looked_at_again() -> None:
 )
 def test_what_builds_say_by_themselves(before: str, rounds: int, expected: str | None) -> None:
     builds = [build(content, float(at)) for at, content in enumerate(before)]
-    assert together(builds, rounds) == expected
-    assert together(reversed(builds), rounds) == expected
+    assert together(builds, Demands(rounds)) == expected
+    assert together(reversed(builds), Demands(rounds)) == expected
 
 
 def test_builds_on_other_inputs_are_not_set_against_each_other() -> None:
     two = [build("A", 0, "one"), build("B", 1, "two")]
-    assert together(two, 2) is None
-    assert together([*two, build("A", 2, "one")], 2) == "reproducible"
-    assert together([*two, build("A", 2, "one"), build("C", 3, "two")], 2) == "divergent"
+    assert together(two, Demands()) is None
+    assert together([*two, build("A", 2, "one")], Demands()) == "reproducible"
+    assert together([*two, build("A", 2, "one"), build("C", 3, "two")], Demands()) == "divergent"
+
+
+def test_builds_under_fewer_variations_do_not_say_that_nothing_differs() -> None:
+    plain = [build("A", 0), build("A", 2)]
+    varied = replace(build("A", 4, how="rebuilt"), variations=("clock",))
+    wanted = Demands(variations=frozenset(["clock"]))
+    assert together(plain, wanted) is None
+    assert together([*plain, varied], wanted) == "reproducible"
+    assert together([*plain, build("B", 6)], wanted) == "divergent"
