@@ -47,7 +47,7 @@ def test_a_change_cannot_excuse_itself(act: Any, base: str, tmp_path: Path) -> N
     assert json.loads(done.outputs()["divergent"]) == ["packages.x86_64-linux.bad"]
     assert not proof.exists()
     line = html.unescape(done.summary.splitlines()[0])
-    assert line.startswith("## ❌ 1 of 2 derivations diverges")
+    assert line.startswith("## ❌ 1 divergence that the base has too")
     assert (
         "this change also edits .nix-repro.yml: fail-on, installables, scope, since, test (the base's counts)" in line
     )
@@ -59,6 +59,20 @@ def test_what_does_not_edit_it_says_nothing(act: Any, base: str) -> None:
     )
     assert done.code == 1, done.story
     assert "this change" not in done.summary.splitlines()[0]
+
+
+def test_only_what_the_change_brings_fails_it(act: Any, base: str) -> None:
+    same = "installables: [.#bad, .#good]\nscope: closure\n"
+    old = propose(act, base, same, **{"fail-on": "new-divergence"})
+    assert old.code == 0, old.story
+    assert "1 divergence that the base has too" in old.summary.splitlines()[0]
+    flake = act.repository / "flake.nix"
+    id_too = 'read -r id < /proc/sys/kernel/random/uuid; echo the same every time $id > "$out"'
+    flake.write_text(flake.read_text().replace('echo the same every time > "$out"', id_too))
+    new = propose(act, base, same, **{"fail-on": "new-divergence", "check-base": "true"})
+    assert new.code == 1, new.story
+    assert "1 new divergence; 1 that the base has too" in new.summary.splitlines()[0]
+    assert any("The base does not have it" in text for text in new.commands("error"))
 
 
 def test_its_own_file_counts_where_the_workflow_says_so(act: Any, base: str, tmp_path: Path) -> None:
