@@ -47,7 +47,9 @@ def when(at: float) -> str:
 
 
 def ago(value: float) -> str:
-    """How many seconds ago, roughly."""
+    """How many seconds ago, roughly. A clock that is wrong may put it anywhere."""
+    if value < -60:
+        return "in the future"
     if value < 3600:
         return "less than an hour ago"
     return f"{plural(int(value // 3600), 'hour')} ago" if value < 86400 else f"{plural(int(value // 86400), 'day')} ago"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nix_repro.text import last_error
+import pytest
+
+from nix_repro.text import ago, last_error
 
 
 def test_the_last_error_is_what_went_wrong() -> None:
@@ -11,3 +13,19 @@ def test_the_last_error_is_what_went_wrong() -> None:
     )
     assert last_error(said) == "undefined variable 'oops'"
     assert last_error("no such thing") == "no such thing"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "less than an hour ago"),
+        (-5, "less than an hour ago"),
+        (-90, "in the future"),
+        (3600, "1 hour ago"),
+        (86399, "23 hours ago"),
+        (86400, "1 day ago"),
+        (12.9 * 86400, "12 days ago"),
+    ],
+)
+def test_how_long_ago(seconds: float, said: str) -> None:
+    assert ago(seconds) == said

@@ -21,7 +21,7 @@ from nix_repro.text import last_line
 #: Seconds for which builds are remembered that agree,
 AGE = 90 * 86400.0
 #: and how many builds are, each of which takes a few hundred bytes.
-MOST = 100_000
+MOST = 250_000
 _FILE = "ledger.db"
 _DAMAGED = ".damaged"
 

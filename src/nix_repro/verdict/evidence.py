@@ -149,7 +149,8 @@ def _weigh(
     count = _independent(agreeing, mine)
     settled = len(agreeing) == len(group) or count >= max(ENOUGH, demands.rounds)
     compared = agreeing if settled else group
-    young = mine is not None or any(demands.since <= build.at <= demands.now for build in agreeing if build.made)
+    dates = [build.at for build in agreeing if build.made]
+    young = mine is not None or demands.since <= 0 or any(demands.since <= at <= demands.now for at in dates)
     varied = {variation for build in agreeing for variation in build.variations}
     enough = count >= demands.rounds and varied.issuperset(demands.variations)
     return Recalled(tuple(compared), settled and enough and young and not again, diverges=not settled)

@@ -193,8 +193,8 @@ def test_the_same_second_as_today_s(started: float, verified: bool) -> None:
 
 def test_nothing_is_young_because_it_says_that_it_is_of_tomorrow() -> None:
     rows = [build("A", 1.0), build("A", 10.0), build("A", 9e9)]
-    for since, verified in ((5.0, True), (50.0, False)):
-        known = recall(now("A", "present"), None, rows, Demands(since=since, now=100.0))
+    for since, verified in ((0.0, True), (5.0, True), (50.0, False)):
+        known = recall(now("A", "present"), None, rows[-2:] if not since else rows, Demands(since=since, now=100.0))
         assert known is not None
         assert known.verified == verified
     found = recall(now("A", "present"), None, [*rows[:2], build("A", 60.0, how="found")], Demands(since=50.0))
