@@ -190,7 +190,9 @@ def test_where_things_go(jobs: Jobs, name: str) -> None:
 def _what(key: str) -> str:
     """What an entry of the cache is, and of which id."""
     kind, _, rest = key.removeprefix("nix-repro-").partition("-")
-    return f"{kind}-{rest.rpartition('-Linux-')[0] if kind == 'history' else re.sub('^.*?-[0-9]+-[0-9]+-', '', rest)}"
+    if kind == "ledger":
+        return f"ledger-{re.sub('^.*?-[0-9]+-[0-9]+-|-[0-9]+-[0-9]+$', '', rest)}"
+    return f"{kind}-{rest.rpartition('-Linux-')[0]}"
 
 
 def test_push_and_pull_request_of_one_commit(jobs: Jobs) -> None:
@@ -208,6 +210,17 @@ def test_push_and_pull_request_of_one_commit(jobs: Jobs) -> None:
     ]
     assert (jobs.act.record / f"nix-repro-{run_id}").is_dir()
     assert sent.done.commands("warning") == []
+
+
+def test_a_fork_s_pull_request_reads_and_saves_nothing(jobs: Jobs) -> None:
+    steps = [{"uses": "actions/checkout@v4"}, jobs.act.warm_step(), USES | {"with": WITH | {"cache": "verified"}}]
+    jobs.prepare({"name": "CI", "on": "pull_request", "jobs": {"test": {"runs-on": "ubuntu-latest", "steps": steps}}})
+    head = {"sha": jobs.here, "ref": "topic", "repo": {"full_name": "stranger/widgets", "fork": True}}
+    pull = {"number": 7, "head": head, "base": {"sha": jobs.other, "ref": "main"}}
+    sent = jobs.run("pull_request", {"pull_request": pull})
+    assert sent.done.code == 0, sent.done.story
+    assert sent.saved == []
+    assert "INPUT_restore_keys=nix-repro-ledger-Linux-X64-" in (jobs.act.record / "calls").read_text()
 
 
 def test_a_reusable_workflow_that_is_called_twice(jobs: Jobs) -> None:
@@ -231,6 +244,7 @@ def test_a_reusable_workflow_that_is_called_twice(jobs: Jobs) -> None:
     # The third is about another commit, but its artifact has the name of the first's.
     assert sum("status under the id CI-check-0-Linux-X64, push" in text for text in said) == 1, sent.done.story
     assert sum("another job of this run has the same id" in text for text in said) == 2
+    assert len(set(sent.saved)) == 3, "a history for one id, and a ledger for each"
     assert len(sent.saved) == 4, "the third has checked what is not the default branch's"
 
 

@@ -22,7 +22,7 @@ def test_the_default_id_tells_legs_and_runners_apart(tmp_path: Path) -> None:
 def test_an_id_becomes_a_name_for_an_artifact(tmp_path: Path, written: str) -> None:
     code, outputs, _ = start(tmp_path, ID=written)
     assert code == 0
-    assert set(outputs) == {"at", "id", "install", "caches"}
+    assert set(outputs) == {"at", "entry", "id", "install", "caches"}
     assert 0 < len(outputs["id"]) <= 100
     assert not set(outputs["id"]) & set('":<>|*?\\/\r\n$()')
 
