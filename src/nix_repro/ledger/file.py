@@ -42,7 +42,14 @@ CREATE TABLE build (
 ) WITHOUT ROWID;
 """
 
-_ADD = "INSERT INTO build VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+#: Where two say otherwise of one build, it is the same whoever says it first, and never more than both.
+_ADD = """
+INSERT INTO build VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (derivation, at, machine, inputs, hashes, how) DO UPDATE SET
+    seconds = max(ifnull(seconds, excluded.seconds), ifnull(excluded.seconds, seconds)),
+    variations = min(variations, excluded.variations)
+WHERE seconds IS NOT excluded.seconds OR variations IS NOT excluded.variations
+"""
 #: What agrees on the same inputs may be forgotten.
 _FORGET = """
 DELETE FROM build WHERE at < ? AND derivation IN (
@@ -72,15 +79,15 @@ class Ledger:
 
     def add(self, builds: Iterable[Built]) -> int:
         """Remember builds, in one transaction. Returns how many of them were not known before."""
-        new = 0
         with _translated(), _transaction(self._connection):
+            before = self._count()
             for build in builds:
                 machine = self._id("machine", "said", msgspec.json.encode(build.machine, order="sorted").decode())
                 derivation = self._id("derivation", "path", build.drv_path)
                 row = (derivation, build.at, machine, build.inputs, _hashes(build), build.how)
                 rest = (build.seconds, " ".join(build.variations))
-                new += self._connection.execute(_ADD, (*row, *rest)).rowcount
-        return new
+                self._connection.execute(_ADD, (*row, *rest))
+            return self._count() - before
 
     def about(self, drv_paths: Iterable[str]) -> dict[str, list[Built]]:
         """What is known of these derivations; of those that nothing is known of, nothing."""
@@ -119,6 +126,9 @@ class Ledger:
                 row = self._connection.execute(_NTH, (most - 1,)).fetchone()
             if row is not None:
                 self.forget(row[0], anything=anything)
+
+    def _count(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM build").fetchone()[0])
 
     def _id(self, table: str, column: str, value: str) -> int:
         asked = f"SELECT id FROM {table} WHERE {column} = ?"  # noqa: S608
