@@ -34,7 +34,7 @@ def test_a_workflow_that_knows_nothing_of_it_verifies_nothing_twice(act: Any, tm
     env = {"STUB_CACHE": str(cache)}
     for nothing, damage in ((False, False), (True, False), (False, True), (True, False)):
         if damage:
-            (cache / "ledger.db").write_bytes(b"no ledger " * 1000)
+            (cache / "nix-repro-ledger" / "ledger.db").write_bytes(b"no ledger " * 1000)
         done = act({"installables": ".#good"}, env=env, **given)
         assert done.code == 0, done.story
         assert ("nothing was built again" in done.summary) == nothing

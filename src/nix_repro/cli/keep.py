@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,8 @@ AGE = 90 * 86400.0
 #: and how many builds are, each of which takes a few hundred bytes.
 MOST = 250_000
 _FILE = "ledger.db"
-_DAMAGED = ".damaged"
+#: How the copy ends of what was restored.
+_RESTORED = ".restored"
 
 
 def outlasting(environ: Mapping[str, str], what: str, run_id: str = "") -> Path:
@@ -40,11 +42,12 @@ def take_over(environ: Mapping[str, str], run_id: str) -> Path:
     with suppress(OSError):
         own.parent.mkdir(parents=True, exist_ok=True)
         os.replace(outlasting(environ, "ledger") / _FILE, own)
-        _set_aside_if_damaged(own)
+        shutil.copyfile(own, own.with_suffix(_RESTORED))
+        _remove_if_damaged(own)
     return own
 
 
-def _set_aside_if_damaged(ledger: Path) -> None:
+def _remove_if_damaged(ledger: Path) -> None:
     try:
         with opened(ledger):
             pass
@@ -52,7 +55,7 @@ def _set_aside_if_damaged(ledger: Path) -> None:
         pass
     except LedgerError as error:
         runner.warn(f"the ledger that was restored: {last_line(str(error))}. It is begun anew")
-        os.replace(ledger, ledger.with_suffix(_DAMAGED))
+        ledger.unlink()
 
 
 def gather(environ: Mapping[str, str], run_id: str) -> None:
@@ -69,9 +72,9 @@ def gather(environ: Mapping[str, str], run_id: str) -> None:
 
 
 def _is_news(ledger: Path, own: Path) -> bool:
-    """Whether it is there, and not what is known to be damaged."""
-    damaged = own.with_suffix(_DAMAGED)
-    return ledger.is_file() and not (damaged.is_file() and filecmp.cmp(ledger, damaged, shallow=False))
+    """Whether it is there, and says anything that this use does not know from what was restored for it."""
+    known = own.with_suffix(_RESTORED)
+    return ledger.is_file() and (ledger == own or not (known.is_file() and filecmp.cmp(ledger, known, shallow=False)))
 
 
 def _gathered(sources: Iterable[Path], into: Path) -> Path:
