@@ -47,8 +47,9 @@ class Attempt:
     build that it is compared with; `same_inputs`: it had these although it was not asked for alone. `against` is that
     other build where it is not the first one: a rebuild that the store holds, or one at the same place. `before` is
     when outputs that nobody was seen to build had been built at the latest, in seconds since the epoch. `recalled`: it
-    is a build of an earlier run, on the same inputs as this run's first build, and of no round of this one. `varied`
-    names what was held different on purpose, besides the time.
+    is a build of an earlier run, on the same inputs as this run's first build, and of no round of this one; `copied`
+    one that is no repetition, because the first build may be a copy of it. `varied` names what was held different on
+    purpose, besides the time.
     """
 
     drv_path: str
@@ -65,6 +66,7 @@ class Attempt:
     against: Attempt | None = None
     before: float | None = None
     recalled: bool = False
+    copied: bool = False
     varied: tuple[str, ...] = ()
 
     @property

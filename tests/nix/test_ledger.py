@@ -152,7 +152,10 @@ def test_a_victim_is_no_divergence_of_its_own(sandbox_nix: NixBox) -> None:
         "middle": "reproducible propagated",
         "top": "reproducible propagated",
     }
-    assert flake.check().verdicts() == said.verdicts(), "nothing was built again but the leaf"
+    again = flake.check()
+    assert again.verdicts() == said.verdicts(), "nothing was built again but the leaf"
+    leaf = again.derivation("leaf")
+    assert (leaf["differed"], leaf["rebuilds"]) == (2, 2), "what is in the store is no repetition of itself"
     for _ in range(2):
         flake.empty_the_store()
         said = flake.check()

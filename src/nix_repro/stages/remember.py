@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from nix_repro.build.variations import DEFAULT, NAMED
@@ -18,7 +18,7 @@ from nix_repro.plan.scope import Plan
 from nix_repro.report import Finding
 from nix_repro.run import Run
 from nix_repro.text import last_line, when
-from nix_repro.verdict.evidence import Built, Demands, How, Recalled, digests, inherits, recall, sampled
+from nix_repro.verdict.evidence import Built, Demands, How, Recalled, digests, inherits, original, recall, sampled
 
 #: The narHash of an output, by .drv path and name, where that is known.
 _Content = Callable[[str, str], str | None]
@@ -53,7 +53,7 @@ def recollect(run: Run, plan: Plan) -> None:
                 run.heirs.add(path)
         here = this_machine(run.nix, run.environ)
         for path, known in run.known.items():
-            run.seen.add(_attempt(first[path], build, here) for build in _to_show(known))
+            run.seen.add(_attempts(first[path], known, here))
 
     ask(run, look)
 
@@ -215,23 +215,36 @@ def _round(built: list[Attempt], number: int) -> dict[str, Attempt]:
     return {a.drv_path: a for a in built if a.round == number and _on_rebuilt(a)}
 
 
-def _to_show(known: Recalled) -> list[Built]:
+def _to_show(builds: Sequence[Built]) -> list[Built]:
     """Of many builds one of each content, the last, and a few of the last."""
-    last = {build.content: number for number, build in enumerate(known.builds)}
-    few = range(max(len(known.builds) - SHOWN, 0), len(known.builds))
-    return [known.builds[number] for number in sorted({*last.values(), *few})]
+    last = {build.content: number for number, build in enumerate(builds)}
+    few = range(max(len(builds) - SHOWN, 0), len(builds))
+    return [builds[number] for number in sorted({*last.values(), *few})]
 
 
-def _attempt(first: Attempt, build: Built, here: Place) -> Attempt:
-    """An earlier build as one to compare the first build with."""
-    found = "" if build.made else "found there "
-    origin = f"{found}{when(build.at)}, {_place(build.machine, here)}"
-    outputs = {
-        name: Seen(first.outputs[name].path, h, "ledger", origin)
-        for name, h in build.hashes.items()
-        if name in first.outputs
-    }
-    return Attempt(build.drv_path, 0, "built", outputs, started=build.at, same_inputs=True, recalled=True)
+def _attempts(first: Attempt, known: Recalled, here: Place) -> Iterator[Attempt]:
+    """Earlier builds as some to compare the first build with."""
+    made = {build.content for build in known.builds if build.made}
+    # What was found is a copy of a build, which is known itself then.
+    builds = [build for build in known.builds if build.made or build.content not in made]
+    copied = original(first, builds)
+    for build in _to_show(builds):
+        origin = f"{'' if build.made else 'found there '}{when(build.at)}, {_place(build.machine, here)}"
+        outputs = {
+            name: Seen(first.outputs[name].path, h, "ledger", origin)
+            for name, h in build.hashes.items()
+            if name in first.outputs
+        }
+        yield Attempt(
+            build.drv_path,
+            0,
+            "built",
+            outputs,
+            started=build.at if build.made else None,
+            same_inputs=True,
+            recalled=True,
+            copied=build is copied,
+        )
 
 
 def _place(machine: Place, here: Place) -> str:

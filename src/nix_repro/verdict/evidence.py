@@ -164,6 +164,13 @@ def inherits(first: Attempt, inputs: str | None, builds: Sequence[Built]) -> boo
     return any(build.inputs not in same and not build.agrees(hashes) for build in builds)
 
 
+def original(first: Attempt, builds: Sequence[Built]) -> Built | None:
+    """The earlier build, of these, that this run's `first` may be a copy of: no rebuild, because those are never
+    published."""
+    same = (build for build in builds if build.how != "rebuilt" and build.agrees(first.hashes))
+    return None if _is_built(first) else next(same, None)
+
+
 def _is_built(attempt: Attempt) -> bool:
     return {seen.source for seen in attempt.outputs.values()} == {"built"}
 

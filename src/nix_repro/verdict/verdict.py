@@ -113,7 +113,7 @@ def _combine(drv: Derivation, first: Attempt, rebuilds: Sequence[Attempt], unfin
         outputs[name] = JudgedOutput(was.path, verdict, reason, _unique(_hash(one) for one in (was, *seen)))
     worst = min((o.verdict for o in outputs.values()), key=SEVERITY.index)
     reason = next((o.reason for o in outputs.values() if o.verdict == worst), None)
-    compared = [attempt for attempt in rebuilds if attempt.outputs]
+    compared = [attempt for attempt in rebuilds if attempt.outputs and not attempt.copied]
     differed = sum(any(attempt.differs(name, first) for name in attempt.outputs) for attempt in compared)
     # It fails now and then, and not always.
     if worst == "rebuild-failed":
@@ -127,7 +127,9 @@ def _intermittent(name: str, first: Attempt, again: Sequence[Attempt]) -> bool:
     now = [attempt for attempt in again if not attempt.recalled]
     if 0 < sum(attempt.differs(name, first) for attempt in now) < len(now):
         return True
-    before = sorted((attempt for attempt in again if attempt.recalled), key=lambda attempt: attempt.started or 0.0)
+    # Nobody knows when what was found had been built.
+    dated = [(attempt.started, attempt) for attempt in again if attempt.recalled and attempt.started is not None]
+    before = [attempt for _, attempt in sorted(dated, key=lambda pair: pair[0])]
     builds = [*before, *([first] if first.status == "built" else []), *now] if before else []
     contents = [content for content, _ in groupby(build.outputs[name].nar_hash for build in builds)]
     return len(contents) > len(set(contents))

@@ -19,6 +19,7 @@ from nix_repro.verdict.evidence import (
     digests,
     foresee,
     inherits,
+    original,
     recall,
     sampled,
     together,
@@ -346,3 +347,13 @@ def test_builds_under_fewer_variations_do_not_say_that_nothing_differs() -> None
     assert together(plain, wanted) is None
     assert together([*plain, varied], wanted) == "reproducible"
     assert together([*plain, build("B", 6)], wanted) == "divergent"
+
+
+def test_what_was_there_may_be_a_copy_of_one_build_and_of_no_rebuild() -> None:
+    builds = [build("A", 1, how="rebuilt"), build("B", 2), build("A", 4), build("A", 5)]
+    assert original(now("A", "present"), builds) is builds[2]
+    assert original(now("A"), builds) is None, "it was built"
+    assert original(now("A", "present"), builds[:2]) is None
+    found = build("A", 3, how="found")
+    assert original(now("A", "present"), [found, *builds[:2]]) is found
+    assert original(now("B", "present"), [found]) is None

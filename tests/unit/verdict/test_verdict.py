@@ -393,6 +393,21 @@ def test_a_copy_of_an_earlier_build_is_not_that_content_come_back() -> None:
     assert judged(ONE, there, earlier("x", 1), earlier("y", 2))[A].marks == ()
 
 
+def test_what_the_first_build_may_be_a_copy_of_is_none_of_so_many_rebuilds() -> None:
+    there = attempt(A, 1, "x", status="present", source="present")
+    copied = replace(earlier("x", 1), copied=True)
+    found = judged(ONE, there, copied, earlier("y", 2), attempt(A, 2, "z"))[A]
+    assert (found.differed, found.rebuilds) == (2, 2)
+
+
+def test_what_was_found_is_no_content_that_came_back() -> None:
+    """It is what was there before, looked at again on another day."""
+    there = attempt(A, 1, "x", status="present", source="present")
+    found_again = replace(earlier("x", 3), started=None, copied=True)
+    before = [earlier("x", 1), earlier("y", 2), found_again, earlier("y", 4)]
+    assert judged(ONE, there, *before, attempt(A, 2, "y"))[A].marks == ()
+
+
 def test_a_victim_is_judged_by_builds_on_its_own_inputs() -> None:
     plan = plan_of(plain("a"), plain("b", "a"))
     known = replace(attempt(B, 0, "v", source="ledger"), started=1.0, same_inputs=True, recalled=True)
