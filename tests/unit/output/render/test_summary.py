@@ -193,7 +193,7 @@ def test_a_small_limit_holds_for_the_worst_names(diverged: Report, github: Any, 
     report = reports.hostile(reports.many(diverged, 300, "divergent"), word)
     markdown = render_summary(report, limit_bytes=limit)
     assert len(markdown.encode()) <= limit
-    assert github(markdown).text.count("300 of 300 derivations diverge") == 1
+    assert github(markdown).text.count("300 new divergences") == 1
 
 
 def test_a_limit_that_holds_nothing_is_refused(clean: Report) -> None:
