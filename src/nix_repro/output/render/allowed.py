@@ -92,7 +92,7 @@ def state(rule: RuleUse) -> str:
         case "now reproducible":
             return "not needed this time, as no difference was found"
         case "matches nothing":
-            return "matches nothing"
+            return "allows nothing that was found to differ" if rule.matched else "matches nothing"
         case "not compared":
             return "nothing that it is about was compared"
 
@@ -107,6 +107,6 @@ def advice(rule: RuleUse) -> str:
         case "expired":
             return "remove the rule"
         case "matches nothing":
-            return "mend its name, or remove the rule"
+            return f"mend its {'output or cause' if rule.matched else 'name'}, or remove the rule"
         case _:
             return ""

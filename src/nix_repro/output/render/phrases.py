@@ -235,6 +235,8 @@ def _milder(report: Report, standings: Sequence[Standing], against_base: str) ->
     meanings = Counter(found.meaning for found in standings)
     if count := sum(sensitive(d) for d in report.derivations):
         yield f"{plural(count, 'derivation differs', 'derivations differ')} under other conditions"
+    if (victims := meanings["inherited"]) and not meanings["diverges"]:
+        yield f"{victims:,} {'differs' if victims == 1 else 'differ'} only through an input"
     if meanings["old"] and not meanings["diverges"]:
         yield against_base
     if (undecided := sum(found.undecided for found in standings)) and not against_base:
@@ -277,7 +279,7 @@ def headline(report: Report) -> Headline:
                 "the one derivation in scope is unverified" if one else f"{open_questions:,} of {all_of_it} unverified"
             )
             open_questions = 0
-        clean = [d for d in report.derivations if d.verdict == "reproducible"]
+        clean = [d for d, found in zip(report.derivations, standings, strict=True) if found.meaning == "passes"]
         if clean:
             outputs = plural(sum(len(d.outputs) for d in clean), "output")
             said.append(f"no difference found in {plural(len(clean), 'derivation')} ({outputs})")

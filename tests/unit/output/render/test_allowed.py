@@ -141,6 +141,22 @@ def test_a_rule_that_fails_the_run_does_so_in_every_form(state: Any, word: str, 
     assert said in render_summary(mild)
 
 
+def test_a_rule_whose_name_is_right_is_not_told_to_mend_it() -> None:
+    """Its output or its cause is not what differs."""
+    told = [terminal(run(*OTHERS, rules=[reports.rule("matches nothing", cause="cpu", matched=n)])) for n in (0, 1)]
+    assert "allow rule for root (cause cpu): matches nothing" in told[0]
+    assert "mend its name, or remove the rule" in told[0]
+    assert "allow rule for root (cause cpu): allows nothing that was found to differ" in told[1]
+    assert "mend its output or cause, or remove the rule" in told[1]
+
+
+def test_what_differs_only_through_an_input_is_not_counted_among_what_is_the_same() -> None:
+    victims = [reports.derivation(f"v{n}", marks=("propagated", "known")) for n in range(2)]
+    said = phrases.headline(run(KNOWN, victims[0], *OTHERS, rules=[IN_USE])).sentence
+    assert said.endswith("no difference found in 3 derivations (3 outputs); 1 differs only through an input")
+    assert phrases.headline(run(KNOWN, *victims)).sentence.endswith("; 2 differ only through an input")
+
+
 def test_where_a_rule_is_annotated() -> None:
     rule = reports.rule("matches nothing")
 
