@@ -37,7 +37,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """Both builds of one output. `store_path` is the output's own; `builds` are how many there were of it in all."""
+    """Both builds of one output. `store_path` is the output's own; `builds` are how many there were of it in
+    this run, 0 if they agree with each other."""
 
     a: Side = Side()
     b: Side = Side()

@@ -91,8 +91,15 @@ def _context(
         b=_varied_side(again[-1], here, varied) if again else Side(),
         store_path=first.outputs[output].path if first and output in first.outputs else None,
         inputs=tuple(Input(store_path=str(kept.a), a=kept.a, b=kept.b) for kept in inputs),
-        builds=sum(attempt.status == "built" and output in attempt.outputs for attempt in seen.attempts[drv_path]),
+        builds=_in_dispute(seen.attempts[drv_path], output),
     )
+
+
+def _in_dispute(attempts: Sequence[Attempt], output: str) -> int:
+    """In how many builds of this run an output was made, if not all of them agree. Those of other days had other
+    surroundings."""
+    seen = [a.outputs[output] for a in attempts if a.status == "built" and not a.recalled and output in a.outputs]
+    return len(seen) if len({one.nar_hash for one in seen}) > 1 else 0
 
 
 def _varied_side(attempt: Attempt, here: Side, varied: Varied) -> Side:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+
+import pytest
 
 from nix_repro.explain.context import Side
 from nix_repro.explain.roots import StoppableBudget, explain_roots, side
@@ -58,3 +61,30 @@ def test_of_a_first_build_that_nobody_saw_it_is_known_when_it_had_ended(tmp_path
     # The store had it before that time.
     seen.date({path: 1_000_000_000})
     assert told() != [("timestamp", "high")]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "recalled", "cause"),
+    [
+        ("built", "bbb", "", "parallelism"),
+        ("present", "bab", "", "parallelism"),
+        # What was there differs from all of today's: there is nothing that comes and goes.
+        ("present", "bbb", "", "unknown"),
+        # Builds of other days are no more of this one.
+        ("built", "b", "ab", "unknown"),
+    ],
+)
+def test_a_race_comes_and_goes_within_a_run(
+    first: Literal["built", "present"], again: str, recalled: str, cause: str, tmp_path: Path
+) -> None:
+    seen, path = Observations(), "/nix/store/one"
+    derivation = Derivation(path, "one", "x", "/bin/sh", (), {}, {"out": DrvOutput(path)}, {}, ())
+    for letter, text in (("a", "mon\n"), ("b", "tue\n")):
+        (tmp_path / letter).write_text(text)
+    seen.add([Attempt(path, 1, first, {"out": Seen(path, "a", first, "")})])
+    seen.add([Attempt(path, 0, "built", {"out": Seen(path, one, "ledger", "")}, recalled=True) for one in recalled])
+    seen.add([Attempt(path, n, "built", {"out": Seen(path, one, "rebuilt", "")}) for n, one in enumerate(again, 2)])
+    seen.trees[path, "out"] = Tree(tmp_path / "a", tmp_path / "b", 2)
+    plan = Plan({}, {path: derivation}, (path,), {})
+    [finding] = explain_roots(plan, [path], seen, Side(), lambda: False).findings[path]
+    assert finding.cause == cause
