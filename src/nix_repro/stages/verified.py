@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from nix_repro.metrics.remembered import verified_use
 from nix_repro.nix.caches.narinfo import surplus
 from nix_repro.nix.caches.verified import ROOM, Unusable, VerifiedCache
 from nix_repro.nix.command import NixError
+from nix_repro.nix.lock import locked
 from nix_repro.nix.store_path import store_name
 from nix_repro.plan.scope import Plan
 from nix_repro.run import Run
@@ -27,10 +29,8 @@ def open_verified(run: Run) -> None:
     except Unusable as error:
         _do_without(run, str(error))
         return
-    try:
-        cache.load()
-    except Unusable as error:
-        run.warn(f"{_called(run)}: {error}. Nothing of it is used, and it is made anew once something is verified")
+    with _nobody_else(run, cache, alone=False):
+        _read(run, cache.load)
     run.verified = cache
     if cache.held:
         keys = run.nix.settings().get("trusted-public-keys", [])
@@ -50,15 +50,42 @@ def keep_verified(run: Run, plan: Plan) -> None:
         return
     with run.phase("cache", "keeping what is verified"):
         try:
-            if not cache.sound or cache.url in run.realiser.dropped:
-                # Whatever is wrong with it does not come back.
-                cache.clear()
-            before = cache.held.copy()
-            left_out = _fill(run, plan, cache, hashes)
+            if hashes:
+                cache.directory.mkdir(parents=True, exist_ok=True)
+            with _nobody_else(run, cache, alone=True):
+                _keep(run, plan, cache, hashes)
         except (NixError, OSError) as error:
             run.warn(f"{_called(run)}: {last_error(str(error))}. Not all that is verified is in it")
-            return
-        run.verified_use = verified_use(before, cache.held, left_out)
+
+
+@contextmanager
+def _nobody_else(run: Run, cache: VerifiedCache, *, alone: bool) -> Iterator[None]:
+    """While this lasts, no other run changes the cache, or, if `alone`, reads it before it is used."""
+
+    def wait() -> None:
+        run.display.waiting("for another run of nix-repro, which is using this verified cache")
+
+    with locked(cache.directory, alone=alone, waiting=wait, pause=run.nix.processes.pause):
+        run.display.waiting("")
+        yield
+
+
+def _read(run: Run, read: Callable[[], None]) -> None:
+    try:
+        read()
+    except Unusable as error:
+        run.warn(f"{_called(run)}: {error}. Nothing of it is used, and it is made anew once something is verified")
+
+
+def _keep(run: Run, plan: Plan, cache: VerifiedCache, hashes: Mapping[str, str]) -> None:
+    # What another run has put in meanwhile stays.
+    _read(run, cache.refresh)
+    if not cache.sound or cache.url in run.realiser.dropped:
+        # Whatever is wrong with it does not come back.
+        cache.clear()
+    before = cache.held.copy()
+    left_out = _fill(run, plan, cache, hashes)
+    run.verified_use = verified_use(before, cache.held, left_out)
 
 
 def _fill(run: Run, plan: Plan, cache: VerifiedCache, hashes: Mapping[str, str]) -> int:

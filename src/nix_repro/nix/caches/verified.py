@@ -51,6 +51,7 @@ class VerifiedCache:
         self.held: dict[str, Held] = {}
         self.key = ""
         self.sound = False
+        self._seen: frozenset[tuple[str, int]] = frozenset()
         self._nix = nix
         if not _PLAIN.fullmatch(str(directory)):
             raise Unusable("its name has characters that no setting of Nix can hold")
@@ -64,12 +65,28 @@ class VerifiedCache:
         """Its address as Nix's settings have it."""
         return f"file://{self._cache}"
 
+    def refresh(self) -> None:
+        """Read it again if another run has changed it since. Raises `Unusable`."""
+        if self._files() != self._seen:
+            self.load()
+
+    def _files(self) -> frozenset[tuple[str, int]]:
+        """What tells its files from those that were there before: nothing of it is written twice."""
+        found: list[tuple[str, int]] = []
+        for directory in (self._home, self._cache, self._cache / "nar"):
+            if directory.is_dir():
+                with os.scandir(directory) as entries:
+                    found += [(entry.name, entry.inode()) for entry in entries]
+        return frozenset(found)
+
     def load(self) -> None:
         """Read what is in it, and believe none of it before all of it was looked at. Raises `Unusable`."""
+        self.held, self.key, self.sound, self._seen = {}, "", False, frozenset()
         if not os.path.lexists(self._home):
             self.sound = True
             return
         try:
+            self._seen = self._files()
             self.key = narinfo.public_key(self._text(self._secret))
             if f"StoreDir: {self._nix.store_dir()}" not in self._text(self._cache / "nix-cache-info").splitlines():
                 raise Unusable("it is for another store directory")

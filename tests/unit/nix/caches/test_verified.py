@@ -97,6 +97,24 @@ def test_one_that_is_as_it_was_made(kept: Path) -> None:
     assert cache.url == f"file://{kept}/nix-repro-verified/cache"
 
 
+def test_what_another_run_has_put_in_meanwhile_stays(tmp_path: Path) -> None:
+    ours, theirs = open_cache(tmp_path / "c"), open_cache(tmp_path / "c")
+    ours.load()
+    theirs.load()
+    theirs.add({APP: PathInfo(APP, references=(LIB,)), LIB: PathInfo(LIB, references=(FOREIGN,))})
+    ours.refresh()
+    assert (set(ours.held), ours.key, ours.sound) == ({APP, LIB}, theirs.key, True)
+    before = ours.held
+    ours.refresh()
+    assert ours.held is before, "nothing has changed since"
+    theirs.remove([APP])
+    ours.refresh()
+    assert set(ours.held) == {LIB}
+    theirs.clear()
+    ours.refresh()
+    assert (ours.held, ours.key, ours.sound) == ({}, "", True)
+
+
 def test_none_is_empty(tmp_path: Path) -> None:
     cache = open_cache(tmp_path / "nowhere")
     cache.load()
