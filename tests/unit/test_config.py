@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nix_repro.build.variations import ALL
 from nix_repro.config import Config, kept, layer, load, read_file
 from nix_repro.errors import UsageError
 from nix_repro.settings import duration
@@ -275,6 +276,9 @@ def test_a_file_without_a_bottom(tmp_path: Path) -> None:
     [
         (Config(), []),
         (Config(rounds=3, scope="closure"), [("--rounds", "3"), ("--scope", "closure")]),
+        (Config(vary=ALL), [("--vary", "all")]),
+        (Config(vary=("zone", "kernel")), [("--vary", "zone kernel")]),
+        (Config(vary=()), [("--vary", "none")]),
         (Config(upstream_caches=()), [("--upstream-caches", "none")]),
         (Config(upstream_caches=("https://a", "https://b")), [("--upstream-caches", "https://a https://b")]),
         (Config(upstream_caches=("https://user:secret@a",)), []),

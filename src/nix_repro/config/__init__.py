@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nix_repro import settings
-from nix_repro.build.variations import DEFAULT
+from nix_repro.build.variations import ALL, DEFAULT
 from nix_repro.config import allow, recheck
 from nix_repro.config.document import BYTES, Item, read_document
 from nix_repro.config.vary import vary
@@ -89,11 +89,13 @@ class ProposedConfig(Config):
 
 
 def kept(config: Config) -> list[tuple[str, str]]:
-    """What a repetition elsewhere has to be told, as options and their values: what is compared, and how often, where
-    it is not the default. The flake's own file may say it, but there is another current directory. A cache's address is
-    left out where it may hold a password."""
+    """What a repetition elsewhere has to be told, as options and their values: what is compared, how often, and what is
+    held different, where it is not the default. The flake's own file may say it, but there is another current
+    directory. A cache's address is left out where it may hold a password."""
     usual = Config()
     found = [("--rounds", str(config.rounds))] if config.rounds != usual.rounds else []
+    if config.vary != usual.vary:
+        found.append(("--vary", "all" if config.vary == ALL else " ".join(config.vary) or "none"))
     found += [("--scope", config.scope)] if config.scope != usual.scope else []
     urls = config.upstream_caches
     if urls is not None and config.scope == "own" and not any("@" in url or "?" in url for url in urls):
