@@ -170,6 +170,7 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
     judged |= {path: verdict.stale(plan.derivations[path], reason) for path, reason in run.stale.items()}
     ref = flake_ref(checkout, run.environ)
     judged |= {path: replace(judged[path], marks=(*judged[path].marks, "new")) for path in _new(run, plan, judged)}
+    judged |= {path: replace(judged[path], marks=(*judged[path].marks, "time-bomb")) for path in _bombs(run, judged)}
     inputs = {path: tuple(i for i in plan.derivations[path].input_drvs if i in judged) for path in judged}
     built = [_derivation(run, plan, drv_path, result, inputs[drv_path], ref) for drv_path, result in judged.items()]
     broken = (
@@ -177,6 +178,17 @@ def _derivations(run: Run, checkout: Checkout) -> list[DerivationReport]:
         for attr, words in run.broken.items()
     )
     return [*built, *broken]
+
+
+def _bombs(run: Run, judged: Mapping[str, verdict.Judged]) -> list[str]:
+    """What is the same, and was proved not to build when the clock is ahead."""
+    return [
+        path
+        for path in run.stopping
+        if path in judged
+        and judged[path].verdict == "reproducible"
+        and any(finding.cause == "timestamp" for finding in run.findings.get(path, ()))
+    ]
 
 
 def _new(run: Run, plan: Plan, judged: Mapping[str, verdict.Judged]) -> set[str]:

@@ -13,7 +13,7 @@ import msgspec
 from nix_repro.parts import LedgerUse, OnBase, Part, RuleUse, VerifiedUse
 
 Verdict = Literal["reproducible", "divergent", "build-failed", "rebuild-failed", "unverified"]
-Mark = Literal["known", "propagated", "intermittent", "new"]
+Mark = Literal["known", "propagated", "intermittent", "new", "time-bomb"]
 Source = Literal["built", "rebuilt", "substituted", "present", "ledger", "cache", "runner"]
 Status = Literal[
     "built", "substituted", "present", "failed", "timed-out", "disk-full", "cancelled", "dependency-failed", "not-built"

@@ -76,7 +76,8 @@ _SETTINGS = (
     _Option(
         "--fail-on",
         "What fails the run: divergence, overrun, build-failure (default: these three), unverified, new-divergence "
-        "(what the base does not have), expired-rule, unexpected-pass; or none",
+        "(what the base does not have), time-bomb (what stops building with the clock ahead), expired-rule, "
+        "unexpected-pass; or none",
     ),
     _Option(
         "--target",

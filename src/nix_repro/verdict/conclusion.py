@@ -15,6 +15,7 @@ CODES: dict[FailOn, int] = {
     "divergence": DIVERGENCE,
     "new-divergence": DIVERGENCE,
     "build-failure": BUILD_FAILED,
+    "time-bomb": BUILD_FAILED,
     "unverified": UNVERIFIED,
     "overrun": OVERRUN,
     # Nothing diverges because of these: as with `fail-when`, something that was asked for does not hold.

@@ -12,7 +12,14 @@ from nix_repro.reasons import recall
 from nix_repro.report import DerivationReport, Mark, Target
 
 FailOn = Literal[
-    "divergence", "new-divergence", "overrun", "build-failure", "unverified", "expired-rule", "unexpected-pass"
+    "divergence",
+    "new-divergence",
+    "overrun",
+    "build-failure",
+    "unverified",
+    "time-bomb",
+    "expired-rule",
+    "unexpected-pass",
 ]
 FAIL_ON: tuple[str, ...] = get_args(FailOn)
 DEFAULT_FAIL_ON: tuple[str, ...] = ("divergence", "overrun", "build-failure")
@@ -29,7 +36,7 @@ class Standing:
     leaves nothing open or a question; `unshown` when it is unverified because the check could not show a build that
     was asked for, which fails a run whatever `fail_on` lists; `inherited` when it is the same by itself and differs
     through an input; `excused` when it diverges and a rule allows it; `old` when it diverges on the base too and only
-    new ones fail; `diverges`; `failed` when it could not be built.
+    new ones fail; `diverges`; `failed` when it could not be built, or will not be one day and that is to fail.
     `word` is the one of `fail_on` that it falls under, None when `fail_on` lists none of them. `undecided`: only new
     divergences fail, and nobody can tell whether it is one, which is an open question.
     """
@@ -59,6 +66,8 @@ def standing(derivation: DerivationReport, fail_on: Collection[str]) -> Standing
                 return Standing("unshown", "unverified")
             return Standing("open", _listed(fail_on, "unverified"))
         case "reproducible":
+            if "time-bomb" in derivation.marks and "time-bomb" in fail_on:
+                return Standing("failed", "time-bomb")
             if "propagated" in derivation.marks:
                 return Standing("inherited", _listed(fail_on, *_differing(derivation.marks)))
             return Standing("passes")

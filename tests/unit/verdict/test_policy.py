@@ -252,3 +252,15 @@ def test_only_a_target_that_was_exceeded_is_an_overrun(ok: bool | None) -> None:
         assert levels == ([] if ok is not False else ["error"] if fails else ["warning"])
         assert (judge([reports.derivation("fine")], [target], fail_on) == ("fail", 3)) == fails
         assert not overrun_fails(msgspec.structs.replace(target, advisory=True), fail_on)
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "meaning", "code"), [(("time-bomb",), "failed", 4), (("build-failure",), "passes", 0)]
+)
+def test_what_will_not_build_one_day_fails_only_if_that_is_asked_for(
+    fail_on: tuple[str, ...], meaning: Meaning, code: int
+) -> None:
+    bomb = msgspec.structs.replace(reports.read("clean").derivations[0], marks=("time-bomb",))
+    assert bomb.verdict == "reproducible"
+    assert standing(bomb, fail_on).meaning == meaning
+    assert judge([bomb], (), fail_on) == ("fail" if code else "pass", code)

@@ -14,6 +14,7 @@ _MARKS: dict[Mark, str] = {
     "known": "known",
     "intermittent": "intermittent",
     "propagated": "differs only because an input does",
+    "time-bomb": "stops building when the clock is ahead",
 }
 #: Whether the base has it.
 _SAID = {
