@@ -171,15 +171,19 @@ def test_a_run_that_fails_on_what_is_new(
 @pytest.mark.parametrize(
     ("standings", "fail_on", "said"),
     [
-        (("new",), ("divergence",), "1 new divergence"),
-        (("new", "old", "old"), ("new-divergence",), "1 new divergence; 2 that the base has too"),
-        (("new", "old", "unknown"), (), "1 new divergence; 1 that the base has too; not known of 1 more"),
+        (("new",), ("divergence",), "1 new divergence in 2 derivations"),
+        (("new", "old", "old"), ("new-divergence",), "1 new divergence in 4 derivations; 2 that the base has too"),
+        (
+            ("new", "old", "unknown"),
+            (),
+            "1 new divergence in 4 derivations; 1 that the base has too; not known of 1 more",
+        ),
         (
             ("old", "old"),
             ("new-divergence",),
             "No difference found in 1 derivation (1 output); 2 divergences that the base has too",
         ),
-        (("old",), ("divergence",), "1 divergence that the base has too"),
+        (("old",), ("divergence",), "1 divergence that the base has too, in 2 derivations"),
         (
             ("unknown",),
             ("new-divergence",),
@@ -191,7 +195,7 @@ def test_a_run_that_fails_on_what_is_new(
             ("new-divergence",),
             "2 of 3 derivations diverge; not known whether the base has them too",
         ),
-        (("old", "unknown"), (), "1 divergence that the base has too; not known of 1 more"),
+        (("old", "unknown"), (), "1 divergence that the base has too, in 3 derivations; not known of 1 more"),
     ],
 )
 def test_the_verdict_line_tells_what_is_new(

@@ -36,15 +36,17 @@ def at_length(derivation: DerivationReport) -> str:
     return f"{_SAID[found.standing]}: {found.because}" if found is not None else ""
 
 
-def divergences(derivations: Collection[DerivationReport]) -> str:
-    """How many of these, which diverge, are new, and how many the base has too; empty where that is known of none."""
+def divergences(derivations: Collection[DerivationReport], of_all: str = "") -> str:
+    """How many of these, which diverge, are new, and how many the base has too; empty where that is known of none.
+    `of_all` says in how many derivations."""
     found = Counter(d.on_base.standing for d in derivations if d.on_base is not None)
     new, old = found["new"], found["old"]
     if not (new or old):
         return ""
-    said = [plural(new, "new divergence")] if new else []
+    said = [plural(new, "new divergence") + of_all] if new else []
     if old:
-        said.append(f"{old:,} that the base has too" if said else f"{plural(old, 'divergence')} that the base has too")
+        alone = f"{plural(old, 'divergence')} that the base has too{of_all and ','}{of_all}"
+        said.append(f"{old:,} that the base has too" if said else alone)
     if unknown := len(derivations) - new - old:
         said.append(f"not known of {unknown:,} more")
     return "; ".join(said)

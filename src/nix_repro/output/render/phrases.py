@@ -203,8 +203,8 @@ class Headline(NamedTuple):
     sentence: str
 
 
-def _trouble(report: Report, meanings: Counter[Meaning], against_base: str) -> list[str]:
-    """What is wrong, worst first; of the divergences `against_base`, if that says anything."""
+def _trouble(report: Report, meanings: Counter[Meaning], differing: Sequence[DerivationReport]) -> list[str]:
+    """What is wrong, worst first; of what is `differing` against the base, if that says anything."""
     found = counts(report)
     settled, total = meanings["settled"], len(report.derivations) - meanings["settled"]
     # What was left out, because it has not changed or cannot diverge, is no part of what was compared.
@@ -213,7 +213,7 @@ def _trouble(report: Report, meanings: Counter[Meaning], against_base: str) -> l
     if fresh := meanings["diverges"]:
         verb = "diverges" if fresh == 1 else "diverge"
         of_all = "the one derivation in scope diverges" if total == 1 else f"{fresh:,} of {plural(total, kind)} {verb}"
-        said.append(against_base or of_all)
+        said.append(marks.divergences(differing, f" in {plural(total, kind)}") or of_all)
     if found["build-failed"]:
         said.append(f"{plural(found['build-failed'], 'build')} failed")
     stale = sum(d.verdict == "rebuild-failed" and bool(d.findings) for d in report.derivations)
@@ -268,7 +268,7 @@ def headline(report: Report) -> Headline:
     meanings = Counter(found.meaning for found in standings)
     differing = [d for d, found in zip(report.derivations, standings, strict=True) if found.meaning in _DIFFERING]
     against_base = marks.divergences(differing)
-    trouble = _trouble(report, meanings, against_base)
+    trouble = _trouble(report, meanings, differing)
     said = list(trouble)
     open_questions = meanings["open"] + meanings["unshown"]
     if not trouble:

@@ -176,6 +176,8 @@ class Progress:
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT):
             phase, counts, running = self._looked_at()
+            if not phase:
+                continue
             said = [counts] if counts else []
             if running:
                 kind, name, at = running[0]

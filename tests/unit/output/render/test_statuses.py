@@ -18,7 +18,7 @@ def test_overall_first_then_each_installable_by_name(diverged: Report) -> None:
     found = commit_statuses(diverged, run_id="test-0-Linux-X64", run_url="https://x/1")
     assert found[0].context == "nix-repro (test-0-Linux-X64)"
     assert found[0].state == "failure"
-    assert found[0].description.startswith("1 new divergence; 1 build failed")
+    assert found[0].description.startswith("1 new divergence in 15 derivations; 1 build failed")
     assert {status.target_url for status in found} == {"https://x/1"}
     rest = {status.context.partition("): ")[2]: status for status in found[1:]}
     assert list(rest) == sorted(rest)

@@ -41,7 +41,7 @@ def test_failures_come_first_and_everything_is_said(diverged: Report, github: An
     ]
     assert order == sorted(order)
     for said in (
-        "1 new divergence; 1 build failed; over target: total; 1 known divergence; 1 unverified",
+        "1 new divergence in 15 derivations; 1 build failed; over target: total; 1 known divergence; 1 unverified",
         "Verification +1m\u00a018s",
         "h+7sGcA1",
         "timestamp in share/widgets/build-info.json and 2 more",
@@ -193,7 +193,7 @@ def test_a_small_limit_holds_for_the_worst_names(diverged: Report, github: Any, 
     report = reports.hostile(reports.many(diverged, 300, "divergent"), word)
     markdown = render_summary(report, limit_bytes=limit)
     assert len(markdown.encode()) <= limit
-    assert github(markdown).text.count("300 new divergences") == 1
+    assert github(markdown).text.count("300 new divergences in 300 derivations") == 1
 
 
 def test_a_limit_that_holds_nothing_is_refused(clean: Report) -> None:
