@@ -131,7 +131,7 @@ def test_what_assistive_technology_gets(chromium: Chromium, pages: dict[str, Pat
     assert [roles.count(role) for role in ("banner", "main", "navigation", "contentinfo")] == [1, 1, 1, 1]
     headings = [(node["level"], node["name"]) for node in nodes if node["role"] == "heading"]
     assert headings[0][0] == 1
-    assert headings[0][1].startswith("Failed: 2 of 18 derivations diverge")
+    assert headings[0][1].startswith("Failed: 1 new divergence in 18 derivations")
     assert (2, "What differs") in headings
     assert (3, "root (divergent)") in headings
     tables = [node["name"] for node in nodes if node["role"] == "table"]

@@ -13,7 +13,7 @@ from typing import Literal
 from nix_repro.report import Variation
 
 #: What a machine may lack.
-Need = Literal["sandbox", "libfaketime", "file-times", "zone", "both-kinds", "processors"]
+Need = Literal["sandbox", "libfaketime", "file-times", "zone", "both-kinds", "processors", "no-limit"]
 #: Where a build directory may lie: on a disk, which lists a directory by a hash or as it was filled, or in memory.
 Kind = Literal["disk", "memory"]
 
@@ -95,7 +95,7 @@ ONE_CPU = Condition(
 #: Which number, depends on how many cores a build has otherwise: see `on_machine`.
 CORES = Condition("cores", "another number of cores")
 #: How many, depends on how many it has otherwise: see `on_machine`. That costs nothing, and fewer do.
-MORE_CORES = Condition("more-cores", "one core more to use")
+MORE_CORES = Condition("more-cores", "one core more to use", needs=("no-limit",))
 FEWER_PROCESSORS = Condition(
     "fewer-processors", "one processor less", needs=("processors",), under=("fewer-processors",)
 )

@@ -78,12 +78,16 @@ def machine_of(nix: Nix, cores: int | None) -> Machine:
     room = Path(nix.store_dir()).parent / "var"
     build_dir = usual(nix.settings(), nix.release(), nix.env, room)
     limit = cores if cores is not None else nix.settings().get("cores")
-    return this_machine(nix.settings(), limit or os.cpu_count() or 1, kind(build_dir), kind(room))
+    limited = cores is not None or any(name == "cores" for name, _ in nix.options)
+    return this_machine(nix.settings(), limit or os.cpu_count() or 1, kind(build_dir), kind(room), limited=limited)
 
 
-def this_machine(settings: Mapping[str, Any], cores: int, build_on: Kind = "disk", room: Kind = "disk") -> Machine:
+def this_machine(
+    settings: Mapping[str, Any], cores: int, build_on: Kind = "disk", room: Kind = "disk", *, limited: bool = False
+) -> Machine:
     """What this machine has for variations. `settings` are Nix's, `cores` what a build is given, `build_on` the kind
-    of place where Nix builds otherwise, and `room` that of the one where it can be had to build."""
+    of place where Nix builds otherwise, `room` that of the one where it can be had to build, and `limited` says that
+    whoever runs this has set the cores."""
     library = next((path for directory in _LIBRARIES if (path := Path(directory, _FAKETIME)).exists()), None)
     zones = [zone for zone in (OTHER_ZONE, USUAL_ZONE) if not zone.exists()]
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -93,6 +97,7 @@ def this_machine(settings: Mapping[str, Any], cores: int, build_on: Kind = "disk
         ("file-times", _leaves_files(library), "this libfaketime changes the times of files as well"),
         ("zone", not zones, f"there is no {', '.join(map(str, zones))}"),
         ("both-kinds", (build_on, room) != ("memory", "memory"), "not applicable: there is no disk to build on"),
+        ("no-limit", not limited, "not applicable: how many cores there are to use was set"),
         ("processors", processors > 1, "not applicable: there is one processor"),
     )
     build_dir = str(settings.get("sandbox-build-dir") or BUILD_DIR)

@@ -42,7 +42,8 @@ def conduct_experiments(
     say, stopped = run.display.phase, run.nix.processes.stopped
     named = Found()
     if wanted:
-        named = name_variations(laboratory, run.seen, run.findings, wanted, run.varied.applied, say, stopped)
+        applied = run.varied.applied
+        named = name_variations(laboratory, run.seen, run.findings, wanted, applied, say, stopped, thorough=asked)
         _take(run, plan, named)
     if asked:
         # What is the same without variations has nothing that could be held still.

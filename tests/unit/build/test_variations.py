@@ -184,7 +184,7 @@ def test_none_at_once_is_the_time_alone() -> None:
 def test_what_is_free_changes_no_path_no_clock_and_slows_nothing_down() -> None:
     for name in DEFAULT:
         row = on_machine(NAMED[name], HERE, DIRECTORY)
-        assert not any((row.needs, row.options, row.clock, row.zone, row.build_on, row.build_dir))
+        assert not any((row.options, row.clock, row.zone, row.build_on, row.build_dir))
         assert row.cores is None or row.cores > HERE.cores
 
 

@@ -62,6 +62,15 @@ def test_the_order_of_directories_needs_both_kinds_of_places(build_on: Kind, roo
     assert this_machine({}, 1, build_on, room).lacking(DIRECTORY_ORDER) == lacking
 
 
+def test_who_sets_the_cores_gets_no_more(kiln: Kiln, tmp_path: Path) -> None:
+    machine = this_machine({}, 2, limited=True)
+    found = varied(DEFAULT, 2, machine, kiln, tmp_path)
+    assert found.of(2).parts == ("nice",)
+    assert [said.reason for said in found.said if not said.applied] == [
+        "not applicable: how many cores there are to use was set"
+    ]
+
+
 EVERYTHING = Machine(cores=4, processors=4, libfaketime=Path("/lib/libfaketime.so.1"))
 
 

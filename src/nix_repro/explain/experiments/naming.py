@@ -48,12 +48,16 @@ def name_variations(
     varied: Collection[str],
     say: Say,
     stopped: Callable[[], bool],
+    *,
+    thorough: bool = False,
 ) -> Found:
     """Rebuild the `wanted` (the narHashes of their first build's outputs that differed, by .drv path) without any of
-    what was `varied`, and what is the same then with one after the other, unless the rules tell which it is."""
+    what was `varied`, and what is the same then with one after the other: if this is to be `thorough`, also where the
+    rules tell which it is."""
     experiments = possible(laboratory, _experiments(varied))
     sure = {path for path, outputs in wanted.items() if _sure(findings.get(path, ()), outputs)}
-    inquiries = {path: which(outputs, [] if path in sure else experiments) for path, outputs in wanted.items()}
+    tried = wanted.keys() if thorough else wanted.keys() - sure
+    inquiries = {path: which(outputs, experiments if path in tried else []) for path, outputs in wanted.items()}
     proofs, late = carry_out(laboratory, inquiries, say, steady=True)
     # What differs with nothing changed as well, counts for the verdict like any other rebuild.
     also, laboratory.intermittent = laboratory.intermittent, {}

@@ -37,7 +37,9 @@ def name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Name:
     monkeypatch.setattr(laboratories, "TIME_GAP", 0.0)
     (tmp_path / "libfaketime.so.1").touch()
 
-    def named(it: Recipe, varied: tuple[str, ...] = ALL, findings: tuple[Finding, ...] = ()) -> tuple[Kiln, Found]:
+    def named(
+        it: Recipe, varied: tuple[str, ...] = ALL, findings: tuple[Finding, ...] = (), *, thorough: bool = False
+    ) -> tuple[Kiln, Found]:
         kiln = Kiln(tmp_path, {"it": it})
         seen, path = kiln.first_builds(), kiln.path("it")
         together = at_once([NAMED[one] for one in varied])
@@ -57,7 +59,16 @@ def name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Name:
             watcher=Unseen(),
         )
         wanted = {path: {"out": seen.built()[path].outputs["out"].nar_hash}}
-        found = name_variations(laboratory, seen, {path: findings}, wanted, varied, lambda _: None, lambda: False)
+        found = name_variations(
+            laboratory,
+            seen,
+            {path: findings},
+            wanted,
+            varied,
+            lambda _: None,
+            lambda: False,
+            thorough=thorough,
+        )
         return kiln, found
 
     return named
@@ -115,6 +126,13 @@ def test_what_the_rules_are_sure_of_is_rebuilt_once_without(name: Name) -> None:
     [finding] = found.findings[kiln.path("it")]
     assert (finding.cause, finding.confidence) == ("parallelism", "high")
     assert finding.because == "its cores; without the variations, a rebuild was the same"
+
+
+def test_what_the_rules_are_sure_of_is_proved_where_proofs_are_asked_for(name: Name) -> None:
+    before = Finding(output="out", path="", cause="parallelism", confidence="high", because="its cores", fix="")
+    kiln, found = name(under("cores"), findings=(before,), thorough=True)
+    [finding] = found.findings[kiln.path("it")]
+    assert (finding.cause, finding.confidence) == ("parallelism", "proved")
 
 
 def test_the_means_alone_are_not_the_effect(name: Name) -> None:
