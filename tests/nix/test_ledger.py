@@ -133,7 +133,6 @@ def test_a_build_of_today_is_the_rebuild_of_one_of_another_machine(sandbox_nix: 
     assert (said.verdicts()["dated"], rebuilt(said)) == ("reproducible", set())
 
 
-@pytest.mark.series("2.34")
 @pytest.mark.series("2.26")
 def test_what_is_compared_alone_is_remembered_too(sandbox_nix: NixBox) -> None:
     """Its inputs are not in the plan, and looked up."""

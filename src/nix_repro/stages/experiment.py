@@ -63,7 +63,7 @@ def _varied(run: Run, roots: Sequence[str]) -> dict[str, Mapping[str, str]]:
         differing = {
             name: seen.nar_hash
             for attempt in run.seen.attempts[path]
-            if attempt.varied
+            if attempt.varied and not attempt.recalled
             for name, seen in first.outputs.items()
             if name in attempt.outputs and attempt.differs(name, first)
         }

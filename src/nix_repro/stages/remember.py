@@ -244,6 +244,7 @@ def _attempts(first: Attempt, known: Recalled, here: Place) -> Iterator[Attempt]
             same_inputs=True,
             recalled=True,
             copied=build is copied,
+            varied=tuple(name for name in build.variations if name in NAMED),
         )
 
 

@@ -166,7 +166,8 @@ def _uncovered(derivation: DerivationReport, output: str, rules: Sequence[AllowR
     if not causes:
         return f"why {output} differs was not found out"
     others = [cause for cause in causes if cause not in {rule.cause for rule in about}]
-    return f"{output} differs by {', '.join(others)}" if others else None
+    named = ["what is unknown" if cause == "unknown" else cause for cause in others]
+    return f"{output} differs by {', '.join(named)}" if others else None
 
 
 def _need(rule: AllowRule, derivation: DerivationReport) -> _Need:

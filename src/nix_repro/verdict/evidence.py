@@ -147,13 +147,20 @@ def _weigh(
     """What builds on the same inputs, oldest first, say of these hashes, which a build of `mine` has made as well."""
     agreeing = _agreeing(group, hashes)
     count = _independent(agreeing, mine)
-    settled = len(agreeing) == len(group) or count >= max(ENOUGH, demands.rounds)
+    tried = _varied(agreeing)
+    # What differed under a variation has to have been tried under it again.
+    often = count >= max(ENOUGH, demands.rounds) and tried >= _varied(b for b in group if not b.agrees(hashes))
+    settled = len(agreeing) == len(group) or often
     compared = agreeing if settled else group
     dates = [build.at for build in agreeing if build.made]
     young = mine is not None or demands.since <= 0 or any(demands.since <= at <= demands.now for at in dates)
-    varied = {variation for build in agreeing for variation in build.variations}
-    enough = count >= demands.rounds and varied.issuperset(demands.variations)
+    enough = count >= demands.rounds and tried.issuperset(demands.variations)
     return Recalled(tuple(compared), settled and enough and young and not again, diverges=not settled)
+
+
+def _varied(builds: Iterable[Built]) -> set[str]:
+    """What was held different in them, besides the time, which always is."""
+    return {variation for build in builds for variation in build.variations} - {"time"}
 
 
 def inherits(first: Attempt, inputs: str | None, builds: Sequence[Built]) -> bool:

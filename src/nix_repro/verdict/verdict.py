@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from nix_repro.build.variations import DEFAULT
 from nix_repro.nix.derivation import Derivation
 from nix_repro.nix.graph import above
 from nix_repro.observations import Attempt, Observations, Seen
@@ -125,14 +126,23 @@ def _intermittent(name: str, first: Attempt, again: Sequence[Attempt]) -> bool:
     """Whether some of this run's rebuilds differ and some do not, or, over all runs, a content came back. A first build
     that nobody saw is none, but a copy of one."""
     now = [attempt for attempt in again if not attempt.recalled]
-    if 0 < sum(attempt.differs(name, first) for attempt in now) < len(now):
-        return True
+    # What differs under a variation, and not without, need not come and go.
+    for varied in {_varied(attempt) for attempt in now}:
+        alike = [attempt.differs(name, first) for attempt in now if _varied(attempt) == varied]
+        if 0 < sum(alike) < len(alike):
+            return True
     # Nobody knows when what was found had been built.
     dated = [(attempt.started, attempt) for attempt in again if attempt.recalled and attempt.started is not None]
     before = [attempt for _, attempt in sorted(dated, key=lambda pair: pair[0])]
     builds = [*before, *([first] if first.status == "built" else []), *now] if before else []
-    contents = [content for content, _ in groupby(build.outputs[name].nar_hash for build in builds)]
+    plain = [build.outputs[name].nar_hash for build in builds if not _varied(build)]
+    contents = [content for content, _ in groupby(plain)]
     return len(contents) > len(set(contents))
+
+
+def _varied(attempt: Attempt) -> frozenset[str]:
+    """What was held different, and would not be the same to every honest build."""
+    return frozenset(attempt.varied) - {*DEFAULT}
 
 
 def _output_verdict(

@@ -357,3 +357,24 @@ def test_what_was_there_may_be_a_copy_of_one_build_and_of_no_rebuild() -> None:
     found = build("A", 3, how="found")
     assert original(now("A", "present"), [found, *builds[:2]]) is found
     assert original(now("B", "present"), [found]) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "since", "settled"),
+    [
+        ((), [()] * 5, True),
+        (("time",), [()] * 5, True),
+        (("time", "zone"), [()] * 8, False),
+        (("time", "zone"), [(), (), ("time", "zone"), (), ()], True),
+        (("time", "zone", "kernel"), [("zone",), (), ("kernel",), (), ()], True),
+        (("time", "zone", "kernel"), [("zone",), (), ("zone",), (), ()], False),
+    ],
+)
+def test_what_differed_under_a_variation_is_over_when_it_agreed_under_it(
+    seen: tuple[str, ...], since: list[tuple[str, ...]], settled: bool
+) -> None:
+    rows = [build("A", 0.0), replace(build("B", 10.0), variations=seen)]
+    rows += [replace(build("A", 20.0 + 10 * number), variations=names) for number, names in enumerate(since)]
+    known = recall(now("A", "present"), None, rows, Demands())
+    assert known is not None
+    assert (known.verified, known.diverges) == (settled, not settled)

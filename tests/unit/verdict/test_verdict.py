@@ -468,3 +468,23 @@ def test_what_failed_is_asked_for_again_with_what_waited_for_it() -> None:
     assert waited not in seen.attempts[B]
     found = judge_all(plan_of(plain("a"), plain("b", "a")), seen)
     assert {path: each.verdict for path, each in found.items()} == {A: "rebuild-failed", B: "reproducible"}
+
+
+@pytest.mark.parametrize(
+    ("rebuilds", "intermittent"),
+    [
+        # Each rebuild had variations of its own, and one of them makes it differ.
+        ([("x", ("zone",)), ("y", ("kernel",))], False),
+        ([("y", ("zone",)), ("x", ())], False),
+        # What costs nothing is the same to every honest build.
+        ([("x", ("more-cores",)), ("y", ("nice",))], True),
+        ([("y", ("zone",)), ("x", ("zone", "nice"))], True),
+        ([("y", ("zone",)), ("x", ()), ("y", ())], True),
+    ],
+)
+def test_what_differs_under_a_variation_alone_does_not_come_and_go(
+    rebuilds: list[tuple[str, tuple[str, ...]]], intermittent: bool
+) -> None:
+    again = [replace(attempt(A, 2 + n, content), varied=names) for n, (content, names) in enumerate(rebuilds)]
+    found = judged(plan_of(plain("a")), attempt(A, 1, "x"), *again)[A]
+    assert (found.verdict, "intermittent" in found.marks) == ("divergent", intermittent)

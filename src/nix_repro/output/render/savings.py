@@ -12,7 +12,7 @@ from nix_repro.text import ago, plural, seconds
 def remembered(report: Report) -> str:
     """What the ledger has saved this run."""
     use = report.ledger
-    if use is None:
+    if use is None or not use.compared:
         return ""
     return (
         f"rebuilt {use.rebuilt:,} of {use.compared:,}; {_spared(use, datetime.fromisoformat(report.started), 'saved')}"
