@@ -12,7 +12,7 @@ from graphs import Graph, drv, out
 from nix_repro.build.rebuild.protocol import Answer, Request
 from nix_repro.build.variations import PLACEBOS, TABLE, TIME, Condition
 from nix_repro.nix.command import NixError
-from nix_repro.nix.log.recorder import Recorder
+from nix_repro.nix.log.recorder import Recorder, Tally
 from nix_repro.nix.nar import nar_hash
 from nix_repro.observations import Attempt, Observations, Seen, Tree
 from nix_repro.plan.scope import Plan
@@ -23,6 +23,15 @@ from nix_repro.reasons import said
 Recipe = Callable[[Condition, int], str | None]
 #: When the first builds began, in seconds since the epoch.
 BEGAN = 1_750_000_000.0
+
+
+class Nobody:
+    """A display that nobody looks at."""
+
+    def started(self, kind: str, name: str, at: float) -> None: ...
+    def stopped(self, kind: str, name: str, at: float) -> None: ...
+    def counted(self, kind: str, tally: Tally) -> None: ...
+    def waiting(self, text: str, after: float = 0.0) -> None: ...
 
 
 @dataclass

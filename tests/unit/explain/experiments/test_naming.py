@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln import Kiln, Recipe
+from kiln import Kiln, Nobody, Recipe
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Request
 from nix_repro.build.variations import ALL, NAMED, PLACEBOS, Condition, Machine, at_once
@@ -16,19 +16,10 @@ from nix_repro.explain.experiments import laboratory as laboratories
 from nix_repro.explain.experiments.laboratory import Laboratory
 from nix_repro.explain.experiments.naming import doubtful, name_variations
 from nix_repro.explain.experiments.prove import Found
-from nix_repro.nix.log.recorder import Recorder, Tally
+from nix_repro.nix.log.recorder import Recorder
 from nix_repro.report import Finding
 
 Name = Callable[..., tuple[Kiln, Found]]
-
-
-class Unseen:
-    """A display that nobody looks at."""
-
-    def started(self, kind: str, name: str, at: float) -> None: ...
-    def stopped(self, kind: str, name: str, at: float) -> None: ...
-    def counted(self, kind: str, tally: Tally) -> None: ...
-    def waiting(self, text: str, after: float = 0.0) -> None: ...
 
 
 @pytest.fixture
@@ -56,7 +47,7 @@ def name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Name:
             directory=tmp_path / "experiments",
             machine=Machine(2, 2, tmp_path / "libfaketime.so.1"),
             deadline=time.monotonic() + 60,
-            watcher=Unseen(),
+            watcher=Nobody(),
         )
         wanted = {path: {"out": seen.built()[path].outputs["out"].nar_hash}}
         found = name_variations(

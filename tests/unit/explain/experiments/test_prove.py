@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kiln import Kiln, Recipe
+from kiln import Kiln, Nobody, Recipe
 from nix_repro.build.limits import Limits
 from nix_repro.build.rebuild.protocol import Request
 from nix_repro.build.variations import CLOCK_FROZEN, CLOCK_SHIFTED, CORES, KERNEL, ONE_CPU, PLACEBOS, Condition, Machine
@@ -19,20 +19,11 @@ from nix_repro.explain.experiments import laboratory as laboratories
 from nix_repro.explain.experiments.inquiry import FEW, MANY, VARIES, Experiment, Proof
 from nix_repro.explain.experiments.laboratory import Laboratory
 from nix_repro.explain.experiments.prove import Found, experiment, proved
-from nix_repro.nix.log.recorder import Recorder, Tally
+from nix_repro.nix.log.recorder import Recorder
 from nix_repro.observations import Observations
 from nix_repro.report import Finding
 
 Make = Callable[..., tuple[Kiln, Laboratory, Observations]]
-
-
-class Nobody:
-    """A display that nobody looks at."""
-
-    def started(self, kind: str, name: str, at: float) -> None: ...
-    def stopped(self, kind: str, name: str, at: float) -> None: ...
-    def counted(self, kind: str, tally: Tally) -> None: ...
-    def waiting(self, text: str, after: float = 0.0) -> None: ...
 
 
 @pytest.fixture
