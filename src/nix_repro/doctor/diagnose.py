@@ -18,8 +18,6 @@ def cheap(nix: Nix, environ: Mapping[str, str], cwd: Path) -> list[Diagnosis]:
     settings = nix.settings()
     return [
         installation.version(nix),
-        *installation.features(nix, environ),
-        installation.daemon(nix, environ),
         installation.trusted(nix),
         installation.sandbox(settings),
         installation.keys(settings),
@@ -41,16 +39,17 @@ def thorough(nix: Nix, environ: Mapping[str, str], cwd: Path, installables: Sequ
 
 def urgent(nix: Nix, environ: Mapping[str, str], cwd: Path) -> list[str]:
     """The cheap checks' problems, for a run that works all the same, in one line each."""
-    rows = [
-        row for row in cheap(nix, environ, cwd) if row.state == "problem" and row.check not in ("features", "daemon")
-    ]
+    rows = [row for row in cheap(nix, environ, cwd) if row.state == "problem"]
     return [f"{row.check}: {row.found}. To do: {row.fix}" for row in rows]
 
 
 def diagnose(nix: Nix, environ: Mapping[str, str], cwd: Path, installables: Sequence[str]) -> list[Diagnosis]:
     """Every check. Raises `UsageError` when there is no Nix that says anything."""
     try:
-        found = [*cheap(nix, environ, cwd), *thorough(nix, environ, cwd, installables)]
+        version, *others = cheap(nix, environ, cwd)
+        # A run has the features that it needs, and a way to build or an error of its own.
+        people = [*installation.features(nix, environ), installation.daemon(nix, environ)]
+        found = [version, *people, *others, *thorough(nix, environ, cwd, installables)]
         return [cut_all(row) for row in found]
     except NixError as error:
         raise UsageError(str(error)) from None

@@ -78,6 +78,6 @@ def _cpu_model() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+    # That starts a program, if it is asked.
+    return platform.processor() if model is None else model

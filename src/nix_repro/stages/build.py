@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nix_repro.build.blame import rooted
 from nix_repro.build.first import build
@@ -34,7 +34,8 @@ def build_targets(run: Run, plan: Plan) -> Plan:
     started = time.time()
     failures: list[Attempt] = []
     try:
-        build(run.realiser, wanted, plan.derivations, run.limits, run.recorder)
+        missing = [path for path in wanted if not _complete(plan.derivations[path], present)]
+        build(run.realiser, missing, plan.derivations, run.limits, run.recorder)
         for _ in range(run.config.retries or 0):
             if not (failed := _failed(run, plan, present)):
                 break
@@ -62,6 +63,10 @@ def build_targets(run: Run, plan: Plan) -> Plan:
         roots = str(run.work / "roots" / f"out{number or ''}")
         run.nix.run("nix-store", "--realise", "--add-root", roots, "--indirect", paths=good)
     return plan
+
+
+def _complete(drv: Derivation, present: Collection[str]) -> bool:
+    return all(output.path in present for output in drv.outputs.values())
 
 
 def _failed(run: Run, plan: Plan, present: set[str]) -> list[Attempt]:
