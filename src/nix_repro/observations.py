@@ -116,18 +116,17 @@ class Observations:
             self.attempts[attempt.drv_path] = [a for a in self.attempts[attempt.drv_path] if a not in same]
             self.add([attempt])
 
-    def failed(self, drv_paths: Iterable[str], round_number: int, *, isolated: bool) -> list[str]:
-        """Those of which the last build of a round has failed, and what had to wait for them; nothing if none has."""
+    def failed(self, drv_paths: Iterable[str], round_number: int, *, isolated: bool) -> dict[str, Status]:
+        """Those of which the last build of a round has failed, or had to wait for one that left nothing, with how it
+        ended."""
         last = {
             path: attempt
             for path in drv_paths
             for attempt in self.attempts.get(path, ())
             if (attempt.round, attempt.isolated) == (round_number, isolated) and not attempt.recalled
         }
-        statuses = {path: attempt.status for path, attempt in last.items()}
-        if "failed" not in statuses.values():
-            return []
-        return [path for path, status in statuses.items() if status in ("failed", "dependency-failed")]
+        ended = ("failed", "dependency-failed")
+        return {path: attempt.status for path, attempt in last.items() if attempt.status in ended}
 
     def with_more(self, attempts: Iterable[Attempt], trees: Mapping[tuple[str, str], Tree]) -> Observations:
         """These observations and further ones, as a value of its own."""

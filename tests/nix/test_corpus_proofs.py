@@ -29,14 +29,18 @@ VARIED = {
 
 
 def provable() -> dict[str, str]:
-    """The true cause by name, of every case that something is held different for, or that differs by the time alone."""
+    """The true cause by name, of every case that something is held different for, and of some that differ by the time
+    alone: what tells these apart is their form, and that is for test_corpus.py."""
     found: dict[str, str] = {}
+    by_time = 0
     for case in corpus.cases():
         causes = {cause for causes in case.files.values() for cause in causes}
         if case.files and case.vary:
             (found[case.name],) = {VARIED[what] for what in case.vary}
         elif causes == {"timestamp"}:
-            found[case.name] = "timestamp"
+            by_time += 1
+            if by_time % 3 == 1:
+                found[case.name] = "timestamp"
     return found
 
 

@@ -101,6 +101,7 @@ def test_verified_once_is_verified_until_it_changes(sandbox_nix: NixBox) -> None
     assert rebuilt(flake.check("--rounds", "3")) == set(), "three builds agree by now"
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_a_build_of_today_is_the_rebuild_of_one_of_another_machine(sandbox_nix: NixBox) -> None:
     flake = Repository(sandbox_nix)
     first = flake.check(env=run_url(1))
@@ -142,6 +143,7 @@ def test_what_is_compared_alone_is_remembered_too(sandbox_nix: NixBox) -> None:
         assert (said.verdicts()["middle"], rebuilt(said)) == ("reproducible", expected), said.err
 
 
+@pytest.mark.series("2.8", "2.34")
 def test_a_victim_is_no_divergence_of_its_own(sandbox_nix: NixBox) -> None:
     """Above what comes out differently each time, the ledger holds builds on other inputs."""
     flake = Repository(sandbox_nix)

@@ -15,7 +15,7 @@ from nix_repro.build.variations import GAP, TIME, TIME_GAP
 from nix_repro.build.varying import write_files
 from nix_repro.nix.command import NixError
 from nix_repro.nix.derivation import Derivation
-from nix_repro.nix.graph import levels
+from nix_repro.nix.graph import above, levels
 from nix_repro.nix.log.recorder import Recorder, waiting
 from nix_repro.nix.store_path import store_name
 from nix_repro.observations import Attempt
@@ -118,8 +118,12 @@ def _ask(run: Run, rebuilder: Rebuilder, targets: Sequence[Derivation], round_nu
         answer = _without(run, rebuilder, varied, answer, died)
     run.seen.add(answer.attempts)
     _take(run, answer, isolated=isolated)
+    graph = {drv.drv_path: drv for drv in targets}
     for _ in range(_retries(run)):
-        failed = run.seen.failed([drv.drv_path for drv in targets], round_number, isolated=isolated)
+        ended = run.seen.failed(graph, round_number, isolated=isolated)
+        failing = [path for path, status in ended.items() if status == "failed"]
+        # What waits for something else, such as one that has timed out, would wait again.
+        failed = {*failing, *(above(graph, failing) & ended.keys())}
         if not failed:
             return
         run.display.phase(f"rebuilding {plural(len(failed), 'derivation')} again, because of what failed")

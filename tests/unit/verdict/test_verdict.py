@@ -459,11 +459,11 @@ def test_what_failed_is_asked_for_again_with_what_waited_for_it() -> None:
     waited = attempt(B, 2, None, status="dependency-failed", why=DEPENDENCY_FAILED)
     seen = Observations()
     seen.add([attempt(A, 1, "x"), attempt(B, 1, "y"), attempt(C, 1, "z"), failed, waited, attempt(C, 2, "z")])
-    assert seen.failed([A, B, C], 2, isolated=False) == [A, B]
-    assert seen.failed([B, C], 2, isolated=False) == [], "nothing of these has failed itself"
-    assert seen.failed([A, B, C], 2, isolated=True) == seen.failed([A, B, C], 3, isolated=False) == []
+    assert seen.failed([A, B, C], 2, isolated=False) == {A: "failed", B: "dependency-failed"}
+    assert seen.failed([B, C], 2, isolated=False) == {B: "dependency-failed"}, "nothing of these has failed itself"
+    assert seen.failed([A, B, C], 2, isolated=True) == seen.failed([A, B, C], 3, isolated=False) == {}
     seen.repeat([attempt(A, 2, "x"), attempt(B, 2, "y")])
-    assert seen.failed([A, B, C], 2, isolated=False) == []
+    assert seen.failed([A, B, C], 2, isolated=False) == {}
     assert failed in seen.attempts[A]
     assert waited not in seen.attempts[B]
     found = judge_all(plan_of(plain("a"), plain("b", "a")), seen)
