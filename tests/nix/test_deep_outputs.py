@@ -22,6 +22,10 @@ DEEP = """
 """.replace("WAY", "/".join("d" * DEPTH))
 
 
+#: How deep one can go is ours to bear and the system's, and no matter of what lies between.
+pytestmark = pytest.mark.series("2.8", "2.34")
+
+
 @pytest.mark.parametrize("rebuilder", ["shadow", "replace", "nix-check"])
 def test_they_are_compared_explained_kept_and_removed(sandbox_nix: NixBox, rebuilder: str) -> None:
     flake = write_flake(sandbox_nix, DEEP)

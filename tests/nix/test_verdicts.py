@@ -161,6 +161,7 @@ def test_a_rebuild_that_fails_and_one_that_differs_now_and_then(sandbox_nix: Nix
     assert said.code == 1
 
 
+@pytest.mark.series("2.8", "2.34")
 @pytest.mark.parametrize("rebuilder", REBUILDERS)
 def test_both_sides_are_kept(sandbox_nix: NixBox, flake: Path, rebuilder: str) -> None:
     keep = sandbox_nix.work / "kept"
