@@ -31,15 +31,13 @@ from nix_repro.reasons import CANCELLED, said
 from nix_repro.report import Report
 from nix_repro.run import Display, Run
 from nix_repro.stages.base import BASE, compare_divergences
-from nix_repro.stages.build import build_targets
 from nix_repro.stages.explain import explain_divergences
 from nix_repro.stages.fetch import fetch_changed
 from nix_repro.stages.forecast import foretell
 from nix_repro.stages.plan import plan_run
-from nix_repro.stages.rebuild import rebuild_targets
-from nix_repro.stages.remember import explain_by_date, open_ledger, recollect, remember
-from nix_repro.stages.suite import run_tests
+from nix_repro.stages.remember import explain_by_date, open_ledger
 from nix_repro.stages.verified import keep_verified, open_verified
+from nix_repro.stages.verify import build_and_rebuild
 from nix_repro.text import last_line, seconds
 from nix_repro.verdict.fail_when import check_syntax
 
@@ -145,16 +143,7 @@ def _work(run: Run, held: ExitStack) -> None:
     # Not before: to another run, what is rooted is in use.
     add_roots(run.nix, plan.tops, run.work / "roots")
     open_ledger(run, held)
-    plan = build_targets(run, plan)
-    # What is known is what others have built: this run's own builds come after it.
-    recollect(run, plan)
-    remember(run, plan)
-    run_tests(run, plan)
-    rebuild_targets(run, plan, rebuilder)
-    remember(run, plan)
-    # A signal that came while something had to be finished was not heard: what it cut short is no finding.
-    run.nix.processes.check()
-    run.judge()
+    plan = build_and_rebuild(run, plan, rebuilder)
     explain_divergences(run, plan, rebuilder)
     explain_by_date(run)
     compare_divergences(run, rebuilder)

@@ -23,6 +23,7 @@ from nix_repro.output.render.progress import Progress
 from nix_repro.plan.scope import Plan
 from nix_repro.report import Report
 from nix_repro.run import Run
+from nix_repro.stages import verify
 from nix_repro.verdict.fail_when import Expression
 
 Go = Callable[..., Report]
@@ -42,7 +43,7 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
     nix.release.return_value = release("nix (Nix) 2.26.3")
     nix.store_dir.return_value = str(tmp_path / "store")
     mocker.patch.object(checks, "Nix", return_value=nix)
-    for stage in ("add_roots", "run_tests", "explain_divergences"):
+    for stage in ("add_roots", "explain_divergences"):
         mocker.patch.object(checks, stage)
     mocker.patch.object(checks, "choose").return_value.configure_mock(name="shadow", varies=frozenset())
 
@@ -54,8 +55,8 @@ def go(mocker: MockerFixture, tmp_path: Path) -> Go:
         rebuild: Callable[[Processes], object] = lambda _: None, planning: Callable[[Run], Plan] = planned
     ) -> Report:
         mocker.patch.object(checks, "plan_run", side_effect=planning)
-        mocker.patch.object(checks, "build_targets", return_value=plan)
-        mocker.patch.object(checks, "rebuild_targets", side_effect=lambda *_: rebuild(processes))
+        mocker.patch.object(verify, "build_targets", return_value=plan)
+        mocker.patch.object(verify, "rebuild_targets", side_effect=lambda *_: rebuild(processes))
         with Progress() as display:
             return checks.check(Config(), processes, {}, tmp_path, display, lambda report, _: report)
 

@@ -15,9 +15,8 @@ from nix_repro.plan.installables import add_roots
 from nix_repro.plan.scope import make_plan
 from nix_repro.report import Report
 from nix_repro.run import Run
-from nix_repro.stages.build import build_targets
-from nix_repro.stages.rebuild import rebuild_targets
-from nix_repro.stages.remember import known_builds, recollect, remember
+from nix_repro.stages.remember import known_builds
+from nix_repro.stages.verify import build_and_rebuild
 from nix_repro.text import last_line, plural, seconds, some
 from nix_repro.verdict.evidence import Demands, together
 from nix_repro.verdict.regression import Precedent, affordable, counterparts, on_base
@@ -116,13 +115,7 @@ def _check(run: Run, rebuilder: Rebuilder, wanted: Collection[str]) -> Iterable[
     )
     side.plan = plan
     add_roots(run.nix, list(wanted), side.work / "roots")
-    plan = build_targets(side, plan)
-    recollect(side, plan)
-    remember(side, plan)
-    rebuild_targets(side, plan, rebuilder)
-    remember(side, plan)
-    run.nix.processes.check()
-    side.judge()
+    plan = build_and_rebuild(side, plan, rebuilder)
     for warning in side.warnings:
         run.warn(f"base: {warning}")
     for path in wanted:
