@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from nix_repro.nix.graph import above
 from nix_repro.plan.scope import Plan
@@ -55,10 +55,19 @@ def downloads(plan: Plan) -> set[str]:
     }
 
 
-def whole(references: Mapping[str, Collection[str]], elsewhere: Iterable[str]) -> set[str]:
+def whole(references: Mapping[str, Collection[str]], elsewhere: Collection[str]) -> set[str]:
     """Those of the paths, given with what they refer to, whose references are all among them or `elsewhere`: whoever
     fetches one of the others could not do so without building what it refers to."""
-    kept, there = set(references), set(elsewhere)
-    while incomplete := {path for path in kept if not set(references[path]) <= kept | there}:
-        kept -= incomplete
-    return kept
+    there = {*references, *elsewhere}
+    users: dict[str, list[str]] = {}
+    for path, used in references.items():
+        for reference in used:
+            users.setdefault(reference, []).append(path)
+    out: set[str] = set()
+    left = [path for path, used in references.items() if not there.issuperset(used)]
+    while left:
+        if (path := left.pop()) not in out:
+            out.add(path)
+            # What is elsewhere as well is there all the same.
+            left += users.get(path, ()) if path not in elsewhere else ()
+    return references.keys() - out
