@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_repro.nix.command import Nix, NixError
@@ -33,6 +33,11 @@ def present_outputs(nix: Nix, derivations: Sequence[Derivation]) -> set[str]:
     """The output paths that are valid before anything is built."""
     paths = [o.path for drv in derivations for o in drv.outputs.values() if o.path is not None]
     return set(paths) - nix.invalid(paths)
+
+
+def complete(drv: Derivation, present: Collection[str]) -> bool:
+    """Whether every output of a derivation is known to be among these paths."""
+    return all(output.path in present for output in drv.outputs.values())
 
 
 def output_paths(nix: Nix, drv: Derivation) -> dict[str, str]:

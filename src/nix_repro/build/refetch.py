@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nix_repro.build.limits import Limits
-from nix_repro.build.outcome import failure_of, present_outputs, why_not
+from nix_repro.build.outcome import complete, failure_of, present_outputs, why_not
 from nix_repro.build.rebuild.inputs import input_installables
 from nix_repro.build.rebuild.protocol import ISOLATION
 from nix_repro.nix.caches.resilient import Realiser
@@ -23,7 +23,7 @@ def fetch_again(
     if inputs := input_installables(derivations):
         realiser.realise(["--keep-going", *limits.args()], inputs, new_recorder())
     present = present_outputs(realiser.nix, derivations)
-    there = [drv for drv in derivations if all(output.path in present for output in drv.outputs.values())]
+    there = [drv for drv in derivations if complete(drv, present)]
     others = [drv for drv in derivations if drv not in there]
     alone = realiser.nix.with_options(ISOLATION)
     found: dict[str, Reason] = {}

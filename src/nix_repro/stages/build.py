@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from nix_repro.build.blame import rooted
 from nix_repro.build.first import build
-from nix_repro.build.outcome import failure_of, look, observe_build, present_outputs
+from nix_repro.build.outcome import complete, failure_of, look, observe_build, present_outputs
 from nix_repro.metrics.needed import Work, find_needs
 from nix_repro.nix.caches.kinds import CACHE_STEPS
 from nix_repro.nix.command import NixError
@@ -34,7 +34,7 @@ def build_targets(run: Run, plan: Plan) -> Plan:
     started = time.time()
     failures: list[Attempt] = []
     try:
-        missing = [path for path in wanted if not _complete(plan.derivations[path], present)]
+        missing = [path for path in wanted if not complete(plan.derivations[path], present)]
         build(run.realiser, missing, plan.derivations, run.limits, run.recorder)
         for _ in range(run.config.retries or 0):
             if not (failed := _failed(run, plan, present)):
@@ -63,10 +63,6 @@ def build_targets(run: Run, plan: Plan) -> Plan:
         roots = str(run.work / "roots" / f"out{number or ''}")
         run.nix.run("nix-store", "--realise", "--add-root", roots, "--indirect", paths=good)
     return plan
-
-
-def _complete(drv: Derivation, present: Collection[str]) -> bool:
-    return all(output.path in present for output in drv.outputs.values())
 
 
 def _failed(run: Run, plan: Plan, present: set[str]) -> list[Attempt]:

@@ -105,8 +105,8 @@ def in_memory(directory: Path) -> None:
 def personality(flag: int) -> None:
     """Have this process, and what it starts, see Linux with the flag."""
     now = _libc.personality(ctypes.c_ulong(0xFFFFFFFF))
-    if _libc.personality(ctypes.c_ulong(now | flag)) == -1:
-        _check(-1, "personality")
+    # It answers with what was, and with -1 for an error.
+    _check(min(_libc.personality(ctypes.c_ulong(now | flag)), 0), "personality")
 
 
 def _mount(source: str, target: str, flags: int, kind: str | None = None) -> None:
